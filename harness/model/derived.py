@@ -1,0 +1,61 @@
+"""Rows that are computed from records and can be computed again: not records, and kept apart from them.
+
+Every estimated ``x`` has ``x_std`` beside it, one standard deviation. ``None`` is "not computed", and ``flags`` say why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CycleRow:
+    """One cycle: a deposit (plate or charge) and the removal (strip or discharge) that followed it.
+
+    ``coulombic_efficiency`` = stripping / plating capacity, a fraction; ``None`` unless both halves are whole.
+    ``coulombic_efficiency_std`` holds everything, ``coulombic_efficiency_offset_std`` the part from the current offset, which
+    is the same in all cycles of one range and does not average out. Capacities are magnitudes. Resistances are apparent DC
+    resistances: median |V − V_open| / |I| over the middle of the half cycle.
+    ``flags``: names joined by one space. ``unix_time_nanosecond`` is the stamp of the cycle's first sample.
+    """
+
+    run_id: str
+    cycle_count: int
+    unix_time_nanosecond: int
+    kind: str
+    plating_capacity_ah: float | None
+    plating_capacity_ah_std: float | None
+    stripping_capacity_ah: float | None
+    stripping_capacity_ah_std: float | None
+    coulombic_efficiency: float | None
+    coulombic_efficiency_std: float | None
+    coulombic_efficiency_offset_std: float | None
+    plating_resistance_ohm: float | None
+    plating_resistance_ohm_std: float | None
+    stripping_resistance_ohm: float | None
+    stripping_resistance_ohm_std: float | None
+    cycle_duration_second: float | None
+    flags: str
+    method_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImpedanceFitRow:
+    """A one-arc fit R_s + R_i ∥ CPE of one complete sweep; ``unix_time_nanosecond`` is the stamp of the sweep's first point."""
+
+    run_id: str
+    cycle_count: int
+    unix_time_nanosecond: int
+    sweep_count: int
+    series_resistance_ohm: float | None
+    series_resistance_ohm_std: float | None
+    interface_resistance_ohm: float | None
+    interface_resistance_ohm_std: float | None
+    area_specific_resistance_ohm_cm2: float | None
+    area_specific_resistance_ohm_cm2_std: float | None
+    residual_rms: float | None
+    flags: str
+    method_version: str
+
+
+DerivedRow = CycleRow | ImpedanceFitRow

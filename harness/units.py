@@ -1,0 +1,67 @@
+"""The one door to pint: text with units in, plain SI-named floats out.
+
+Nothing below the edges (site file, schedules, command line, query results) sees a pint object.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+from typing import TYPE_CHECKING
+
+from harness.errors import BadInput
+
+if TYPE_CHECKING:
+    import pint
+
+_DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d+")
+
+
+@functools.cache
+def registry() -> pint.UnitRegistry[float]:
+    """The registry of this process, made on first use (it takes a third of a second)."""
+    import pint  # noqa: PLC0415 - the import alone costs 0.2 s, and only edges need it
+
+    made: pint.UnitRegistry[float] = pint.UnitRegistry(cache_folder=None)
+    return made
+
+
+def parse_quantity(text: object, unit: str, where: str = "") -> float:
+    """The magnitude in ``unit`` of a quantity written by a person, such as ``"0.5 mA/cm^2"``.
+
+    Raises:
+        BadInput: not text, no number, a decimal comma, an unknown unit, a unit of another kind, or not finite.
+    """
+    import pint  # noqa: PLC0415 - see registry()
+
+    if not isinstance(text, str):
+        raise BadInput(where, f'{text!r} has no unit; write it as text, for example "1 {unit}"')
+    if _DECIMAL_COMMA.match(text):
+        raise BadInput(where, f'"{text}" is not a quantity (decimal comma?); write a decimal point')
+    try:
+        magnitude = float(registry().Quantity(text).to(unit).magnitude)
+    except pint.UndefinedUnitError as error:
+        raise BadInput(where, f'"{text}" has an unknown unit, {error.unit_names!r}; expected something like {unit}') from None
+    except pint.DimensionalityError as error:
+        found = "no unit" if error.units1 == registry().dimensionless else f"the unit {error.units1}"
+        raise BadInput(where, f'"{text}" has {found}; expected something like {unit}') from None
+    except Exception as error:
+        raise BadInput(where, f'"{text}" is not a quantity; expected a number and a unit such as {unit}') from error
+    if not math.isfinite(magnitude):
+        raise BadInput(where, f'"{text}" is not a finite number')
+    return magnitude
+
+
+def has_kind(text: str, unit: str) -> bool:
+    """Whether ``text`` is a quantity of the same kind as ``unit``."""
+    try:
+        parse_quantity(text, unit)
+    except BadInput:
+        return False
+    return True
+
+
+def quantity(magnitude: float, unit: str) -> pint.Quantity[float]:
+    """A pint quantity for a query's result."""
+    return registry().Quantity(magnitude, unit)
