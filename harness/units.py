@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 import re
+from tokenize import TokenError
 from typing import TYPE_CHECKING
 
 from harness.errors import BadInput
@@ -15,6 +16,8 @@ from harness.errors import BadInput
 if TYPE_CHECKING:
     import pint
 
+_PARSER_ERRORS = (ValueError, TypeError, ArithmeticError, AttributeError, LookupError, SyntaxError, AssertionError, TokenError)
+"""What pint's parser raises about text that is no quantity: its own errors are `ValueError` or `AttributeError`."""
 _DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d+")
 
 
@@ -42,7 +45,8 @@ def parse_quantity(text: object, unit: str, where: str = "") -> float:
     try:
         magnitude = float(registry().Quantity(text).to(unit).magnitude)
     except pint.UndefinedUnitError as error:
-        raise BadInput(where, f'"{text}" has an unknown unit, {error.unit_names!r}; expected something like {unit}') from None
+        names = error.unit_names if isinstance(error.unit_names, str) else ", ".join(error.unit_names)
+        raise BadInput(where, f'"{text}" has an unknown unit, "{names}"; expected something like {unit}') from None
     except pint.DimensionalityError as error:
         found = "no unit" if error.units1 == registry().dimensionless else f"the unit {error.units1}"
         raise BadInput(where, f'"{text}" has {found}; expected something like {unit}') from None

@@ -1,0 +1,128 @@
+"""What a cell is made of, as numbers: one frozen model, and the presets that name well-known kinds of lithium anode.
+
+All charges and currents are per geometric cm². The numbers of the presets are those of the project's physics notes, checked
+against published Coulombic efficiencies (bare carbonate about 90 %, with FEC 96 … 98 %, ethers 98 … 99 %, localised high
+concentration 99.3 … 99.7 %, anode-free 99.75 %: Weber et al. 2019). For the layered stacks no source gives the efficiency or the
+resistance growth of exactly these builds: their presets are stated assumptions.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+
+PresetName = Literal["bare_lp30", "bare_fec", "bare_ether", "lhce", "claim1_stack", "co_deposited_co2", "zero_excess"]
+
+
+class CellParameters(BaseModel):
+    """Everything the equations of `emulator.cell` need to know. Temperature is 25 °C.
+
+    Lithium deposit: ``deposit_diameter_um`` d sets how fast true area grows with charge, k = 4 v / d with v = 4.85 µm per mAh/cm²
+    (columns of diameter d); ``area_ratio_max`` is where it saturates. ``dead_fraction`` of the fresh lithium that leaves its place
+    while stripping loses contact. The film on it starts at ``film_thickness_nm`` and grows as sqrt(δ0² + k t).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    deposit_diameter_um: Positive = 2.5
+    area_ratio_max: Positive = 10.0
+    nucleation_area_ratio: Positive = 0.2
+    dead_fraction: Fraction = 0.01
+    film_thickness_nm: Positive = 10.0
+    film_growth_nm2_per_second: NotNegative = 2e-3
+    film_resistivity_ohm_cm2_per_nm: NotNegative = 2.0
+    lost_lithium_resistance_ohm_cm2_per_mah_cm2: NotNegative = 30.0
+    exchange_current_fresh_ma_cm2: Positive = 0.3
+    exchange_current_bulk_ma_cm2: Positive = 0.15
+    pit_area_ratio_max: NotNegative = 2.0
+    pit_charge_mah_cm2: Positive = 0.3
+    layer_resistance_ohm_cm2: NotNegative = 0.0
+    layer_capacitance_uf_cm2: Positive = 1.0
+    film_capacitance_uf_cm2: Positive = 3.0
+    double_layer_uf_cm2: Positive = 30.0
+    electrolyte_resistance_ohm_cm2: Positive = 8.0
+    limiting_current_ma_cm2: Positive = 12.0
+    diffusion_time_second: Positive = 10.0
+    transference_number: Fraction = 0.35
+    counter_exchange_current_ma_cm2: Positive = 0.8
+    counter_film_resistance_ohm_cm2: NotNegative = 15.0
+    surface_capacitance_mf_cm2: Positive = 1.5
+    open_circuit_volt: Positive = 2.6
+    formation_mah_cm2: NotNegative = 0.02
+    oxidation_volt: Positive = 3.6
+    oxidation_current_ma_cm2: Positive = 0.5
+    loss_scatter: NotNegative = 0.07
+    loss_correlation: Fraction = 0.6
+    cell_scatter: NotNegative = 0.1
+    run_in_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.5
+    run_in_cycles: Positive = 4.0
+    cathode_capacity_mah_cm2: Positive = 4.8
+    cathode_stoichiometry: Annotated[float, Field(gt=0.1, lt=0.95)] = 0.9
+    cathode_exchange_current_ma_cm2: Positive = 1.0
+    cathode_capacitance_uf_cm2: Positive = 1000.0
+    cathode_diffusion_time_second: Positive = 300.0
+    cathode_diffusion_shift_cm2_per_ma: NotNegative = 0.01
+    inductance_henry: NotNegative = 5e-7
+
+
+PRESETS: dict[PresetName, dict[str, float]] = {
+    "bare_lp30": {
+        "deposit_diameter_um": 0.8,
+        "area_ratio_max": 30.0,
+        "dead_fraction": 0.045,
+        "film_growth_nm2_per_second": 1e-3,
+        "exchange_current_fresh_ma_cm2": 0.1,
+        "loss_scatter": 0.1,
+    },
+    "bare_fec": {},
+    "bare_ether": {
+        "deposit_diameter_um": 3.0,
+        "dead_fraction": 0.004,
+        "film_thickness_nm": 8.0,
+        "film_growth_nm2_per_second": 5.8e-4,
+        "exchange_current_fresh_ma_cm2": 0.5,
+    },
+    "lhce": {
+        "deposit_diameter_um": 10.0,
+        "area_ratio_max": 5.0,
+        "dead_fraction": 0.0015,
+        "film_growth_nm2_per_second": 1e-3,
+        "electrolyte_resistance_ohm_cm2": 14.0,
+    },
+    "claim1_stack": {
+        "deposit_diameter_um": 8.0,
+        "area_ratio_max": 6.0,
+        "dead_fraction": 0.0015,
+        "film_growth_nm2_per_second": 6e-4,
+        "layer_resistance_ohm_cm2": 60.0,
+    },
+    "co_deposited_co2": {
+        "deposit_diameter_um": 5.0,
+        "area_ratio_max": 8.0,
+        "dead_fraction": 0.003,
+        "film_thickness_nm": 7.0,
+        "film_growth_nm2_per_second": 1e-3,
+        "layer_resistance_ohm_cm2": 10.0,
+    },
+    "zero_excess": {
+        "deposit_diameter_um": 30.0,
+        "area_ratio_max": 3.0,
+        "dead_fraction": 0.0009,
+        "film_thickness_nm": 8.0,
+        "film_growth_nm2_per_second": 1e-5,
+    },
+}
+
+
+def preset_parameters(preset: PresetName, overrides: dict[str, float] | None = None) -> CellParameters:
+    """The parameters of ``preset`` with ``overrides`` on top.
+
+    Raises:
+        pydantic.ValidationError: an override has an unknown name or an impossible value.
+    """
+    return CellParameters(**{**PRESETS[preset], **(overrides or {})})

@@ -1,0 +1,190 @@
+"""A script running in simulated time: when it waits, how it is stopped, how it ends.
+
+Statements run in slices; a slice ends when the script is ahead of the clock (then it sleeps, for at least a few milliseconds,
+so that many iterations are done at once) or has had its share of the processor. Whether anybody listens changes nothing here:
+a script whose host is gone runs to its own limits and then through ``on_finished:``. After a runtime error ``on_finished:`` is
+*not* run and the cell stays as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Generator
+
+from emulator.clock import Clock
+from emulator.instruments.channel import Channel
+from emulator.instruments.methodscript.codes import ScriptFault
+from emulator.instruments.methodscript.compiler import compile_script
+from emulator.instruments.methodscript.machine import Machine, Stop
+from emulator.instruments.methodscript.syntax import Script
+
+QUANTUM_SECOND = 0.005
+"""Shortest sleep, and longest slice, in wall time."""
+
+_STEPS_BETWEEN_LOOKS = 64
+
+
+class Execution:
+    """One run of one script. ``send`` takes bytes and never blocks; ``ready`` waits where a stalled output would.
+
+    ``ready`` is awaited after every flush when given, and says whether it had to wait.
+    """
+
+    def __init__(
+        self,
+        script: Script,
+        channel: Channel,
+        clock: Clock,
+        send: Callable[[bytes], None],
+        *,
+        ready: Callable[[], Awaitable[bool]] | None = None,
+        blank_after_fault: bool = True,
+    ) -> None:
+        self._channel = channel
+        self._clock = clock
+        self._send = send
+        self._ready = ready
+        self._blank_after_fault = blank_after_fault
+        self._machine = Machine(script, channel)
+        self._body, self._finish = compile_script(script, self._machine)
+        self._stop = Stop.NONE
+        self._fault: str | None = None
+        self._halted = False
+        self._wakeup: asyncio.Future[None] | None = None
+        self.iterations = 0
+
+    # -- what the host and the scenario can ask
+
+    def abort(self) -> None:
+        """Stop the whole script; ``on_finished:`` runs."""
+        self._stop = Stop.ABORT
+        self._halted = False
+        self._poke()
+
+    def skip(self) -> None:
+        """Stop the present measurement loop."""
+        if self._stop is Stop.NONE:
+            self._stop = Stop.SKIP
+        self._poke()
+
+    def halt(self) -> None:
+        """Freeze the script; the cell stays polarised."""
+        self._halted = True
+        self._poke()
+
+    def resume(self) -> None:
+        """Go on after `halt`."""
+        self._halted = False
+        self._poke()
+
+    def fail(self, code: str) -> None:
+        """A runtime error happens now."""
+        self._fault = code
+        self._halted = False
+        self._poke()
+
+    def flush(self) -> None:
+        """Send what the script has said so far."""
+        lines = self._machine.lines
+        if lines:
+            self._send(("\n".join(lines) + "\n").encode("ascii"))
+            lines.clear()
+
+    # -- its life
+
+    async def run(self) -> None:
+        """From the first statement to the empty line that ends the output."""
+        machine = self._machine
+        try:
+            await self._drive(self._body())
+            machine.stop = self._stop = Stop.NONE
+            await self._drive(self._finish())
+        except ScriptFault as fault:
+            machine.line(f"!{fault.code}: Line {fault.line}")
+            if self._blank_after_fault:
+                machine.line("")
+        else:
+            machine.line("")
+        self.flush()
+
+    async def _drive(self, steps: Generator[float, None, int]) -> None:
+        channel, clock = self._channel, self._clock
+        horizon = clock.second_since(channel.base_nanosecond)
+        slice_end = time.monotonic() + QUANTUM_SECOND
+        look = _STEPS_BETWEEN_LOOKS
+        for due in steps:
+            self.iterations += 1
+            look -= 1
+            if due > horizon:
+                horizon = clock.second_since(channel.base_nanosecond)
+            if due <= horizon and look > 0:
+                continue
+            look = _STEPS_BETWEEN_LOOKS
+            if due > horizon:
+                await self._wait(due)
+            elif time.monotonic() > slice_end:
+                clock.note_lag(channel.name, horizon - due)
+                await self._yield()
+                self._take_requests(due)
+            else:
+                continue
+            if self._fault is not None:
+                code, self._fault = self._fault, None
+                raise ScriptFault(code, 1)
+            horizon = clock.second_since(channel.base_nanosecond)
+            slice_end = time.monotonic() + QUANTUM_SECOND
+
+    async def _wait(self, due: float) -> None:
+        """Sleep until ``due``, or until something was asked for."""
+        channel, clock = self._channel, self._clock
+        await self._yield(sleep=False)
+        while self._fault is None:
+            ahead = due - clock.second_since(channel.base_nanosecond)
+            if self._halted:
+                await self._sleep(QUANTUM_SECOND * 10)
+                channel.advance(clock.second_since(channel.base_nanosecond))
+                continue
+            if self._take_requests(due) or ahead <= 0.0:
+                return
+            await self._sleep(max(QUANTUM_SECOND, clock.wall_second(ahead)))
+
+    def _take_requests(self, due: float) -> bool:
+        """Hand a stop to the script, unless a frequency is being measured; whether there was one."""
+        machine = self._machine
+        if self._stop is Stop.NONE:
+            return False
+        if machine.held:
+            machine.stop, self._stop = self._stop, Stop.NONE
+            return False
+        machine.stop, self._stop = self._stop, Stop.NONE
+        now = self._clock.second_since(self._channel.base_nanosecond)
+        machine.stop_elapsed = max(self._channel.elapsed, min(now, due))
+        return True
+
+    async def _yield(self, *, sleep: bool = True) -> None:
+        """Send what there is; then let others run."""
+        self.flush()
+        if self._ready is not None and await self._ready():
+            self._channel.advance(self._clock.second_since(self._channel.base_nanosecond))
+        if sleep:
+            await asyncio.sleep(0)
+
+    async def _sleep(self, wall_second: float) -> None:
+        loop = asyncio.get_running_loop()
+        future = self._wakeup = loop.create_future()
+        timer = loop.call_later(wall_second, _resolve, future)
+        try:
+            await future
+        finally:
+            timer.cancel()
+            self._wakeup = None
+
+    def _poke(self) -> None:
+        if self._wakeup is not None:
+            _resolve(self._wakeup)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

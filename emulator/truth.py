@@ -1,0 +1,39 @@
+"""What really happened, as JSON lines: appended at once, flushed, never rewritten.
+
+Rows by ``kind``:
+
+* ``scenario``    once per start: seed, hash of every channel's parameters, the offsets and gains that were drawn.
+* ``half_cycle``  one uninterrupted direction of current, closed when the direction changes, the current stops or the cell opens.
+* ``impedance``   one sweep, with the resistances behind it.
+* ``event``       a fault that was switched on.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import IO
+
+Value = str | int | float | bool | None | dict[str, "Value"] | list["Value"]
+
+
+class TruthFile:
+    """A file of rows, or nothing at all when ``path`` is ``None``."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._file: IO[str] | None = None
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8")
+
+    def append(self, row: dict[str, Value]) -> None:
+        """Write one row and flush it."""
+        if self._file is not None:
+            self._file.write(json.dumps(row, allow_nan=False, separators=(",", ":")) + "\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """No row after this one."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,236 @@
+# ruff: noqa: S608 - InfluxQL made of this file's constants; Grafana fills in and escapes its own variables
+"""The fleet dashboard: all cells at one glance, and the builds compared."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.builders import dashboard, stat, table, timeseries, trend
+from grafana_foundation_sdk.models import dashboard as models
+
+from grafana.influxql import series
+from grafana.influxql import table as frame
+from grafana.panels import (
+    by_cycle,
+    datasource_variable,
+    lines,
+    number,
+    per_value,
+    properties,
+    renamed,
+    rows,
+    severity_colours,
+    tag_variable,
+    transformation,
+    without,
+)
+
+_CHOSEN = '"cell" =~ /^${cell:regex}$/ AND "build" =~ /^${build:regex}$/ AND $timeFilter'
+
+
+def fleet() -> dashboard.Dashboard:
+    """Every cell: state, efficiency, interface, incidents, and how fast records arrive."""
+    return (
+        dashboard.Dashboard("Harness: all cells")
+        .uid("harness-fleet")
+        .description("Every cell of every station, and the builds compared.")
+        .tags(["harness"])
+        .time("now-7d", "now")
+        .refresh("10s")
+        .timezone("browser")
+        .tooltip(models.DashboardCursorSync.CROSSHAIR)
+        .with_variable(datasource_variable())
+        .with_variable(_several("build", "Build", 'SHOW TAG VALUES FROM "cell" WITH KEY = "build"'))
+        .with_variable(
+            _several("cell", "Cell", 'SHOW TAG VALUES FROM "cell" WITH KEY = "cell" WHERE "build" =~ /^${build:regex}$/')
+        )
+        .with_variable(
+            dashboard.CustomVariable("first_cycle")
+            .label("Means from cycle")
+            .description("Formation cycles before this one stay out of the means over builds.")
+            .values("1,2,3,5,10,20,50")
+            .options([models.VariableOption(text=value, value=value, selected=value == "3") for value in _FIRST_CYCLES])
+            .current(models.VariableOption(text="3", value="3", selected=True))
+        )
+        .with_panel(_reporting().span(4).height(4))
+        .with_panel(_cycles_closed().span(4).height(4))
+        .with_panel(_alarms().span(4).height(4))
+        .with_panel(_record_rate().span(12).height(4))
+        .with_panel(_state().span(24).height(10))
+        .with_panel(_efficiency().span(15).height(10))
+        .with_panel(_efficiency_by_build().span(9).height(10))
+        .with_panel(_resistance().span(15).height(10))
+        .with_panel(_growth_by_build().span(9).height(10))
+        .with_panel(_incidents().span(24).height(9))
+    )
+
+
+_FIRST_CYCLES = ("1", "2", "3", "5", "10", "20", "50")
+
+
+def _several(name: str, label: str, query: str) -> dashboard.QueryVariable:
+    everything = models.VariableOption(text="All", value="$__all", selected=True)
+    return tag_variable(name, label, query).multi(True).include_all(True).current(everything)
+
+
+def _reporting() -> stat.Panel:
+    query = f'SELECT count("v") FROM (SELECT last("voltage_volt") AS "v" FROM "sample" WHERE {_CHOSEN} GROUP BY "cell")'
+    return number("Cells", "Cells with a reading in this time range.", "none", frame(query))
+
+
+def _cycles_closed() -> stat.Panel:
+    query = f'SELECT count("coulombic_efficiency") FROM "cycle" WHERE {_CHOSEN}'
+    return number("Cycles closed", "Cycles whose efficiency was computed in this time range.", "none", frame(query))
+
+
+def _alarms() -> stat.Panel:
+    query = f'SELECT count("message") FROM "event" WHERE "severity" = \'alarm\' AND {_CHOSEN}'
+    thresholds = (
+        dashboard.ThresholdsConfig()
+        .mode(models.ThresholdsMode.ABSOLUTE)
+        .steps([models.Threshold(value=None, color="text"), models.Threshold(value=1, color="dark-red")])
+    )
+    panel = number("Alarms", "Incidents of severity alarm in this time range.", "none", frame(query))
+    return panel.thresholds(thresholds)
+
+
+def _record_rate() -> timeseries.Panel:
+    query = (
+        'SELECT count("seq") * 1000 / $__interval_ms AS "records_per_second" FROM "sample" '
+        f'WHERE {_CHOSEN} GROUP BY time($__interval), "station" fill(0)'
+    )
+    panel = lines("Samples stored", "How fast samples arrive in InfluxDB, per station.", "short", series(query, "$tag_station"))
+    return panel.fill_opacity(15).axis_label("1/s").min(0).interval("1s")
+
+
+def _state() -> table.Panel:
+    reading = (
+        'SELECT last("voltage_volt") AS "voltage_volt", "current_ampere", "cycle_count", "role", "step_path" '
+        f'FROM "sample" WHERE {_CHOSEN} GROUP BY "station", "channel", "cell", "build"'
+    )
+    efficiency = (
+        'SELECT last("coulombic_efficiency") AS "coulombic_efficiency", "coulombic_efficiency_std" '
+        f'FROM "cycle" WHERE {_CHOSEN} GROUP BY "cell"'
+    )
+    interface = (
+        'SELECT last("interface_resistance_ohm") AS "interface_resistance_ohm" '
+        f'FROM "impedance_fit" WHERE {_CHOSEN} GROUP BY "cell"'
+    )
+    names = {
+        "channel": "channel",
+        "cell": "cell",
+        "build": "build",
+        "role": "role",
+        "step_path": "step",
+        "cycle_count": "cycle",
+        "voltage_volt": "voltage",
+        "current_ampere": "current",
+        "coulombic_efficiency": "last efficiency",
+        "coulombic_efficiency_std": "± std",
+        "interface_resistance_ohm": "interface",
+        "Time": "last reading",
+        "station": "station",
+    }
+    link = {"title": "Open ${__value.text}", "url": "/d/harness-cell?var-cell=${__value.text}&${__url_time_range}"}
+    return (
+        rows(
+            "State of all cells",
+            "The last reading, the last closed cycle and the last impedance fit of every cell.",
+            frame(reading, "A"),
+            frame(efficiency, "B"),
+            frame(interface, "C"),
+        )
+        .transformations(
+            [
+                without("Time", only="B"),
+                without("Time", only="C"),
+                transformation("joinByField", {"byField": "cell", "mode": "outer"}),
+                renamed(names),
+            ]
+        )
+        .override_by_name("voltage", properties({"unit": "volt", "decimals": 4}))
+        .override_by_name("current", properties({"unit": "amp", "decimals": 3}))
+        .override_by_name("last efficiency", properties({"unit": "percentunit", "decimals": 2}))
+        .override_by_name("± std", properties({"unit": "percentunit", "decimals": 2}))
+        .override_by_name("interface", properties({"unit": "ohm", "decimals": 1}))
+        .override_by_name("cell", properties({"links": [link]}))
+    )
+
+
+def _efficiency() -> trend.Panel:
+    query = f'SELECT "cycle_count", "coulombic_efficiency" FROM "cycle" WHERE "cycle_count" > 0 AND {_CHOSEN} GROUP BY "run"'
+    return (
+        by_cycle(
+            "Coulombic efficiency",
+            "Stripping over plating capacity of each closed cycle; one line per run.",
+            "percentunit",
+            frame(query),
+        )
+        .transformations(per_value("run", "cycle_count"))
+        .decimals(2)
+        .display_name("${__field.labels.run}")
+    )
+
+
+def _efficiency_by_build() -> table.Panel:
+    query = (
+        'SELECT mean("m") AS "mean", stddev("m") AS "std", count("m") AS "cells" FROM '
+        '(SELECT mean("coulombic_efficiency") AS "m" FROM "cycle" '
+        f'WHERE "cycle_count" >= $first_cycle AND {_CHOSEN} GROUP BY "cell", "build") GROUP BY "build"'
+    )
+    return (
+        rows("Efficiency by build", "Mean over cells of each cell's mean efficiency; the std is between cells.", frame(query))
+        .transformations([renamed({"build": "build", "mean": "efficiency", "std": "± std", "cells": "cells"}, drop=["Time"])])
+        .override_by_name("efficiency", properties({"unit": "percentunit", "decimals": 3}))
+        .override_by_name("± std", properties({"unit": "percentunit", "decimals": 3}))
+    )
+
+
+def _resistance() -> trend.Panel:
+    query = f'SELECT "cycle_count", "interface_resistance_ohm" FROM "impedance_fit" WHERE {_CHOSEN} GROUP BY "run"'
+    return (
+        by_cycle("Interface resistance", "R_i of the one-arc fit of each complete sweep; one line per run.", "ohm", frame(query))
+        .transformations(per_value("run", "cycle_count"))
+        .display_name("${__field.labels.run}")
+    )
+
+
+def _growth_by_build() -> table.Panel:
+    query = (
+        'SELECT mean("g") AS "mean", stddev("g") AS "std", count("g") AS "cells" FROM '
+        '(SELECT (last("interface_resistance_ohm") - first("interface_resistance_ohm")) / '
+        '(last("cycle_count") - first("cycle_count")) AS "g" FROM "impedance_fit" '
+        f'WHERE {_CHOSEN} GROUP BY "cell", "build") GROUP BY "build"'
+    )
+    description = "Ω per cycle between the first and last sweep of the range; a regression with its error is in harness.query."
+    return (
+        rows("Interface growth by build", description, frame(query))
+        .transformations(
+            [renamed({"build": "build", "mean": "growth per cycle", "std": "± std", "cells": "cells"}, drop=["Time"])]
+        )
+        .override_by_name("growth per cycle", properties({"unit": "ohm", "decimals": 3}))
+        .override_by_name("± std", properties({"unit": "ohm", "decimals": 3}))
+    )
+
+
+def _incidents() -> table.Panel:
+    query = (
+        'SELECT "severity", "incident", "message" FROM "event" WHERE ("severity" = \'warning\' OR "severity" = \'alarm\') '
+        f'AND {_CHOSEN} GROUP BY "channel", "cell" ORDER BY time DESC LIMIT 200'
+    )
+    names = {
+        "Time": "when",
+        "severity": "severity",
+        "channel": "channel",
+        "cell": "cell",
+        "incident": "kind",
+        "message": "message",
+    }
+    return (
+        rows("Incidents", "Warnings and alarms, newest first.", frame(query))
+        .transformations(
+            [
+                renamed(names),
+                transformation("sortBy", {"fields": {}, "sort": [{"field": "when", "desc": True}]}),
+            ]
+        )
+        .override_by_name("severity", properties(severity_colours()))
+    )

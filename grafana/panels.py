@@ -1,0 +1,199 @@
+"""The panels both dashboards are made of. A panel here knows its shape; what it asks stands in the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from grafana_foundation_sdk.builders import common as common_builders
+from grafana_foundation_sdk.builders import dashboard, stat, table, timeseries, trend, xychart
+from grafana_foundation_sdk.models import common
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models import xychart as xychart_models
+
+from grafana.influxql import DATASOURCE, Target
+
+Properties = Mapping[str, object]
+
+
+def transformation(kind: str, options: Properties, only: str = "") -> models.DataTransformerConfig:
+    """One transformation of the frames, of the query ``only`` if that is given."""
+    matcher = models.MatcherConfig(id_val="byRefId", options=only) if only else None
+    return models.DataTransformerConfig(id_val=kind, options=dict(options), filter_val=matcher)
+
+
+def without(*columns: str, only: str = "") -> models.DataTransformerConfig:
+    """Drop ``columns``."""
+    return transformation("organize", {"excludeByName": dict.fromkeys(columns, True)}, only)
+
+
+def renamed(names: Mapping[str, str], *, drop: Sequence[str] = ()) -> models.DataTransformerConfig:
+    """Give columns a person's names, in that order, and drop some: InfluxDB's answer has its tags in random order."""
+    return transformation(
+        "organize",
+        {
+            "excludeByName": dict.fromkeys(drop, True),
+            "indexByName": {name: index for index, name in enumerate(names)},
+            "renameByName": dict(names),
+        },
+    )
+
+
+def per_value(field: str, x: str) -> list[models.DataTransformerConfig]:
+    """One column per value of the tag ``field`` over a common, ascending ``x``: what a trend panel can draw."""
+    return [
+        without("Time"),
+        transformation("partitionByValues", {"fields": [field], "keepFields": False, "naming": {"asLabels": True}}),
+        transformation("joinByField", {"byField": x, "mode": "outer"}),
+    ]
+
+
+def properties(values: Properties) -> list[models.DynamicConfigValue]:
+    """An override's list of properties."""
+    return [models.DynamicConfigValue(id_val=key, value=value) for key, value in values.items()]
+
+
+def lines(title: str, description: str, unit: str, *targets: Target) -> timeseries.Panel:
+    """Values against time."""
+    panel = (
+        timeseries.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit(unit)
+        .line_width(1.5)
+        .show_points(common.VisibilityMode.AUTO)
+        .span_nulls(False)
+        .legend(_legend())
+        .tooltip(_tooltip())
+    )
+    for target in targets:
+        panel.with_target(target)
+    return panel
+
+
+def by_cycle(title: str, description: str, unit: str, *targets: Target) -> trend.Panel:
+    """Values against the cycle number; the caller adds the transformation that leaves one ascending frame."""
+    panel = (
+        trend.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit(unit)
+        .x_field("cycle_count")
+        .line_width(1.5)
+        .point_size(5)
+        .show_points(common.VisibilityMode.ALWAYS)
+        .span_nulls(True)
+        .legend(_legend())
+        .tooltip(_tooltip())
+        .override_by_name("cycle_count", properties({"unit": "none", "decimals": 0, "displayName": "cycle"}))
+    )
+    for target in targets:
+        panel.with_target(target)
+    return panel
+
+
+def rows(title: str, description: str, *targets: Target) -> table.Panel:
+    """A table."""
+    panel = (
+        table.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .filterable(True)
+        .cell_height(common.TableCellHeight.SM)
+    )
+    for target in targets:
+        panel.with_target(target)
+    return panel
+
+
+def number(title: str, description: str, unit: str, target: Target) -> stat.Panel:
+    """One big number; nothing counted is 0, not "no data"."""
+    return (
+        stat.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit(unit)
+        .no_value("0")
+        .color_mode(common.BigValueColorMode.VALUE)
+        .graph_mode(common.BigValueGraphMode.NONE)
+        .reduce_options(common_builders.ReduceDataOptions().calcs(["sum"]).values(False))
+        .with_target(target)
+    )
+
+
+def nyquist(title: str, description: str, target: Target) -> xychart.Panel:
+    """−Im Z against Re Z, columns by name because the order of columns is not defined."""
+    mapped = (
+        xychart.XYSeriesConfig()
+        .x(xychart.XychartXYSeriesConfigX().matcher(_by_name("real_impedance_ohm")))
+        .y(xychart.XychartXYSeriesConfigY().matcher(_by_name("negative_imaginary_impedance_ohm")))
+        .name(xychart.XychartXYSeriesConfigName().fixed("impedance"))
+        .frame(xychart.XychartXYSeriesConfigFrame().matcher(xychart.MatcherConfig().id("byIndex").options(0)))
+    )
+    return (
+        xychart.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit("ohm")
+        .mapping(xychart_models.SeriesMapping.MANUAL)
+        .series([mapped])
+        .show(xychart_models.XYShowMode.POINTS_AND_LINES)
+        .point_size(xychart.XychartFieldConfigPointSize().fixed(6))
+        .override_by_name("real_impedance_ohm", properties({"custom.axisLabel": "Re Z"}))
+        .override_by_name("negative_imaginary_impedance_ohm", properties({"custom.axisLabel": "−Im Z"}))
+        .tooltip(_tooltip())
+        .with_target(target)
+    )
+
+
+def severity_colours() -> dict[str, object]:
+    """The override of a ``severity`` column: words stay, colours help."""
+    words = {
+        "alarm": {"color": "dark-red", "index": 0, "text": "alarm"},
+        "warning": {"color": "dark-orange", "index": 1, "text": "warning"},
+        "info": {"color": "dark-blue", "index": 2, "text": "info"},
+    }
+    return {
+        "mappings": [{"type": "value", "options": words}],
+        "custom.cellOptions": {"type": "color-background", "mode": "basic"},
+        "custom.width": 100,
+    }
+
+
+def datasource_variable() -> dashboard.DatasourceVariable:
+    """Which InfluxDB."""
+    return dashboard.DatasourceVariable("datasource").label("InfluxDB").type("influxdb")
+
+
+def tag_variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
+    """A variable whose values InfluxDB lists; asked again whenever the time range changes."""
+    return (
+        dashboard.QueryVariable(name)
+        .label(label)
+        .datasource(DATASOURCE)
+        .query(query)
+        .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
+        .sort(models.VariableSort.ALPHABETICAL_ASC)
+    )
+
+
+def _by_name(name: str) -> xychart.MatcherConfig:
+    return xychart.MatcherConfig().id("byName").options(name)
+
+
+def _legend() -> common_builders.VizLegendOptions:
+    return (
+        common_builders.VizLegendOptions()
+        .display_mode(common.LegendDisplayMode.LIST)
+        .placement(common.LegendPlacement.BOTTOM)
+        .show_legend(True)
+        .calcs([])
+    )
+
+
+def _tooltip() -> common_builders.VizTooltipOptions:
+    return common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.NONE)

@@ -1,0 +1,233 @@
+"""The rack owns the instruments: it connects, compares serial numbers, leases channels to runs, and reconnects.
+
+One `Slot` is one channel of the site, with a life of its own: no instrument's trouble reaches another's slot. The rules of
+reconnecting are `recovery`'s; here stands only their order: ask who answers, then what runs, then decide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+import structlog
+
+from harness.clock import StationClock
+from harness.cycling.runner import LINK_ERRORS, ChannelRunner, Phase
+from harness.errors import Refused
+from harness.model.status import ChannelState
+from potentiostat_drivers.errors import DriverError
+from potentiostat_drivers.interface import Autonomy, Capabilities, Channel, Identity, Instrument, Safety, Unconfirmed
+from potentiostat_drivers.opening import open_instrument
+
+LOOK_EVERY_SECOND = 10.0
+"""How often an idle instrument is asked whether it is still there, and an unconfirmed cell is made safe again."""
+LONGEST_BACKOFF_SECOND = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """What the site file says of a channel, as values. Window and current bound everything a program may ask for."""
+
+    name: str
+    driver: str
+    url: str
+    serial: str | None
+    voltage_min_volt: float
+    voltage_max_volt: float
+    current_max_ampere: float
+    accuracy_offset: float | None = None
+    accuracy_gain: float | None = None
+    adc_bits: int | None = None
+    autonomy_proven: str | None = None
+    hardware_watchdog: bool = False
+
+
+@dataclass(slots=True)
+class Outage:
+    """When a link was last down, in station time."""
+
+    start_nanosecond: int | None = None
+    end_nanosecond: int | None = None
+    reason: str = ""
+
+    def begin(self, now: int, reason: str) -> None:
+        """The link is down; the first reason of an outage is kept."""
+        if self.start_nanosecond is None or self.end_nanosecond is not None:
+            self.start_nanosecond, self.end_nanosecond, self.reason = now, None, reason
+
+    def end(self, now: int) -> None:
+        """The link is up again."""
+        if self.start_nanosecond is not None and self.end_nanosecond is None:
+            self.end_nanosecond = now
+
+
+@dataclass(slots=True)
+class Slot:
+    """One channel of the site and the run leased to it."""
+
+    settings: ChannelSettings
+    clock: StationClock
+    on_alarm: Callable[[str, str], None]
+    state: ChannelState = ChannelState.CONNECTING
+    message: str = ""
+    identity: Identity | None = None
+    capabilities: Capabilities | None = None
+    runner: ChannelRunner | None = None
+    outage: Outage = field(default_factory=Outage)
+    _tried: asyncio.Event = field(default_factory=asyncio.Event)
+    _leased: asyncio.Event = field(default_factory=asyncio.Event)
+    _channel: Channel | None = None
+    _last_safety: Safety | None = None
+
+    # -- what others call ----------------------------------------------------------------------------------------------
+
+    async def first_try(self) -> str | None:
+        """Wait for the first attempt to connect; a sentence if it failed."""
+        await self._tried.wait()
+        return None if self._channel is not None else self.message
+
+    def lease(self, runner: ChannelRunner) -> None:
+        """Give the channel to ``runner``; `Refused` if it is in use or not there."""
+        if self.runner is not None:
+            run_id = self.runner.recorder.context.run_id
+            raise Refused(f"channel {self.settings.name} is in use by run {run_id}; stop that run or choose another")
+        if self._channel is None:
+            raise Refused(f"channel {self.settings.name} is not connected: {self.message}")
+        self.take_back(runner)
+
+    def take_back(self, runner: ChannelRunner) -> None:
+        """Give the channel to a run that the journal says was on it, connected or not."""
+        self.runner = runner
+        self._leased.set()
+
+    async def make_safe(self) -> Safety:
+        """Open the cell now, whatever else goes on."""
+        if self._channel is None:
+            return Unconfirmed(f"channel {self.settings.name} is not connected: {self.message}")
+        self._last_safety = await self._channel.make_safe()
+        return self._last_safety
+
+    async def keep(self) -> None:
+        """Connect, serve, reconnect; for ever."""
+        failures = 0
+        while True:
+            try:
+                async with self._open() as instrument:
+                    failures = 0
+                    self._connected(instrument)
+                    await self._serve(instrument.channels[0])
+            except DriverError as error:
+                failures += 1
+                self._disconnected(error)
+            finally:
+                self._channel = None
+                self._tried.set()
+            await self.clock.sleep(random.uniform(0.2, 1.0) * min(LONGEST_BACKOFF_SECOND, 0.5 * 2**failures))  # noqa: S311 - jitter
+
+    # -- one connection ------------------------------------------------------------------------------------------------
+
+    def _open(self) -> AbstractAsyncContextManager[Instrument]:
+        may_adopt = self.runner is not None and self.runner.pending and self.runner.plan.on_gap != "abort"
+        return open_instrument(
+            self.settings.driver, self.settings.url, self.clock, serial=self.settings.serial, synchronise=not may_adopt
+        )
+
+    def _connected(self, instrument: Instrument) -> None:
+        self.identity = instrument.identity
+        self._channel = instrument.channels[0]
+        self.capabilities = self._channel.capabilities
+        self.outage.end(self.clock.now_nanosecond())
+        self.state, self.message = ChannelState.IDLE, ""
+        self._tried.set()
+        log.info("connected", channel=self.settings.name, serial=instrument.identity.serial, model=instrument.identity.model)
+
+    def _disconnected(self, error: DriverError) -> None:
+        first = self.outage.start_nanosecond is None or self.outage.end_nanosecond is not None
+        self.outage.begin(self.clock.now_nanosecond(), str(error))
+        self.state, self.message = ChannelState.LOST, str(error)
+        if first:
+            log.warning("link lost", channel=self.settings.name, reason=str(error))
+            if self.runner is not None:
+                self.runner.recorder.incident("warning", "link_lost", str(error))
+
+    async def _serve(self, channel: Channel) -> None:
+        if self.runner is None:
+            await self._ensure_safe(channel)
+        while True:
+            if self.runner is None:
+                await self._idle(channel)
+                continue
+            runner = self.runner
+            await runner.recover(channel)
+            await self._drive(channel, runner)
+
+    async def _idle(self, channel: Channel) -> None:
+        self.state = ChannelState.IDLE
+        self._leased.clear()
+        try:
+            async with asyncio.timeout(LOOK_EVERY_SECOND):
+                await self._leased.wait()
+        except TimeoutError:
+            await channel.attach()
+
+    async def _drive(self, channel: Channel, runner: ChannelRunner) -> None:
+        try:
+            while runner.phase is not Phase.ENDED:
+                self.state = ChannelState.RUNNING if runner.phase is Phase.RUNNING else ChannelState.PAUSED
+                if runner.phase is Phase.RUNNING:
+                    await runner.drive(channel)
+                else:
+                    await runner.wait_changed()
+        except LINK_ERRORS:
+            raise
+        except BaseException:
+            await asyncio.shield(self._ensure_safe(channel))
+            raise
+        self.state = ChannelState.STOPPING
+        await self._ensure_safe(channel)
+        self.message = runner.ending_sentence
+        self.runner = None
+
+    async def _ensure_safe(self, channel: Channel) -> None:
+        """Make safe until the instrument shows it; alarm and repeat while it does not."""
+        alarmed = False
+        while isinstance(outcome := await channel.make_safe(), Unconfirmed):
+            self._last_safety = outcome
+            self.state, self.message = ChannelState.ALARM, f"the cell may be polarised: {outcome.reason}"
+            if not alarmed:
+                self.on_alarm(self.settings.name, self.message)
+                alarmed = True
+            await self.clock.sleep(LOOK_EVERY_SECOND)
+            await channel.attach()
+        self._last_safety = outcome
+        if alarmed:
+            self.message = ""
+
+
+def check_autonomy(settings: ChannelSettings, capabilities: Capabilities, identity: Identity, longest_second: float) -> None:
+    """Refuse a command that a dead host would leave running.
+
+    Raises:
+        Refused: the instrument needs the host to end a command of over 60 s, or should not but nobody has shown it.
+    """
+    if settings.hardware_watchdog or longest_second <= 60.0:
+        return
+    match capabilities.autonomy:
+        case Autonomy.NONE | Autonomy.LEASE:
+            raise Refused(
+                f"channel {settings.name}: {identity.model} cannot end a step of {longest_second:g} s without the host; "
+                "declare its hardware_watchdog in the site file or use shorter steps"
+            )
+        case Autonomy.UNPROVEN:
+            if settings.autonomy_proven != identity.firmware:
+                raise Refused(
+                    f"channel {settings.name}: nobody has shown that {identity.model} with firmware {identity.firmware} opens "
+                    f'the cell by itself; test it, then write autonomy_proven = "{identity.firmware}" in the site file'
+                )
+        case Autonomy.PROGRAM | Autonomy.STEP:
+            return

@@ -1,0 +1,372 @@
+"""One run on one channel: asks the stepper what comes next, has the channel do it, and records what it says.
+
+Order matters here more than anywhere: a program is in the journal before it is sent, a reading is judged by `safety` before
+it is stored, and `make_safe` is sent first and recorded after. The runner knows nothing of links: when one is lost the
+driver's error passes through, and the rack calls `recover` once the instrument answers again.
+
+Commands come from other tasks at any time. Each opens the cell by `make_safe`, which overtakes the program; the program's
+own end then carries the command out, so that what remains of the step is known before anything else happens. A command that
+finds a program recorded but not yet sent keeps it from being sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import structlog
+
+from harness.clock import NANOSECOND, StationClock
+from harness.cycling import recovery, safety, stepper
+from harness.cycling.plan import Plan
+from harness.cycling.recorder import Recorder
+from harness.cycling.resumption import Resumption, told_of
+from harness.model.run import Role
+from potentiostat_drivers.errors import InstrumentFault, PortGone, ProgramInvalid, Rejected, ReplyTimeout, WireError
+from potentiostat_drivers.interface import Channel, Unconfirmed
+from potentiostat_drivers.program import CommandEnded, EndReason, ImpedancePoint, Item, ProgramEnded, Reading
+
+LINK_ERRORS = (PortGone, ReplyTimeout, WireError)
+"""What a driver raises when the outcome is unknown: the instrument must be asked again before anything else."""
+
+_TOKENS = 2**27 - 1
+
+log = structlog.get_logger(__name__)
+
+
+class Phase(StrEnum):
+    """The life of a run."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+class Tripped(Exception):
+    """A reading that `safety` does not accept; `make_safe` has been sent by the time this is raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Where a run is, for people: the step, and the last reading."""
+
+    step_path: str | None = None
+    role: Role | None = None
+    cycle_count: int | None = None
+    voltage_volt: float | None = None
+    current_ampere: float | None = None
+    unix_time_nanosecond: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Doing:
+    """The program that is being done: its block, the command that runs, and where times count from.
+
+    ``anchor_nanosecond`` is the station time at which the instrument's times are zero, ``command_start_second`` where the
+    command that runs begins in them.
+    """
+
+    block: stepper.Block
+    index: int
+    anchor_nanosecond: int
+    command_start_second: float = 0.0
+    adopted: bool = False
+    points: int = 0
+
+    @property
+    def step(self) -> stepper.PlannedStep:
+        return self.block.steps[self.index]
+
+    @property
+    def is_last(self) -> bool:
+        return self.index == len(self.block.steps) - 1
+
+    def stamp(self, step_time_second: float) -> int:
+        """The station time of an instrument's time."""
+        return self.anchor_nanosecond + round(step_time_second * NANOSECOND)
+
+
+class ChannelRunner:
+    """Drives one plan. `drive` and `recover` are called by the rack, the rest by whoever commands the run."""
+
+    def __init__(
+        self,
+        *,
+        recorder: Recorder,
+        plan: Plan,
+        envelope: safety.Envelope,
+        clock: StationClock,
+        resumption: Resumption | None = None,
+    ) -> None:
+        self.recorder = recorder
+        self.plan = plan
+        self.phase = Phase.RUNNING
+        self.live = Live()
+        self.ending_sentence = ""
+        self._envelope = envelope
+        self._clock = clock
+        self._cursor = self._block_cursor = stepper.start(plan)
+        self._cycle_count = 0
+        self._doing: _Doing | None = None
+        self._channel: Channel | None = None
+        self._request: Callable[[], None] | None = None
+        self._request_sent = False
+        self._changed = asyncio.Event()
+        if resumption is not None:
+            self._take_up(resumption)
+
+    # -- commands ------------------------------------------------------------------------------------------------------
+
+    async def pause(self, who: str) -> None:
+        """Open the cell and wait for `resume`; the interrupted step keeps what remains of it."""
+        await self._interrupt(lambda: self._set_phase(Phase.PAUSED, "paused", f"{who} paused the run"))
+
+    def resume(self, who: str) -> None:
+        """Go on after a pause."""
+        if self.phase is Phase.PAUSED:
+            self._set_phase(Phase.RUNNING, "resumed", f"{who} resumed the run")
+
+    async def stop(self, reason: str) -> None:
+        """Open the cell and end the run."""
+        await self._interrupt(lambda: self._end(reason, completed=False))
+
+    async def shut_down(self) -> None:
+        """Open the cell because the daemon stops. The run stays open in the journal unless its schedule gives up at gaps."""
+        if self.plan.on_gap == "abort":
+            await self.stop("the daemon was stopped, and the schedule's on_gap is abort")
+            return
+        await self._interrupt(lambda: self._set_phase(Phase.PAUSED, "shutdown", "the daemon was stopped; the cell is open"))
+
+    async def wait_changed(self) -> None:
+        """Return after the next command was carried out, or the run ended."""
+        await self._changed.wait()
+        self._changed.clear()
+
+    # -- the rack's side -----------------------------------------------------------------------------------------------
+
+    @property
+    def pending(self) -> bool:
+        """Whether a program was sent whose end has not been seen."""
+        return self._doing is not None
+
+    async def drive(self, channel: Channel) -> None:
+        """Do blocks until the plan ends or somebody asks otherwise. Link errors pass through, the cell's state unknown then."""
+        self._channel = channel
+        try:
+            while self.phase is Phase.RUNNING:
+                await self._next(channel)
+        except Tripped as tripped:
+            self._fail("limit", str(tripped))
+        except (Rejected, ProgramInvalid, InstrumentFault) as fault:
+            self._fail("instrument", str(fault))
+        finally:
+            self._channel = None
+            self._changed.set()
+
+    async def recover(self, channel: Channel) -> None:
+        """Decide what became of a program whose end was not seen, now that the instrument answers again."""
+        doing = self._doing
+        if doing is None:
+            return
+        attachment = await channel.attach()
+        choice = recovery.decide(self.plan.on_gap, attachment, doing.block.program.token)
+        if isinstance(choice, recovery.Adopt):
+            self.recorder.incident("warning", "gap", "the link was lost; the program that runs is the recorded one, and adopted")
+            self._doing = replace(
+                doing, adopted=True, anchor_nanosecond=doing.stamp(doing.command_start_second), command_start_second=0.0
+            )
+            return
+        outcome = await channel.make_safe()
+        self.recorder.incident("warning", "gap", "the link was lost while a program ran; readings since then are missing")
+        self.recorder.safety(outcome)
+        if isinstance(choice, recovery.GiveUp):
+            self._end("the link was lost while a program ran, and the schedule's on_gap is abort", completed=False)
+            return
+        elapsed = (self._clock.now_nanosecond() - doing.stamp(doing.command_start_second)) / NANOSECOND
+        command = doing.block.program.commands[doing.index]
+        reason, duration = recovery.outcome_of_gap(command, attachment, max(elapsed, 0.0))
+        self._command_over(reason, duration, seen=False)
+        self._block_over(reason)
+
+    # -- one block -----------------------------------------------------------------------------------------------------
+
+    async def _next(self, channel: Channel) -> None:
+        if self._doing is not None:
+            await self._follow(channel, channel.adopt(self._doing.block.program))
+            return
+        block = stepper.next_block(self.plan, self._cursor, secrets.randbelow(_TOKENS) + 1)
+        if isinstance(block, stepper.Finished):
+            self._end("the schedule is done", completed=True)
+            return
+        self._block_cursor = self._cursor
+        self._doing = _Doing(block, 0, self._announce(block, 0, self._clock.now_nanosecond()))
+        await self.recorder.flush()
+        if self._request is not None:
+            self._close_step(EndReason.ABORTED, 0.0)
+            self._block_over(EndReason.ABORTED)
+            return
+        await self._follow(channel, channel.run(block.program))
+
+    async def _follow(self, channel: Channel, stream: AsyncGenerator[Item]) -> None:
+        block = self._current().block
+        judge = safety.Judge(self._envelope, block.program.commands)
+        async with aclosing(stream):
+            while (item := await self._heard(channel, stream, block)) is not None:
+                verdict = judge.check(item)
+                if isinstance(verdict, safety.Trip):
+                    outcome = await channel.make_safe()
+                    self._take(item)
+                    self.recorder.safety(outcome)
+                    raise Tripped(verdict.sentence)
+                self._take(item)
+                if isinstance(item, ProgramEnded):
+                    return
+                if self._request is not None and self._request_sent:
+                    await channel.make_safe()  # the command overtook a program that was only then being sent
+
+    async def _heard(self, channel: Channel, stream: AsyncGenerator[Item], block: stepper.Block) -> Item | None:
+        patience = self._clock.deadline_second(block.silence_second)
+        try:
+            async with asyncio.timeout(patience):
+                return await anext(stream, None)
+        except TimeoutError:
+            raise ReplyTimeout(channel.name, "a running program, whose readings stopped", patience) from None
+
+    def _take(self, item: Item) -> None:
+        match item:
+            case Reading():
+                self._sample(item)
+            case ImpedancePoint():
+                self._point(item)
+            case CommandEnded():
+                self._command_ended(item)
+            case ProgramEnded():
+                self._block_over(item.reason)
+
+    def _sample(self, reading: Reading) -> None:
+        doing = self._at(reading.command_index, reading.step_time_second)
+        step_time = reading.step_time_second - doing.command_start_second
+        stamp = self.recorder.sample(doing.step, reading, step_time, doing.stamp(reading.step_time_second))
+        volt, ampere = reading.voltage_volt, reading.current_ampere
+        self.live = replace(self.live, voltage_volt=volt, current_ampere=ampere, unix_time_nanosecond=stamp)
+
+    def _point(self, point: ImpedancePoint) -> None:
+        doing = self._at(point.command_index, point.step_time_second)
+        step_time = point.step_time_second - doing.command_start_second
+        self.recorder.point(doing.step, point, step_time, doing.stamp(point.step_time_second))
+        self._doing = replace(doing, points=doing.points + 1)
+
+    def _command_ended(self, ended: CommandEnded) -> None:
+        doing = self._at(ended.command_index, ended.step_time_second)
+        self._command_over(ended.reason, ended.duration_second, seen=True)
+        if not doing.is_last and ended.reason is not EndReason.ABORTED and not ended.reason.is_limit:
+            self._announce(doing.block, doing.index + 1, doing.stamp(ended.step_time_second))
+            self._doing = replace(doing, index=doing.index + 1, command_start_second=ended.step_time_second, points=0)
+
+    def _command_over(self, reason: EndReason, duration_second: float, *, seen: bool) -> None:
+        step = self._current().step
+        self._close_step(reason if seen else None, duration_second if seen else None)
+        self._cursor = stepper.command_ended(self.plan, self._cursor, step, reason, duration_second)
+
+    def _block_over(self, reason: EndReason) -> None:
+        doing, self._doing = self._current(), None
+        following = stepper.block_ended(self.plan, self._cursor, doing.block, reason)
+        if isinstance(following, stepper.Stopped):
+            self._fail("limit", following.sentence)
+        else:
+            self._cursor = following
+        if self._request is not None:
+            request, self._request = self._request, None
+            request()
+
+    def _at(self, command_index: int, step_time_second: float) -> _Doing:
+        """The program at the command an item is of; ends that nobody saw lie between when it was adopted late."""
+        while (doing := self._current()).index < command_index:
+            lasted = recovery.longest_second(doing.block.program.commands[doing.index])
+            self._command_over(EndReason.DURATION, lasted, seen=False)
+            began = self._clock.now_nanosecond() - round(step_time_second * NANOSECOND)
+            anchor = self._announce(doing.block, doing.index + 1, began)
+            self._doing = replace(doing, index=doing.index + 1, anchor_nanosecond=anchor, command_start_second=0.0, points=0)
+        return doing
+
+    def _announce(self, block: stepper.Block, index: int, wanted_nanosecond: int) -> int:
+        step = block.steps[index]
+        if step.cycle_count > self._cycle_count > 0:
+            self.recorder.cycle_ended(self._cycle_count)
+        self._cycle_count = step.cycle_count
+        self.live = replace(self.live, step_path=step.step_path, role=step.role, cycle_count=step.cycle_count)
+        told = told_of(block.program.token, self._block_cursor, self._cursor)
+        return self.recorder.step_started(step, told, wanted_nanosecond)
+
+    def _close_step(self, reason: EndReason | None, duration_second: float | None) -> None:
+        """Write how the current step ended; ``None`` for what was not seen."""
+        doing = self._current()
+        wanted = None if duration_second is None else doing.stamp(doing.command_start_second + duration_second)
+        if doing.step.is_sweep:
+            complete = reason is EndReason.SWEEP_DONE and doing.points == doing.step.sweep_points
+            self.recorder.sweep_ended(doing.step, doing.points, complete=complete, wanted_nanosecond=wanted)
+        self.recorder.step_ended(doing.step, reason, duration_second, wanted)
+
+    # -- endings and requests ------------------------------------------------------------------------------------------
+
+    def _fail(self, kind: str, sentence: str) -> None:
+        self.recorder.incident("alarm", kind, sentence)
+        self._end(sentence, completed=False)
+
+    def _end(self, reason: str, *, completed: bool) -> None:
+        if self.phase is Phase.ENDED:
+            return
+        if self._doing is not None:
+            self._close_step(None, None)
+            self._doing = None
+        if self._cycle_count > 0:
+            self.recorder.cycle_ended(self._cycle_count)
+        self.phase = Phase.ENDED
+        self.ending_sentence = reason
+        self.recorder.run_ended(reason, completed=completed)
+        log.info("run ended", run=self.recorder.context.run_id, completed=completed, reason=reason)
+        self._changed.set()
+
+    async def _interrupt(self, then: Callable[[], None]) -> None:
+        if self._channel is None or self._doing is None:
+            then()
+            return
+        self._request, self._request_sent = then, False
+        outcome = await self._channel.make_safe()
+        self._request_sent = True
+        if isinstance(outcome, Unconfirmed):
+            self.recorder.safety(outcome)
+        while self._request_waits():
+            await self.wait_changed()
+
+    def _request_waits(self) -> bool:
+        return self._request is not None and self._channel is not None
+
+    def _set_phase(self, phase: Phase, kind: str, message: str) -> None:
+        if self.phase is Phase.ENDED:
+            return
+        self.phase = phase
+        self.recorder.incident("info", kind, message)
+        self._changed.set()
+
+    def _current(self) -> _Doing:
+        if self._doing is None:
+            raise RuntimeError("an item arrived while no program was sent")
+        return self._doing
+
+    def _take_up(self, resumption: Resumption) -> None:
+        self._cursor = resumption.cursor
+        self._block_cursor = resumption.block_cursor
+        self._cycle_count = resumption.cycle_count
+        self.phase = Phase.PAUSED if resumption.paused else Phase.RUNNING
+        if resumption.stopped:
+            self._fail("limit", resumption.stopped)
+        if resumption.token is None:
+            return
+        block = stepper.next_block(self.plan, resumption.block_cursor, resumption.token)
+        if isinstance(block, stepper.Block):
+            self._doing = _Doing(block, resumption.command_index, resumption.anchor_nanosecond)

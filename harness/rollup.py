@@ -1,0 +1,306 @@
+"""From records to derived rows: follows the journal, and writes a `CycleRow` when a cycle is over and a fit when a sweep is.
+
+It owns no truth. Everything it writes can be deleted and computed again (`redo`), and computing it again writes nothing new.
+Within a run a cycle's records are kept until it is over; what a restart must read again is therefore remembered per run, as the
+``seq`` of the last step before the open cycle (that step's voltage is where a full cell's charge begins).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from harness.analysis.charge import Accuracy
+from harness.analysis.impedance import METHOD_VERSION as IMPEDANCE_VERSION
+from harness.analysis.impedance import fit_impedance
+from harness.analysis.run_cycle import OpenCycle
+from harness.errors import AnalysisError
+from harness.model.derived import DerivedRow, ImpedanceFitRow
+from harness.model.records import (
+    CycleEnded,
+    ImpedancePoint,
+    Incident,
+    Record,
+    RunEnded,
+    RunStarted,
+    Sample,
+    StepEnded,
+    StepStarted,
+    SweepEnded,
+)
+from harness.model.run import RunContext, RunFacts
+from harness.store.derived import DerivedStore
+from harness.stream.journal_reader import JournalReader
+
+JOURNAL_FILE = "journal.sqlite"
+DERIVED_FILE = "derived.sqlite"
+POSITION = "rollup"
+PAGE_ROWS = 5_000
+FLAG_NOT_FITTED = "not_fitted"
+
+
+class RunRollup:
+    """What one run's records have told so far. `take` each record in order; it returns the rows to write."""
+
+    def __init__(self, context: RunContext, facts: RunFacts, *, finished_cycle: int | None = None) -> None:
+        self.context = context
+        self.next_seq = 0
+        self.replay_seq = 0
+        self.ended = False
+        self._facts = facts
+        self._accuracy = Accuracy(offset_of_range=facts.accuracy_offset, gain=facts.accuracy_gain, adc_bits=facts.adc_bits)
+        self._finished_cycle = finished_cycle
+        self._last_step_seq = 0
+        self._cycle: OpenCycle | None = None
+        self._sweep: list[ImpedancePoint] = []
+
+    def take(self, record: Record) -> list[DerivedRow]:
+        """Use the next record; repeated ones are ignored."""
+        if record.seq < self.next_seq:
+            return []
+        self.next_seq = record.seq + 1
+        match record:
+            case StepStarted():
+                return self._start_step(record)
+            case Sample():
+                self._open(record.cycle_count).take_sample(record)
+            case StepEnded():
+                return self._end_step(record)
+            case ImpedancePoint():
+                self._sweep.append(record)
+            case SweepEnded():
+                return self._end_sweep(record)
+            case CycleEnded():
+                return self._end_cycle(record.cycle_count)
+            case Incident():
+                if self._cycle is not None:
+                    self._cycle.take_incident(record)
+            case RunEnded():
+                self.ended = True
+                return self._end_cycle(self._cycle.cycle_count) if self._cycle is not None else []
+            case RunStarted():
+                pass
+        return []
+
+    def _open(self, cycle_count: int) -> OpenCycle:
+        if self._cycle is None or self._cycle.cycle_count != cycle_count:
+            before = self._cycle.last_rest_voltage if self._cycle is not None else None
+            self._cycle = OpenCycle(self.context.run_id, cycle_count, self._facts.geometry, rest_voltage_volt=before)
+        return self._cycle
+
+    def _start_step(self, record: StepStarted) -> list[DerivedRow]:
+        passed = self._cycle is not None and self._cycle.cycle_count != record.cycle_count
+        rows = self._end_cycle(self._cycle.cycle_count) if passed and self._cycle is not None else []
+        self._last_step_seq = record.seq
+        self._open(record.cycle_count).start_step(record)
+        return rows
+
+    def _end_step(self, record: StepEnded) -> list[DerivedRow]:
+        cycle = self._open(record.cycle_count)
+        cycle.end_step(record)
+        return self._rows(cycle) if record.role.removes else []
+
+    def _end_cycle(self, cycle_count: int) -> list[DerivedRow]:
+        cycle = self._cycle
+        if cycle is None or cycle.cycle_count != cycle_count:
+            return []
+        self.replay_seq = self._last_step_seq
+        rows = self._rows(cycle, over=True)
+        self._finished_cycle = cycle_count
+        return rows
+
+    def _rows(self, cycle: OpenCycle, *, over: bool = False) -> list[DerivedRow]:
+        if cycle.cycle_count == self._finished_cycle:
+            return []
+        row = cycle.row(self._accuracy, over=over)
+        return [] if row is None else [row]
+
+    def _end_sweep(self, record: SweepEnded) -> list[DerivedRow]:
+        points = [point for point in self._sweep if point.sweep_count == record.sweep_count]
+        self._sweep = []
+        if not record.complete or len(points) < record.points or not points:
+            return []
+        return [fit_row(points, self._facts.area_cm2)]
+
+
+class Rollup:
+    """Moves derived rows on. `advance` reads what is new in the journal and returns how many rows it offered to the store."""
+
+    def __init__(self, reader: JournalReader, store: DerivedStore, *, from_start: bool = False) -> None:
+        self._reader = reader
+        self._store = store
+        self._row = 0 if from_start else store.position(POSITION)
+        self._from_start = from_start
+        self._runs: dict[str, RunRollup] = {}
+
+    def advance(self) -> int:
+        """Use one page of the journal; ``0`` and no movement when there was none."""
+        page, row = self._reader.tail(self._row, PAGE_ROWS)
+        written: dict[str, tuple[RunContext, list[DerivedRow]]] = {}
+        touched: dict[str, int] = {}
+        for context, record in page:
+            run = self._run(context, record)
+            touched.setdefault(context.run_id, run.replay_seq)
+            rows = run.take(record)
+            if rows:
+                written.setdefault(context.run_id, (context, []))[1].extend(rows)
+        for context, rows in written.values():
+            self._store.put(context, rows)
+        self._remember(row, touched)
+        return sum(len(rows) for _, rows in written.values())
+
+    def finished(self) -> bool:
+        """Whether nothing is left to read now."""
+        page, _ = self._reader.tail(self._row, 1)
+        return not page
+
+    def _remember(self, row: int, touched: dict[str, int]) -> None:
+        """The journal's position first: after a crash between the two, a run is read again from too early, never too late."""
+        if row != self._row and not self._from_start:
+            self._store.set_position(POSITION, row)
+        self._row = row
+        for run_id, before in touched.items():
+            run = self._runs[run_id]
+            if run.replay_seq != before and not self._from_start:
+                self._store.set_position(_run_position(run_id), run.replay_seq)
+            if run.ended:
+                del self._runs[run_id]
+
+    def _run(self, context: RunContext, record: Record) -> RunRollup:
+        run = self._runs.get(context.run_id)
+        if run is None:
+            run = self._runs[context.run_id] = self._resumed(context, record)
+        return run
+
+    def _resumed(self, context: RunContext, record: Record) -> RunRollup:
+        """The state of a run up to ``record``: empty at its start, otherwise read again from the last step before its open cycle."""
+        if isinstance(record, RunStarted):
+            return RunRollup(context, record.facts)
+        facts = next(run.facts for run in self._reader.runs() if run.context.run_id == context.run_id)
+        seq = 0 if self._from_start else self._store.position(_run_position(context.run_id))
+        return _replayed(self._reader, context, facts, seq, record.seq)
+
+
+def roll_up_once(reader: JournalReader, store: DerivedStore) -> int:
+    """Derive everything the journal holds beyond the remembered position; how many rows were offered to the store.
+
+    Idempotent: the store keeps unchanged rows as they are.
+    """
+    return _advance_to_end(Rollup(reader, store))
+
+
+def redo(reader: JournalReader, store: DerivedStore) -> int:
+    """Derive everything again from the first record, without moving the position that following goes on from."""
+    return _advance_to_end(Rollup(reader, store, from_start=True))
+
+
+async def run_rollup(state_directory: Path, *, poll_second: float = 0.5, on_change: Callable[[int], None] | None = None) -> None:
+    """Follow a station's journal until cancelled. Reading, fitting and writing happen in a thread of their own.
+
+    Args:
+        state_directory: where ``journal.sqlite`` is, or will be, and ``derived.sqlite`` is kept.
+        poll_second: how long to wait, in wall time, when nothing is new.
+        on_change: called in the event loop with the number of rows offered to the store.
+    """
+    loop = asyncio.get_running_loop()
+    journal = state_directory / JOURNAL_FILE
+    while not journal.exists():
+        await asyncio.sleep(poll_second)
+    thread = ThreadPoolExecutor(1, thread_name_prefix="rollup")
+    try:
+        reader = await loop.run_in_executor(thread, JournalReader, journal)
+        store = await loop.run_in_executor(thread, DerivedStore, state_directory / DERIVED_FILE)
+        try:
+            rollup = await loop.run_in_executor(thread, Rollup, reader, store)
+            await _follow(thread, rollup, poll_second, on_change)
+        finally:
+            await loop.run_in_executor(thread, store.close)
+            await loop.run_in_executor(thread, reader.close)
+    finally:
+        thread.shutdown(wait=False)
+
+
+async def _follow(
+    thread: ThreadPoolExecutor, rollup: Rollup, poll_second: float, on_change: Callable[[int], None] | None
+) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        rows = await loop.run_in_executor(thread, rollup.advance)
+        if rows and on_change is not None:
+            on_change(rows)
+        if await loop.run_in_executor(thread, rollup.finished):
+            await asyncio.sleep(poll_second)
+
+
+def fit_row(points: list[ImpedancePoint], area_cm2: float) -> ImpedanceFitRow:
+    """The fit of one complete sweep; a sweep that cannot be fitted is a row with no numbers and the flag ``not_fitted``."""
+    frequency = np.array([point.frequency_hertz for point in points])
+    impedance = np.array([complex(point.real_impedance_ohm, point.imaginary_impedance_ohm) for point in points])
+    first = points[0]
+    series = series_std = interface = interface_std = rms = None
+    flags = {name for point in points for name in point.flags.split()}
+    try:
+        fit = fit_impedance(frequency, impedance)
+    except AnalysisError:
+        flags.add(FLAG_NOT_FITTED)
+    else:
+        series, series_std = fit.series_resistance_ohm, fit.series_resistance_ohm_std
+        interface, interface_std = fit.interface_resistance_ohm, fit.interface_resistance_ohm_std
+        rms = fit.residual_rms
+        flags |= fit.flags
+    return ImpedanceFitRow(
+        run_id=first.run_id,
+        cycle_count=first.cycle_count,
+        unix_time_nanosecond=first.unix_time_nanosecond,
+        sweep_count=first.sweep_count,
+        series_resistance_ohm=series,
+        series_resistance_ohm_std=series_std,
+        interface_resistance_ohm=interface,
+        interface_resistance_ohm_std=interface_std,
+        area_specific_resistance_ohm_cm2=_times(interface, area_cm2),
+        area_specific_resistance_ohm_cm2_std=_times(interface_std, area_cm2),
+        residual_rms=rms,
+        flags=" ".join(sorted(flags)),
+        method_version=IMPEDANCE_VERSION,
+    )
+
+
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None or not math.isfinite(value) else value * factor
+
+
+def _advance_to_end(rollup: Rollup) -> int:
+    total = 0
+    while True:
+        total += rollup.advance()
+        if rollup.finished():
+            return total
+
+
+def _run_position(run_id: str) -> str:
+    return f"{POSITION}:{run_id}"
+
+
+def _replayed(reader: JournalReader, context: RunContext, facts: RunFacts, from_seq: int, until_seq: int) -> RunRollup:
+    """A run's state after its records ``from_seq`` … ``until_seq`` − 1; the cycle in which they begin is over and stays unwritten."""
+    run: RunRollup | None = None
+    seq = from_seq
+    while seq < until_seq:
+        records = reader.records(context.run_id, seq, min(PAGE_ROWS, until_seq - seq))
+        if not records:
+            break
+        if run is None:
+            started = records[0] if isinstance(records[0], StepStarted) and from_seq > 0 else None
+            run = RunRollup(context, facts, finished_cycle=None if started is None else started.cycle_count)
+        for record in records:
+            run.take(record)
+        seq = records[-1].seq + 1
+    if run is None:
+        run = RunRollup(context, facts)
+    run.replay_seq = from_seq if run.replay_seq == 0 else run.replay_seq
+    return run

@@ -1,0 +1,277 @@
+"""The daemon's process: the order in which things start and stop, its lock, its signals. Small and boring on purpose.
+
+Started: lock, journal, instruments, control port, publisher. Stopped (SIGTERM, SIGINT): every cell opened and verified and
+said on the screen, then the journal's last commit, then the rest. A daemon that cannot open its journal makes every channel
+safe first and then exits with status 2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shlex
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+
+from harness.clock import StationClock, nanosecond_from_datetime, wall_nanosecond
+from harness.config import ChannelSection, Site
+from harness.cycling import rack
+from harness.errors import BadInput, JournalError, Refused
+from harness.model.status import LinkStatus, RunStatus, StationStatus
+from harness.service.broker_file import broker_settings
+from harness.service.control import control_server
+from harness.service.outlet import Outlet
+from harness.service.station import Station
+from harness.store.registry import Registry
+from harness.stream.journal import Journal
+from harness.stream.journal_reader import JournalReader
+from potentiostat_drivers.interface import Safe
+
+JOURNAL = "journal.sqlite"
+CLOCK = "clock.json"
+LOCK = "station.lock"
+_KILL_SECOND = 30.0
+
+log = structlog.get_logger(__name__)
+
+
+async def run_daemon(site: Site) -> None:
+    """Run a station until SIGTERM or SIGINT.
+
+    Raises:
+        BadInput: an instrument cannot be reached or is the wrong one, while no run waits to be taken up.
+        Refused: another daemon has this state directory.
+        JournalError: the journal cannot be opened; every channel has been made safe by then.
+    """
+    directory = site.state_directory
+    directory.mkdir(parents=True, exist_ok=True)
+    with _lock(directory):
+        clock = station_clock(site)
+        alarms = _Alarms(site.kill_command)
+        slots = {section.name: rack.Slot(_settings(section), clock, alarms.sound) for section in site.channel}
+        try:
+            async with Journal(directory / JOURNAL) as journal:
+                await _run(site, clock, journal, slots, alarms)
+        except JournalError:
+            await _make_all_safe(slots, clock)
+            raise
+
+
+async def _run(site: Site, clock: StationClock, journal: Journal, slots: dict[str, rack.Slot], alarms: _Alarms) -> None:
+    directory = site.state_directory
+    reader = JournalReader(directory / JOURNAL)
+    station = Station(
+        name=site.station,
+        software_version=version("anode-harness"),
+        clock=clock,
+        journal=journal,
+        reader=reader,
+        registry=Registry(directory),
+        slots=slots,
+        on_alarm=alarms.sound,
+    )
+    unfinished = [run for run in reader.runs() if not run.ended]
+    for run in unfinished:
+        station.take_up(run)
+    stop = asyncio.Event()
+    with _on_signals(stop):
+        async with asyncio.TaskGroup() as tasks:
+            keeping = tasks.create_task(station.keep(), name="station")
+            try:
+                failures = await station.first_try()
+                _refuse_scaled_time_on_real_instruments(site, slots)
+                if failures and not unfinished:
+                    raise BadInput(str(site.path), "; ".join(failures))
+                async with _outlet(site, station, journal, alarms) as outlet:
+
+                    def status() -> StationStatus:
+                        return _status(station, journal, outlet)
+
+                    async with control_server(station, status, directory):
+                        log.info("station up", station=site.station, channels=len(slots))
+                        await stop.wait()
+                        await _open_every_cell(station)
+                        await outlet.drain()
+            finally:
+                keeping.cancel()
+                reader.close()
+
+
+def _outlet(site: Site, station: Station, journal: Journal, alarms: _Alarms) -> Outlet:
+    return Outlet(
+        broker_settings(site),
+        station=site.station,
+        acknowledge=site.mqtt.acknowledge if site.influx is not None else "committed",
+        clock=station.clock,
+        journal=journal,
+        journal_path=site.state_directory / JOURNAL,
+        channels=station.channel_status,
+        alarms=alarms.waiting,
+        on_refused=station.note_refused,
+    )
+
+
+async def _open_every_cell(station: Station) -> None:
+    print(f"{station.name}: opening every cell …", flush=True)
+    for name, outcome in (await station.shut_down()).items():
+        if isinstance(outcome, Safe):
+            measured = "" if outcome.open_circuit_voltage_volt is None else f" at {outcome.open_circuit_voltage_volt:.3f} V"
+            print(f"  {name}: cell open, verified{measured}", flush=True)
+        else:
+            print(f"  {name}: NOT CONFIRMED, treat the cell as polarised: {outcome.reason}", flush=True)
+
+
+async def _make_all_safe(slots: dict[str, rack.Slot], clock: StationClock) -> None:
+    """Open every cell without a journal."""
+    async with asyncio.TaskGroup() as tasks:
+        keeping = [tasks.create_task(slot.keep(), name=f"slot[{name}]") for name, slot in slots.items()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(clock.deadline_second(0.0) * 2):
+                await asyncio.gather(*(slot.first_try() for slot in slots.values()))
+                await asyncio.gather(*(slot.make_safe() for slot in slots.values()))
+        for task in keeping:
+            task.cancel()
+
+
+def _status(station: Station, journal: Journal, outlet: Outlet) -> StationStatus:
+    return StationStatus(
+        station=station.name,
+        software_version=station.software_version,
+        unix_time_nanosecond=station.clock.now_nanosecond(),
+        time_scale=station.clock.scale,
+        journal_healthy=journal.failing_for_second == 0.0,
+        channels=station.channel_status(),
+        runs=_run_status(station, journal, outlet),
+        links=(*outlet.links(), *_instrument_links(station)),
+    )
+
+
+def _run_status(station: Station, journal: Journal, outlet: Outlet) -> tuple[RunStatus, ...]:
+    return tuple(
+        RunStatus(
+            run_id=run.context.run_id,
+            channel=run.context.channel,
+            cell=run.context.cell,
+            ended=run.ended,
+            journaled=journal.committed_seq(run.context.run_id),
+            sent=outlet.sent(run.context.run_id),
+            confirmed=outlet.confirmed(run.context.run_id),
+        )
+        for run in station.reader.runs()
+    )
+
+
+def _instrument_links(station: Station) -> Iterator[LinkStatus]:
+    for name, slot in station.slots.items():
+        yield LinkStatus(
+            name=f"channel {name}",
+            connected=slot.outage.start_nanosecond is None or slot.outage.end_nanosecond is not None,
+            last_outage_start_nanosecond=slot.outage.start_nanosecond,
+            last_outage_end_nanosecond=slot.outage.end_nanosecond,
+            last_outage_reason=slot.outage.reason,
+        )
+
+
+class _Alarms:
+    """Where alarms go: log, waiting MQTT messages, and once the site's kill command."""
+
+    def __init__(self, kill_command: str | None) -> None:
+        self.waiting: asyncio.Queue[tuple[str, str]] = asyncio.Queue(maxsize=1000)
+        self._kill_command = kill_command
+        self._killed = False
+
+    def sound(self, where: str, sentence: str) -> None:
+        """Raise an alarm about ``where``."""
+        log.error("alarm", where=where, what=sentence)
+        with contextlib.suppress(asyncio.QueueFull):
+            self.waiting.put_nowait((where, sentence))
+        if self._kill_command is not None and not self._killed:
+            self._killed = True
+            asyncio.get_running_loop().run_in_executor(None, self._kill, self._kill_command, where)
+
+    def _kill(self, command: str, where: str) -> None:
+        done = subprocess.run([*shlex.split(command), where], timeout=_KILL_SECOND, check=False)  # noqa: S603 - the site's own
+        log.error("kill command ran", command=command, status=done.returncode)
+
+
+def station_clock(site: Site) -> StationClock:
+    """The clock of a site. With a scale, ``origin`` is the site file's or that of this state directory's first start."""
+    section = site.clock
+    if section.scale == 1.0 or section.start is None:
+        return StationClock()
+    if section.origin is not None:
+        origin = nanosecond_from_datetime(section.origin)
+    else:
+        origin = _kept_origin(site.state_directory / CLOCK)
+    return StationClock(section.scale, nanosecond_from_datetime(section.start), origin)
+
+
+def _kept_origin(path: Path) -> int:
+    if not path.exists():
+        path.write_text(json.dumps({"origin_nanosecond": wall_nanosecond()}), encoding="utf-8")
+    return int(json.loads(path.read_text(encoding="utf-8"))["origin_nanosecond"])
+
+
+def _settings(section: ChannelSection) -> rack.ChannelSettings:
+    accuracy = section.accuracy
+    return rack.ChannelSettings(
+        name=section.name,
+        driver=section.driver,
+        url=section.url,
+        serial=section.serial,
+        voltage_min_volt=section.window[0],
+        voltage_max_volt=section.window[1],
+        current_max_ampere=section.current,
+        accuracy_offset=None if accuracy is None else accuracy.offset,
+        accuracy_gain=None if accuracy is None else accuracy.gain,
+        adc_bits=section.adc_bits,
+        autonomy_proven=section.autonomy_proven,
+        hardware_watchdog=section.hardware_watchdog,
+    )
+
+
+def _refuse_scaled_time_on_real_instruments(site: Site, slots: dict[str, rack.Slot]) -> None:
+    if site.clock.scale == 1.0:
+        return
+    for name, slot in slots.items():
+        if slot.identity is not None and not slot.identity.serial.startswith("EMU"):
+            raise BadInput(
+                f"{site.path}: clock.scale",
+                f"channel {name} is a real instrument ({slot.identity.serial}); any scale but 1 is for emulated ones",
+            )
+
+
+@contextmanager
+def _lock(directory: Path) -> Iterator[None]:
+    """One daemon per state directory: an exclusive transaction on an empty database, which ends with the process."""
+    database = sqlite3.connect(directory / LOCK, timeout=0.0, isolation_level=None)
+    try:
+        try:
+            database.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError:
+            raise Refused(
+                f"{directory}: another daemon is running here; stop it first, or name another state directory"
+            ) from None
+        yield
+    finally:
+        database.close()
+
+
+@contextmanager
+def _on_signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

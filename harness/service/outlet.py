@@ -1,0 +1,134 @@
+"""What the daemon tells the world: the journal's records, the state of every channel, and alarms. Copies, all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from harness.clock import StationClock
+from harness.errors import BrokerError
+from harness.model.status import ChannelStatus, LinkStatus
+from harness.stream import topics
+from harness.stream.journal import Journal
+from harness.stream.journal_reader import JournalReader
+from harness.stream.mqtt import Connection, LastWill, MqttSettings, connection
+from harness.stream.publisher import Acknowledge, JournalOutbox, Publisher
+
+STATE_EVERY_SECOND = 1.0
+DRAIN_SECOND = 3.0
+"""How long a daemon that stops waits for the store; what is not confirmed then is delivered by the next one."""
+
+Alarm = tuple[str, str]
+
+
+class Outlet:
+    """Publishes while it is entered. ``settings`` ``None``: there is no broker, and the journal is the only store."""
+
+    def __init__(
+        self,
+        settings: MqttSettings | None,
+        *,
+        station: str,
+        acknowledge: Acknowledge,
+        clock: StationClock,
+        journal: Journal,
+        journal_path: Path,
+        channels: Callable[[], tuple[ChannelStatus, ...]],
+        alarms: asyncio.Queue[Alarm],
+        on_refused: Callable[[str, tuple[int, ...]], None],
+    ) -> None:
+        self._station = station
+        self._clock = clock
+        self._journal = journal
+        self._channels = channels
+        self._alarms = alarms
+        self._tasks: list[asyncio.Task[None]] = []
+        self._connection: Connection | None = None
+        self._publisher: Publisher | None = None
+        if settings is None:
+            return
+        will = LastWill(topics.status(station), b'{"state": "offline"}')
+        self._connection = connection(settings, will=will, now_nanosecond=clock.now_nanosecond)
+        self._reader = JournalReader(journal_path)
+        self._publisher = Publisher(
+            JournalOutbox(journal, self._reader),
+            self._connection,
+            station=station,
+            acknowledge=acknowledge,
+            on_refused=on_refused,
+        )
+
+    async def __aenter__(self) -> Self:
+        if self._connection is not None and self._publisher is not None:
+            await self._connection.__aenter__()
+            await self._connection.retain(topics.status(self._station), b'{"state": "online"}')
+            self._tasks = [
+                asyncio.create_task(self._publisher.run(), name="publisher"),
+                asyncio.create_task(self._tell_states(self._connection), name="channel-states"),
+                asyncio.create_task(self._tell_alarms(self._connection), name="alarms"),
+            ]
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._connection is not None:
+            await self._connection.retain(topics.status(self._station), b'{"state": "offline"}')
+            await self._connection.__aexit__(*exc)
+            self._reader.close()
+
+    async def drain(self) -> None:
+        """Wait a moment for what is on its way."""
+        if self._publisher is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_SECOND):
+                    await self._publisher.wait_delivered()
+
+    def sent(self, run_id: str) -> int:
+        """The last record of a run that was sent; what was delivered before this process began counts as sent."""
+        progress = {} if self._publisher is None else self._publisher.progress()
+        return progress[run_id].sent if run_id in progress else self._journal.delivered().get(run_id, -1)
+
+    def confirmed(self, run_id: str) -> int:
+        """The last record of a run up to which everything is confirmed."""
+        progress = {} if self._publisher is None else self._publisher.progress()
+        return progress[run_id].confirmed if run_id in progress else self._journal.delivered().get(run_id, -1)
+
+    def links(self) -> tuple[LinkStatus, ...]:
+        """The link to the broker, if there is one."""
+        if self._connection is None:
+            return ()
+        state = self._connection.state
+        return (
+            LinkStatus(
+                name="broker",
+                connected=state.connected,
+                last_outage_start_nanosecond=state.last_outage_start_nanosecond,
+                last_outage_end_nanosecond=state.last_outage_end_nanosecond,
+                last_outage_reason=state.last_outage_reason,
+            ),
+        )
+
+    async def _tell_states(self, link: Connection) -> None:
+        told: dict[str, bytes] = {}
+        while True:
+            for channel in self._channels():
+                state = channel.model_dump_json().encode()
+                if told.get(channel.channel) != state:
+                    told[channel.channel] = state
+                    await link.retain(topics.channel_state(self._station, channel.channel), state)
+            await self._clock.sleep(STATE_EVERY_SECOND)
+
+    async def _tell_alarms(self, link: Connection) -> None:
+        while True:
+            where, sentence = await self._alarms.get()
+            payload = json.dumps(
+                {"where": where, "what": sentence, "unix_time_nanosecond": self._clock.now_nanosecond()}
+            ).encode()
+            with contextlib.suppress(BrokerError):
+                await link.publish(topics.alarm(self._station), payload)

@@ -1,0 +1,148 @@
+"""What each process of a station does with its site file, apart from the daemon, which has a module of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Coroutine
+
+import structlog
+
+from harness.config import EMBEDDED, InfluxSection, Site
+from harness.errors import BadInput
+from harness.ingest import run_ingest
+from harness.rollup import redo, run_rollup
+from harness.service.broker import EmbeddedBroker
+from harness.service.broker_file import broker_settings, describe_broker, forget_broker
+from harness.service.daemon import JOURNAL
+from harness.service.supervisor import Child, ChildFailed, keep_running
+from harness.store.derived import DerivedOutbox, DerivedStore
+from harness.store.influx import InfluxSettings, InfluxWriter
+from harness.stream.journal_reader import JournalReader
+from harness.stream.mqtt import connection
+from harness.stream.publisher import Publisher
+
+DERIVED = "derived.sqlite"
+
+log = structlog.get_logger(__name__)
+
+
+async def run_up(site: Site, stop: asyncio.Event | None = None) -> int:
+    """Run all processes of a site until ``stop``, SIGTERM or SIGINT; the status to end with."""
+    if stop is None:
+        stop = stop_on_signals()
+    async with _broker(site):
+        try:
+            await keep_running(_children(site), stop)
+        except ChildFailed as failed:
+            return failed.status
+    return 0
+
+
+def _children(site: Site) -> list[Child]:
+    path = str(site.path)
+    children = [
+        Child("daemon", ("harness", "daemon", path), patient=True),
+        Child("rollup", ("harness", "rollup", path)),
+        Child("serve", ("harness", "serve", path)),
+    ]
+    if site.influx is not None and site.mqtt.acknowledge == "store":
+        children.append(Child("ingest", ("harness", "ingest", path)))
+    return children
+
+
+@contextlib.asynccontextmanager
+async def _broker(site: Site) -> AsyncIterator[None]:
+    """The embedded broker while it is wanted: a child process beside the daemon."""
+    if site.mqtt.url != EMBEDDED:
+        yield
+        return
+    site.state_directory.mkdir(parents=True, exist_ok=True)
+    async with EmbeddedBroker() as broker:
+        describe_broker(site.state_directory, broker.settings)
+        try:
+            yield
+        finally:
+            forget_broker(site.state_directory)
+
+
+async def run_rollup_process(site: Site, *, again: bool) -> None:
+    """Derive, and publish what was derived, until SIGTERM; or derive the whole history once more and return."""
+    directory = site.state_directory
+    directory.mkdir(parents=True, exist_ok=True)
+    with DerivedStore(directory / DERIVED) as store:
+        if again:
+            rows = await asyncio.to_thread(_redo, site, store)
+            print(f"{rows} rows were computed anew")
+            return
+        await _until_stopped(run_rollup(directory / JOURNAL, store), _publish_derived(site, store))
+
+
+def _redo(site: Site, store: DerivedStore) -> int:
+    reader = JournalReader(site.state_directory / JOURNAL)
+    try:
+        return redo(reader, store)
+    finally:
+        reader.close()
+
+
+async def _publish_derived(site: Site, store: DerivedStore) -> None:
+    settings = broker_settings(site)
+    if settings is None:
+        return
+    outbox = DerivedOutbox(store)
+    acknowledge = site.mqtt.acknowledge if site.influx is not None else "committed"
+    async with connection(settings) as link:
+        await Publisher(outbox, link, station=site.station, acknowledge=acknowledge).run()
+
+
+async def run_ingest_process(site: Site) -> None:
+    """Move batches to the site's InfluxDB until SIGTERM.
+
+    Raises:
+        BadInput: the site file names no InfluxDB, or no broker is to be found.
+    """
+    if site.influx is None:
+        raise BadInput(str(site.path), "there is no [influx] section; ingest has nowhere to write")
+    settings = broker_settings(site)
+    if settings is None:
+        raise BadInput(str(site.path), 'mqtt.url is "embedded" and no broker runs; start harness up, or name a broker')
+    async with InfluxWriter(influx_settings(site, site.influx)) as writer:
+        await _until_stopped(run_ingest(settings, writer, station=site.station))
+
+
+async def run_serve_process(site: Site) -> None:
+    """Serve page and data until SIGTERM."""
+    from harness.service.control import ControlClient  # noqa: PLC0415 - with the page's framework, for this process only
+    from harness.service.server import create_app, new_token, serve  # noqa: PLC0415
+    from harness.store.local import LocalStore  # noqa: PLC0415
+
+    journal = site.state_directory / JOURNAL
+    while not journal.exists():
+        await asyncio.sleep(0.2)
+    app = create_app(lambda: LocalStore(site.state_directory), ControlClient(site.state_directory), token=new_token())
+    await serve(app, site.serve.host, site.serve.port, announce=lambda url: log.info("page", url=url))
+
+
+def influx_settings(site: Site, section: InfluxSection) -> InfluxSettings:
+    """The InfluxDB of a site, with its token read."""
+    return InfluxSettings(section.url, section.database, site.secret(section.token_file), section.org)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _until_stopped(*works: Coroutine[None, None, None]) -> None:
+    """Run coroutines until SIGTERM or SIGINT, or until one of them fails."""
+    stop = stop_on_signals()
+    async with asyncio.TaskGroup() as tasks:
+        working = [tasks.create_task(work) for work in works]
+        await stop.wait()
+        for task in working:
+            task.cancel()

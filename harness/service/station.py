@@ -1,0 +1,286 @@
+"""The station: its slots, its journal, its registry, and the one door through which runs are started and stopped.
+
+It decides whether a run may begin and says no in one sentence; what then happens on a channel is the runner's. It knows
+nothing of HTTP, of signals, or of the site file's syntax.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from harness.clock import StationClock
+from harness.cycling import plan as plans
+from harness.cycling import rack
+from harness.cycling.recorder import Recorder
+from harness.cycling.resumption import resumption_from
+from harness.cycling.runner import ChannelRunner, Phase
+from harness.cycling.safety import Envelope
+from harness.errors import BadInput, Refused
+from harness.model.cell import Cell
+from harness.model.run import RunContext, RunFacts, run_id_for
+from harness.model.schedule import Schedule, parse_schedule, with_count
+from harness.model.status import ChannelStatus
+from harness.store.registry import RegisteredCell, Registry
+from harness.stream.journal import Journal
+from harness.stream.journal_reader import JournaledRun, JournalReader
+from potentiostat_drivers.interface import Capabilities, Identity, Safety
+
+JOURNAL_PATIENCE_SECOND = 60.0
+"""How long readings may wait in memory for a journal that cannot be written, before every cell is made safe."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a person asks for. ``count`` replaces the count of the schedule's outermost repeat."""
+
+    cell: str
+    channel: str
+    schedule_name: str
+    schedule_text: str
+    count: int | None = None
+
+
+@dataclass(slots=True)
+class Station:
+    """Everything the daemon owns. `keep` runs until it is cancelled; the other calls may come at any time meanwhile."""
+
+    name: str
+    software_version: str
+    clock: StationClock
+    journal: Journal
+    reader: JournalReader
+    registry: Registry
+    slots: dict[str, rack.Slot]
+    on_alarm: Callable[[str, str], None]
+
+    async def keep(self) -> None:
+        """Keep every slot going, and watch the journal."""
+        async with asyncio.TaskGroup() as tasks:
+            for slot in self.slots.values():
+                tasks.create_task(slot.keep(), name=f"slot[{slot.settings.name}]")
+            tasks.create_task(self._watch_journal(), name="watch-journal")
+
+    async def first_try(self) -> list[str]:
+        """One sentence for each instrument that could not be reached at the first attempt."""
+        answers = await asyncio.gather(*(slot.first_try() for slot in self.slots.values()))
+        return [f"channel {name}: {answer}" for name, answer in zip(self.slots, answers, strict=True) if answer is not None]
+
+    # -- runs ----------------------------------------------------------------------------------------------------------
+
+    async def start_run(self, request: RunRequest) -> str:
+        """Start a run and return its id.
+
+        Raises:
+            BadInput: the schedule or a name in the request is wrong.
+            Refused: the request is right but cannot be carried out now.
+        """
+        slot = self._slot(request.channel)
+        registered = self.registry.get(request.cell)
+        schedule = parse_schedule(request.schedule_text, request.schedule_name)
+        if request.count is not None:
+            schedule = with_count(schedule, request.count)
+        self._refuse_if_in_use(slot, registered.cell)
+        plan = self._bind(schedule, registered.cell, slot)
+        runner = self._new_runner(request, registered, schedule, plan, slot)
+        slot.lease(runner)
+        await self.journal.flush()
+        log.info("run started", run=runner.recorder.context.run_id, cell=registered.cell.id, channel=request.channel)
+        return runner.recorder.context.run_id
+
+    async def pause(self, run_id: str, who: str) -> None:
+        """Open the run's cell and keep what remains of its step."""
+        runner = self._runner(run_id)
+        if runner.phase is Phase.PAUSED:
+            raise Refused(f"run {run_id} is paused already")
+        await runner.pause(who)
+
+    def resume(self, run_id: str, who: str) -> None:
+        """Go on with a paused run."""
+        runner = self._runner(run_id)
+        if runner.phase is not Phase.PAUSED:
+            raise Refused(f"run {run_id} is not paused")
+        runner.resume(who)
+
+    async def stop(self, run_id: str, who: str) -> None:
+        """Open the run's cell and end the run."""
+        await self._runner(run_id).stop(f"{who} stopped the run")
+
+    async def shut_down(self) -> dict[str, Safety]:
+        """Open every cell because the daemon stops; what each channel showed."""
+        await asyncio.gather(*(slot.runner.shut_down() for slot in self.slots.values() if slot.runner is not None))
+        outcomes = await asyncio.gather(*(slot.make_safe() for slot in self.slots.values()))
+        return dict(zip(self.slots, outcomes, strict=True))
+
+    def take_up(self, run: JournaledRun) -> None:
+        """Give a run that did not end back to its channel."""
+        slot = self.slots.get(run.context.channel)
+        recorder = self._recorder(run.context, run.started_nanosecond, run.last_seq + 1, run.last_nanosecond)
+        if slot is None or slot.runner is not None:
+            log.warning("run without a channel", run=run.context.run_id, channel=run.context.channel)
+            return
+        plan = plans.Plan.from_json(run.facts.plan)
+        resumption = resumption_from(plan, list(self.reader.all_records(run.context.run_id)))
+        slot.take_back(
+            ChannelRunner(recorder=recorder, plan=plan, envelope=_envelope(slot), clock=self.clock, resumption=resumption)
+        )
+        log.info("run taken up", run=run.context.run_id, channel=run.context.channel)
+
+    def note_refused(self, run_id: str, seqs: tuple[int, ...]) -> None:
+        """Say in a run that the store refused some of its records for their content; they stay in the journal."""
+        for slot in self.slots.values():
+            if slot.runner is not None and slot.runner.recorder.context.run_id == run_id:
+                listed = ", ".join(map(str, seqs[:10])) + (" …" if len(seqs) > 10 else "")
+                slot.runner.recorder.incident("warning", "refused", f"the store refused {len(seqs)} records: seq {listed}")
+
+    def channel_status(self) -> tuple[ChannelStatus, ...]:
+        """Every channel now."""
+        return tuple(_status(slot) for slot in self.slots.values())
+
+    # -- details -------------------------------------------------------------------------------------------------------
+
+    def _slot(self, name: str) -> rack.Slot:
+        if name not in self.slots:
+            raise BadInput("channel", f'"{name}" is not a channel of this station (known: {", ".join(self.slots)})')
+        return self.slots[name]
+
+    def _runner(self, run_id: str) -> ChannelRunner:
+        for slot in self.slots.values():
+            if slot.runner is not None and slot.runner.recorder.context.run_id == run_id:
+                return slot.runner
+        raise Refused(f"run {run_id} is not running on this station; see harness status")
+
+    def _refuse_if_in_use(self, slot: rack.Slot, cell: Cell) -> None:
+        for other in self.slots.values():
+            if other.runner is not None and other.runner.recorder.context.cell == cell.id:
+                raise Refused(f"cell {cell.id} is already running on channel {other.settings.name}; stop that run first")
+        if slot.runner is not None:
+            context = slot.runner.recorder.context
+            raise Refused(f"channel {slot.settings.name} is in use by cell {context.cell} (run {context.run_id}); choose another")
+
+    def _bind(self, schedule: Schedule, cell: Cell, slot: rack.Slot) -> plans.Plan:
+        identity, capabilities = _connected(slot)
+        window = plans.ChannelWindow(
+            voltage_min_volt=max(slot.settings.voltage_min_volt, capabilities.voltage_min_volt),
+            voltage_max_volt=min(slot.settings.voltage_max_volt, capabilities.voltage_max_volt),
+            current_max_ampere=min(slot.settings.current_max_ampere, capabilities.current_max_ampere),
+            frequency_min_hertz=capabilities.frequency_min_hertz,
+            frequency_max_hertz=capabilities.frequency_max_hertz,
+        )
+        facts = plans.CellFacts(geometry=cell.geometry, area_cm2=cell.area_cm2, nominal_capacity_ah=cell.nominal_capacity_ah)
+        plan = plans.bind(schedule, facts, window)
+        rack.check_autonomy(slot.settings, capabilities, identity, plan.longest_command_second)
+        return plan
+
+    def _new_runner(
+        self, request: RunRequest, registered: RegisteredCell, schedule: Schedule, plan: plans.Plan, slot: rack.Slot
+    ) -> ChannelRunner:
+        now = self.clock.now_nanosecond()
+        cell = registered.cell
+        context = RunContext(
+            station=self.name, channel=slot.settings.name, cell=cell.id, build=cell.build, run_id=self._fresh_run_id(cell.id, now)
+        )
+        recorder = self._recorder(context, now, 0, 0)
+        recorder.begin(self._facts(request, registered, schedule, plan, slot))
+        return ChannelRunner(recorder=recorder, plan=plan, envelope=_envelope(slot), clock=self.clock)
+
+    def _facts(
+        self, request: RunRequest, registered: RegisteredCell, schedule: Schedule, plan: plans.Plan, slot: rack.Slot
+    ) -> RunFacts:
+        identity, _ = _connected(slot)
+        cell, settings = registered.cell, slot.settings
+        return RunFacts(
+            geometry=cell.geometry,
+            area_cm2=cell.area_cm2,
+            nominal_capacity_ah=cell.nominal_capacity_ah,
+            cell_revision=registered.revision,
+            build_revision=1,
+            description=cell.description,
+            schedule_name=schedule.schedule,
+            schedule_text=request.schedule_text,
+            schedule_sha256=hashlib.sha256(request.schedule_text.encode()).hexdigest(),
+            plan=plan.to_json(),
+            driver=settings.driver,
+            instrument_model=identity.model,
+            instrument_serial=identity.serial,
+            instrument_firmware=identity.firmware,
+            software_version=self.software_version,
+            accuracy_offset=settings.accuracy_offset,
+            accuracy_gain=settings.accuracy_gain,
+            adc_bits=settings.adc_bits,
+            time_scale=self.clock.scale,
+        )
+
+    def _fresh_run_id(self, cell: str, now: int) -> str:
+        taken = {run.context.run_id for run in self.reader.runs()}
+        run_id = run_id_for(cell, now)
+        while run_id in taken:
+            now += 1_000_000_000
+            run_id = run_id_for(cell, now)
+        return run_id
+
+    def _recorder(self, context: RunContext, started: int, next_seq: int, last: int) -> Recorder:
+        return Recorder(
+            journal=self.journal,
+            context=context,
+            now_nanosecond=self.clock.now_nanosecond,
+            started_nanosecond=started,
+            next_seq=next_seq,
+            last_nanosecond=last,
+        )
+
+    async def _watch_journal(self) -> None:
+        while True:
+            await self.clock.sleep(1.0)
+            if self.journal.failing_for_second <= JOURNAL_PATIENCE_SECOND:
+                continue
+            sentence = f"the journal could not be written for {JOURNAL_PATIENCE_SECOND:g} s; every cell was opened"
+            self.on_alarm(self.name, sentence)
+            await asyncio.gather(*(slot.make_safe() for slot in self.slots.values()))
+            await asyncio.gather(*(slot.runner.stop(sentence) for slot in self.slots.values() if slot.runner is not None))
+
+
+def _connected(slot: rack.Slot) -> tuple[Identity, Capabilities]:
+    if slot.identity is None or slot.capabilities is None:
+        raise Refused(f"channel {slot.settings.name} is not connected: {slot.message}")
+    return slot.identity, slot.capabilities
+
+
+def _envelope(slot: rack.Slot) -> Envelope:
+    settings = slot.settings
+    return Envelope(settings.voltage_min_volt, settings.voltage_max_volt, settings.current_max_ampere)
+
+
+def _status(slot: rack.Slot) -> ChannelStatus:
+    settings, runner = slot.settings, slot.runner
+    shown = ChannelStatus(
+        channel=settings.name,
+        driver=settings.driver,
+        url=settings.url,
+        serial=slot.identity.serial if slot.identity is not None else settings.serial,
+        state=slot.state,
+        message=slot.message,
+    )
+    if runner is None:
+        return shown
+    context, live = runner.recorder.context, runner.live
+    return shown.model_copy(
+        update={
+            "cell": context.cell,
+            "build": context.build,
+            "run_id": context.run_id,
+            "schedule": runner.plan.name,
+            "step_path": live.step_path,
+            "role": live.role.value if live.role is not None else None,
+            "cycle_count": live.cycle_count,
+            "voltage_volt": live.voltage_volt,
+            "current_ampere": live.current_ampere,
+            "unix_time_nanosecond": live.unix_time_nanosecond,
+        }
+    )

@@ -1,0 +1,105 @@
+"""``harness up``: starts the processes a site needs, keeps them running, and stops them in the order that is safe.
+
+Children share nothing but files and ports, so a crash or a heavy query in one never touches a cell in another. The daemon is
+stopped first, while the broker and the store still listen. A child that ends with status 2 met bad input: no restart can
+help, so everything stops with that status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+BAD_INPUT_STATUS = 2
+LONGEST_BACKOFF_SECOND = 30.0
+STOP_SECOND = 15.0
+"""How long a child may take to end after SIGTERM; the daemon may take as long as its cells need."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One process: its name, its arguments after ``python -m``, and whether to wait for it without limit when stopping."""
+
+    name: str
+    arguments: tuple[str, ...]
+    patient: bool = False
+
+
+class ChildFailed(Exception):
+    """A child ended with a status that no restart can cure."""
+
+    def __init__(self, name: str, status: int) -> None:
+        super().__init__(f"{name} ended with status {status}")
+        self.status = status
+
+
+async def keep_running(children: Sequence[Child], stop: asyncio.Event) -> None:
+    """Run ``children`` until ``stop`` is set, restarting what ends by itself; then stop them one after the other, in order.
+
+    Raises:
+        ChildFailed: a child ended with status 2; the others have been stopped.
+    """
+    keepers = [_Keeper(child) for child in children]
+    tasks = [asyncio.create_task(keeper.keep(), name=f"child[{keeper.child.name}]") for keeper in keepers]
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        done, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        for keeper in keepers:
+            await keeper.end()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done - {stopping}:
+        task.result()
+
+
+class _Keeper:
+    def __init__(self, child: Child) -> None:
+        self.child = child
+        self._process: asyncio.subprocess.Process | None = None
+        self._ending = False
+
+    async def keep(self) -> None:
+        """Start the child, and again after each end that was not asked for."""
+        quick_ends = 0
+        while not self._ending:
+            began = asyncio.get_running_loop().time()
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", *self.child.arguments, start_new_session=True
+            )
+            status = await self._process.wait()
+            if self._ending:
+                return
+            if status == BAD_INPUT_STATUS:
+                raise ChildFailed(self.child.name, status)
+            lived = asyncio.get_running_loop().time() - began
+            quick_ends = quick_ends + 1 if lived < 60.0 else 0
+            log.error("process ended", name=self.child.name, status=status, restarting=True)
+            await asyncio.sleep(min(LONGEST_BACKOFF_SECOND, 0.5 * 2**quick_ends))
+
+    async def end(self) -> None:
+        """Ask the child to end; kill it where its time is limited and over."""
+        self._ending = True
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(None if self.child.patient else STOP_SECOND):
+                await process.wait()
+        except TimeoutError:
+            log.error("process did not end and was killed", name=self.child.name)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

@@ -1,0 +1,137 @@
+"""Tables and files for people at a terminal. Views only: percent and areal units live here, nowhere below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from harness.clock import iso_from_nanosecond
+from harness.errors import BadInput
+from harness.model.derived import CycleRow
+from harness.model.status import ChannelStatus, LinkStatus, RunStatus, StationStatus
+from harness.store.registry import RegisteredCell
+
+_STATE_STYLE = {"running": "green", "idle": "dim", "paused": "yellow", "lost": "bold red", "alarm": "bold white on red"}
+_ROWS_SHOWN = 40
+_NUMERIC = (" V", "mA", "mAh", "Ω", "%", "#", "seq", "cm²")
+_WRAPPED = ("flags", "message", "reason", "description")
+
+
+def plus_minus(value: float | None, std: float | None, scale: float = 1.0, digits: int = 3) -> str:
+    """``98.412 ± 0.041``; an en dash where there is no value."""
+    if value is None:
+        return "–"
+    shown = f"{value * scale:.{digits}f}"
+    return shown if std is None else f"{shown} ± {std * scale:.{digits}f}"
+
+
+def headed(title: str, *columns: str) -> Table:
+    """An empty table; columns whose head ends with a unit hold numbers, and ``#`` marks counts."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        justify: Literal["left", "right"] = "right" if column.endswith(_NUMERIC) else "left"
+        table.add_column(column.removesuffix(" #"), justify=justify, no_wrap=column not in _WRAPPED)
+    return table
+
+
+def status_tables(status: StationStatus) -> Iterator[Table]:
+    """Channels, runs and links of a station."""
+    now = iso_from_nanosecond(status.unix_time_nanosecond)
+    scale = "" if status.time_scale == 1.0 else f", emulated time × {status.time_scale:g}"
+    journal = "" if status.journal_healthy else ", THE JOURNAL CANNOT BE WRITTEN"
+    yield _channel_table(f"Station {status.station} · {now}{scale}{journal}", status.channels)
+    yield _run_table(status.runs)
+    yield _link_table(status.links)
+
+
+def _channel_table(title: str, channels: Iterable[ChannelStatus]) -> Table:
+    table = headed(title, "channel", "serial", "state", "cell", "step", "cycle #", "voltage / V", "current / mA", "message")
+    for channel in channels:
+        style = _STATE_STYLE.get(channel.state.value, "")
+        table.add_row(
+            channel.channel,
+            channel.serial or "–",
+            f"[{style}]{channel.state.value}[/]" if style else channel.state.value,
+            channel.cell or "–",
+            channel.step_path or "–",
+            "–" if channel.cycle_count is None else str(channel.cycle_count),
+            "–" if channel.voltage_volt is None else f"{channel.voltage_volt:.4f}",
+            "–" if channel.current_ampere is None else f"{channel.current_ampere * 1e3:.4f}",
+            channel.message,
+        )
+    return table
+
+
+def _run_table(runs: Iterable[RunStatus]) -> Table:
+    table = headed("Records", "run", "channel", "state", "journaled seq", "sent seq", "confirmed seq")
+    for run in runs:
+        state = "ended" if run.ended else "open"
+        table.add_row(run.run_id, run.channel, state, str(run.journaled), str(run.sent), str(run.confirmed))
+    return table
+
+
+def _link_table(links: Iterable[LinkStatus]) -> Table:
+    table = headed("Links", "link", "state", "last outage", "until", "reason")
+    for link in links:
+        start, end = link.last_outage_start_nanosecond, link.last_outage_end_nanosecond
+        table.add_row(
+            link.name,
+            "[green]up[/]" if link.connected else "[bold red]down[/]",
+            "–" if start is None else iso_from_nanosecond(start),
+            "–" if end is None else iso_from_nanosecond(end),
+            link.last_outage_reason,
+        )
+    return table
+
+
+def cell_table(cells: Iterable[RegisteredCell]) -> Table:
+    """The registered cells."""
+    table = headed("Cells", "cell", "build", "geometry", "counter", "area / cm²", "revision #", "description")
+    for known in cells:
+        cell = known.cell
+        area = f"{cell.area_cm2:g}"
+        table.add_row(cell.id, cell.build, cell.geometry.value, cell.counter, area, str(known.revision), cell.description)
+    return table
+
+
+def cycle_table(cell: str, rows: Sequence[CycleRow]) -> Table:
+    """The cycle table of one cell, efficiency in percent."""
+    table = headed(cell, "cycle #", "plated / mAh", "stripped / mAh", "efficiency / %", "flags")
+    for row in rows:
+        table.add_row(
+            str(row.cycle_count),
+            plus_minus(row.plating_capacity_ah, row.plating_capacity_ah_std, 1e3, 5),
+            plus_minus(row.stripping_capacity_ah, row.stripping_capacity_ah_std, 1e3, 5),
+            plus_minus(row.coulombic_efficiency, row.coulombic_efficiency_std, 1e2, 3),
+            row.flags,
+        )
+    return table
+
+
+def show_frame(console: Console, frame: pl.DataFrame) -> None:
+    """Print the last rows of a frame, readably."""
+    table = headed(f"{frame.height} rows" + (f", the last {_ROWS_SHOWN}" if frame.height > _ROWS_SHOWN else ""), *frame.columns)
+    for row in frame.tail(_ROWS_SHOWN).iter_rows():
+        table.add_row(*("–" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value) for value in row))
+    console.print(table)
+
+
+def write_frame(frame: pl.DataFrame, path: Path) -> None:
+    """Write a frame to a file whose ending says how.
+
+    Raises:
+        BadInput: the ending is none of .csv, .parquet and .json, or the file cannot be written.
+    """
+    writers = {".csv": frame.write_csv, ".parquet": frame.write_parquet, ".json": frame.write_json}
+    if path.suffix not in writers:
+        raise BadInput("--out", f'"{path}" ends in none of {", ".join(writers)}')
+    try:
+        writers[path.suffix](path)
+    except OSError as error:
+        raise BadInput("--out", f"{path} cannot be written ({error.strerror})") from None

@@ -1,0 +1,267 @@
+"""The embedded store of derived rows, and the outbox from which they are published.
+
+One SQLite file beside the journal; the rollup is its only writer. It can be deleted and computed again.
+
+A row's key is (run, quantity, cycle or sweep, method version), where the quantity is the table. Each row written gets the next
+``seq`` of its run. A row that is computed again and has changed is written anew under a *new* ``seq``, and the old ``seq``
+vanishes: unlike a journal's, these numbers have holes. What the publisher needs still holds:
+
+* numbers only rise, and the highest number of a run always belongs to a row that is there;
+* a number that is missing between two that `DerivedStore.read` returns, or before the first, is superseded for ever by a
+  higher one, so that a batch that ends with row ``n`` settles every number up to ``n``, returned or not.
+
+A row that is computed again and has not changed is not written: nothing is published twice without need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple, fields
+from pathlib import Path
+from typing import Any, Self
+
+from harness.errors import StoreError
+from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
+from harness.model.run import RunContext
+from harness.stream.codec import encode_derived
+
+USER_VERSION = 1
+_BUSY_SECOND = 10.0
+
+_TABLES = """
+CREATE TABLE run (
+    run_id TEXT PRIMARY KEY, station TEXT NOT NULL, channel TEXT NOT NULL, cell TEXT NOT NULL, build TEXT NOT NULL,
+    last_seq INTEGER NOT NULL, delivered_seq INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE cycle (
+    run_id TEXT NOT NULL, cycle_count INTEGER NOT NULL, unix_time_nanosecond INTEGER NOT NULL, kind TEXT NOT NULL,
+    plating_capacity_ah REAL, plating_capacity_ah_std REAL, stripping_capacity_ah REAL, stripping_capacity_ah_std REAL,
+    coulombic_efficiency REAL, coulombic_efficiency_std REAL, coulombic_efficiency_offset_std REAL,
+    plating_resistance_ohm REAL, plating_resistance_ohm_std REAL,
+    stripping_resistance_ohm REAL, stripping_resistance_ohm_std REAL,
+    cycle_duration_second REAL, flags TEXT NOT NULL, method_version TEXT NOT NULL,
+    seq INTEGER NOT NULL, PRIMARY KEY (run_id, cycle_count, method_version), UNIQUE (run_id, seq)
+) WITHOUT ROWID;
+CREATE TABLE impedance_fit (
+    run_id TEXT NOT NULL, cycle_count INTEGER NOT NULL, unix_time_nanosecond INTEGER NOT NULL, sweep_count INTEGER NOT NULL,
+    series_resistance_ohm REAL, series_resistance_ohm_std REAL,
+    interface_resistance_ohm REAL, interface_resistance_ohm_std REAL,
+    area_specific_resistance_ohm_cm2 REAL, area_specific_resistance_ohm_cm2_std REAL,
+    residual_rms REAL, flags TEXT NOT NULL, method_version TEXT NOT NULL,
+    seq INTEGER NOT NULL, PRIMARY KEY (run_id, sweep_count, method_version), UNIQUE (run_id, seq)
+) WITHOUT ROWID;
+CREATE TABLE position (name TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+_ADD_RUN = """
+INSERT INTO run VALUES (?, ?, ?, ?, ?, -1, -1)
+ON CONFLICT (run_id) DO NOTHING
+"""
+_ADD_CYCLE = "INSERT OR REPLACE INTO cycle VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_ADD_FIT = "INSERT OR REPLACE INTO impedance_fit VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_FIND_CYCLE = "SELECT * FROM cycle WHERE run_id = ? AND cycle_count = ? AND method_version = ?"
+_FIND_FIT = "SELECT * FROM impedance_fit WHERE run_id = ? AND sweep_count = ? AND method_version = ?"
+_READ_CYCLES = "SELECT * FROM cycle WHERE run_id = ? AND seq >= ? ORDER BY seq LIMIT ?"
+_READ_FITS = "SELECT * FROM impedance_fit WHERE run_id = ? AND seq >= ? ORDER BY seq LIMIT ?"
+
+# The newest method version of a row is the one written last: the same that InfluxDB shows, where the last write wins.
+_NEWEST_CYCLES = """
+SELECT * FROM cycle AS row WHERE (?1 IS NULL OR run_id = ?1) AND NOT EXISTS (
+    SELECT 1 FROM cycle AS newer
+    WHERE newer.run_id = row.run_id AND newer.cycle_count = row.cycle_count AND newer.seq > row.seq
+) ORDER BY run_id, cycle_count
+"""
+_NEWEST_FITS = """
+SELECT * FROM impedance_fit AS row WHERE (?1 IS NULL OR run_id = ?1) AND NOT EXISTS (
+    SELECT 1 FROM impedance_fit AS newer
+    WHERE newer.run_id = row.run_id AND newer.sweep_count = row.sweep_count AND newer.seq > row.seq
+) ORDER BY run_id, sweep_count
+"""
+
+_CYCLE_WIDTH = len(fields(CycleRow))
+_FIT_WIDTH = len(fields(ImpedanceFitRow))
+
+
+class DerivedStore:
+    """Derived rows at ``path``. Calls are short, and may come from any thread.
+
+    Raises:
+        StoreError: on opening and in every call, when the file cannot be used.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
+        with self._complaining("opening"):
+            self._database = _connect(path, read_only=read_only)
+            try:
+                version = _prepared(self._database, read_only=read_only)
+            except sqlite3.Error:
+                self._database.close()
+                raise
+        if version != USER_VERSION:
+            self._database.close()
+            raise StoreError(str(path), f"its tables have version {version}, this software knows {USER_VERSION}; delete the file")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def put(self, context: RunContext, rows: Sequence[DerivedRow]) -> None:
+        """Keep ``rows`` of one run, all or none, each in place of the row with the same key; unchanged rows are left alone."""
+        with self._complaining("writing"), self._transaction() as database:
+            known = (context.run_id, context.station, context.channel, context.cell, context.build)
+            database.execute(_ADD_RUN, known)
+            seq = int(database.execute("SELECT last_seq FROM run WHERE run_id = ?", (context.run_id,)).fetchone()[0])
+            for row in rows:
+                if row.run_id != context.run_id:
+                    raise StoreError(str(self.path), f"a row of {row.run_id} was given as one of {context.run_id}")
+                seq += _write(database, row, seq + 1)
+            database.execute("UPDATE run SET last_seq = ? WHERE run_id = ?", (seq, context.run_id))
+        for listener in self._listeners:
+            listener()
+
+    def cycles(self, run_id: str | None = None) -> list[CycleRow]:
+        """The cycles of one run, or of all, in the newest method version."""
+        rows = self._select(_NEWEST_CYCLES, (run_id,))
+        return [CycleRow(*row[:_CYCLE_WIDTH]) for row in rows]
+
+    def fits(self, run_id: str | None = None) -> list[ImpedanceFitRow]:
+        """The impedance fits of one run, or of all, in the newest method version."""
+        rows = self._select(_NEWEST_FITS, (run_id,))
+        return [ImpedanceFitRow(*row[:_FIT_WIDTH]) for row in rows]
+
+    def position(self, name: str) -> int:
+        """How far the reader ``name`` has come in what it follows; 0 at first."""
+        rows = self._select("SELECT row FROM position WHERE name = ?", (name,))
+        return int(rows[0][0]) if rows else 0
+
+    def set_position(self, name: str, row: int) -> None:
+        """Remember that ``name`` has come to ``row``."""
+        with self._complaining("writing"), self._transaction() as database:
+            database.execute("INSERT OR REPLACE INTO position VALUES (?, ?)", (name, row))
+
+    def runs(self) -> list[tuple[RunContext, int, int]]:
+        """Every run with its last seq and the last delivered one, −1 for none."""
+        rows = self._select("SELECT station, channel, cell, build, run_id, last_seq, delivered_seq FROM run ORDER BY run_id", ())
+        return [(RunContext(*row[:5]), int(row[5]), int(row[6])) for row in rows]
+
+    def read(self, run_id: str, from_seq: int, limit: int) -> list[tuple[int, DerivedRow]]:
+        """At most ``limit`` rows with a seq of ``from_seq`` or more, in its order; see the head of this module about holes."""
+        cycles = self._select(_READ_CYCLES, (run_id, from_seq, limit))
+        fits = self._select(_READ_FITS, (run_id, from_seq, limit))
+        found: list[tuple[int, DerivedRow]] = [(row[-1], CycleRow(*row[:_CYCLE_WIDTH])) for row in cycles]
+        found += [(row[-1], ImpedanceFitRow(*row[:_FIT_WIDTH])) for row in fits]
+        return sorted(found, key=lambda pair: pair[0])[:limit]
+
+    def set_delivered(self, run_id: str, through: int) -> None:
+        """Remember that every row up to the seq ``through`` is stored; a smaller number makes later ones due again."""
+        with self._complaining("writing"), self._transaction() as database:
+            database.execute("UPDATE run SET delivered_seq = ? WHERE run_id = ?", (through, run_id))
+
+    def add_listener(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` after every `put`, in the thread of its caller."""
+        self._listeners.append(listener)
+
+    def remove_listener(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` no more."""
+        self._listeners.remove(listener)
+
+    def _select(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        with self._complaining("reading"), self._lock:
+            return self._database.execute(sql, parameters).fetchall()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+                self._database.execute("COMMIT")
+            finally:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+
+    @contextmanager
+    def _complaining(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(str(self.path), f"{what} derived rows failed ({error}); check the disk and the file") from error
+
+
+class DerivedOutbox:
+    """What the publisher takes derived rows from: each row as a line, under its delivery ``seq``."""
+
+    kind = "derived"
+
+    def __init__(self, store: DerivedStore) -> None:
+        self._store = store
+        self._changed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        store.add_listener(self._wake)
+
+    def close(self) -> None:
+        """Listen no more; the store stays open."""
+        self._store.remove_listener(self._wake)
+
+    def runs(self) -> list[tuple[RunContext, int, int]]:
+        """Every run with its last and its last delivered seq, −1 for none."""
+        return self._store.runs()
+
+    def read(self, run_id: str, from_seq: int, limit: int) -> list[tuple[int, str]]:
+        """At most ``limit`` lines from the seq ``from_seq`` on; a missing seq is superseded and needs no delivery."""
+        context = next(context for context, _, _ in self._store.runs() if context.run_id == run_id)
+        return [(seq, encode_derived(context, row, seq)) for seq, row in self._store.read(run_id, from_seq, limit)]
+
+    def set_delivered(self, run_id: str, through: int) -> None:
+        """Every row up to the seq ``through`` is stored."""
+        self._store.set_delivered(run_id, through)
+
+    async def wait(self) -> None:
+        """Return when something was put since the last call; at once if it already was."""
+        await self._changed.wait()
+        self._changed.clear()
+
+    def _wake(self) -> None:
+        self._loop.call_soon_threadsafe(self._changed.set)
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_SECOND, check_same_thread=False)
+
+
+def _prepared(database: sqlite3.Connection, *, read_only: bool) -> int:
+    """The version of the tables, which are made where there are none."""
+    version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    if version == 0 and not read_only:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {USER_VERSION}; COMMIT;")
+        version = USER_VERSION
+    return version
+
+
+def _write(database: sqlite3.Connection, row: DerivedRow, seq: int) -> int:
+    """Write ``row`` as ``seq``; the number of rows written, 0 if the very same one stands there."""
+    values = astuple(row)
+    if isinstance(row, CycleRow):
+        find, add, count = _FIND_CYCLE, _ADD_CYCLE, row.cycle_count
+    else:
+        find, add, count = _FIND_FIT, _ADD_FIT, row.sweep_count
+    found = database.execute(find, (row.run_id, count, row.method_version)).fetchone()
+    if found is not None and found[:-1] == values:
+        return 0
+    database.execute(add, (*values, seq))
+    return 1

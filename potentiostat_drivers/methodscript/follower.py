@@ -1,0 +1,197 @@
+"""From data packages to `Item`s: follows a running program's output. Pure; the other half of `script`.
+
+Each package begins with token, command index, time since the timer's last restart and base; the base is summed here from the
+end packages, at their full resolution. The instrument's own, coarser sum is used once, when following begins in the middle.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import assert_never
+
+from potentiostat_drivers.errors import WireError
+from potentiostat_drivers.methodscript.models import Model
+from potentiostat_drivers.methodscript.script import REASON_CODES
+from potentiostat_drivers.methodscript.wire import Package, Variable
+from potentiostat_drivers.program import (
+    FLAG_HELD,
+    FLAG_OVERLOAD,
+    FLAG_TIMING,
+    FLAG_UNDERLOAD,
+    Command,
+    CommandEnded,
+    EndReason,
+    Galvanostatic,
+    Impedance,
+    ImpedancePoint,
+    Item,
+    Potentiostatic,
+    Program,
+    ProgramEnded,
+    Reading,
+    Rest,
+)
+
+_REASONS = {code: reason for reason, code in REASON_CODES.items()}
+_HEAD = ("ja", "jb", "eb", "eb")
+_STATUS_FLAGS = ((1, FLAG_TIMING), (2, FLAG_OVERLOAD), (4, FLAG_UNDERLOAD))
+
+
+def token_of(package: Package) -> int | None:
+    """The token of a package of ours; None for a package of another script."""
+    kinds = tuple(variable.kind for variable in package.variables[: len(_HEAD)])
+    value = package.variables[0].value if kinds == _HEAD else None
+    return None if value is None else int(value)
+
+
+class Follower:
+    """What a program's packages say, in the order they come.
+
+    Args:
+        program: what was sent.
+        model: whose range ids the packages carry; None when the instrument could not be asked.
+        adopting: following begins in the middle, so that earlier commands may be missing.
+    """
+
+    def __init__(self, program: Program, model: Model | None, *, adopting: bool = False) -> None:
+        self._program = program
+        self._model = model
+        self._adopting = adopting
+        self._index = 0
+        self._base_second = 0.0
+        self._start_second: float | None = None
+        self._last_second: float | None = None
+        self._reason: EndReason | None = None
+
+    @property
+    def command_index(self) -> int:
+        """The command that runs now, as far as is known."""
+        return min(self._index, len(self._program.commands) - 1)
+
+    def take(self, package: Package) -> tuple[Item, ...]:
+        """What ``package`` says: nothing, a reading, a point, or the end of a command.
+
+        Raises:
+            WireError: it is not a package of this program, or the end of a command was lost before it.
+        """
+        index, time_second, base_second, rest = self._head(package)
+        if index < self._index:
+            return ()
+        if self._adopting:
+            self._adopting = False
+            self._index, self._base_second, self._start_second = index, base_second, 0.0
+        elif index > self._index:
+            raise WireError(f"the end of command {self._index} is missing before a package of command {index}", _shown(package))
+        kinds = tuple(variable.kind for variable in rest)
+        match kinds:
+            case ():
+                self._start_second = time_second
+                self._last_second = None
+                return ()
+            case ("jc", *_):
+                return self._end(time_second, rest)
+            case _:
+                return self._sample(time_second, rest)
+
+    def finished(self) -> tuple[Item, ...]:
+        """The script has finished by itself."""
+        if self._reason is not None and (self._reason.is_limit or self._index == len(self._program.commands)):
+            return (ProgramEnded(self._reason if self._reason.is_limit else EndReason.COMPLETED),)
+        return self.aborted()
+
+    def aborted(self) -> tuple[Item, ...]:
+        """The script was stopped from outside: the time known is that of the last package."""
+        if self._index >= len(self._program.commands) or (self._reason is not None and self._reason.is_limit):
+            return (ProgramEnded(EndReason.ABORTED),)
+        if self._start_second is None:
+            return (ProgramEnded(EndReason.ABORTED),)
+        last = self._start_second if self._last_second is None else self._last_second
+        ended = CommandEnded(self._index, EndReason.ABORTED, last - self._start_second, self._base_second + last)
+        return (ended, ProgramEnded(EndReason.ABORTED))
+
+    def _head(self, package: Package) -> tuple[int, float, float, tuple[Variable, ...]]:
+        if token_of(package) != self._program.token:
+            raise WireError("a package belongs to another program", _shown(package))
+        _, index, time_second, base_second = (_known(variable, package) for variable in package.variables[: len(_HEAD)])
+        if not 0 <= index < len(self._program.commands):
+            raise WireError(f"a package of command {index:g}, which the program does not have", _shown(package))
+        return int(index), time_second, base_second, package.variables[len(_HEAD) :]
+
+    def _sample(self, time_second: float, rest: tuple[Variable, ...]) -> tuple[Item, ...]:
+        if self._last_second is not None and time_second <= self._last_second:
+            return ()
+        item = self._item(time_second, rest, "")
+        if item is None:
+            return ()
+        self._last_second = time_second
+        return (item,)
+
+    def _end(self, time_second: float, rest: tuple[Variable, ...]) -> tuple[Item, ...]:
+        reason = _REASONS.get(int(rest[0].value or 0))
+        if reason is None:
+            raise WireError("a command ended for a reason that is none", repr(rest[0]).encode())
+        item = self._item(time_second, rest[1:], FLAG_HELD) if len(rest) > 1 else None
+        start = self._start_second or 0.0
+        ended = CommandEnded(self._index, reason, time_second - start, self._base_second + time_second)
+        self._base_second += time_second
+        self._index += 1
+        self._reason = reason
+        self._start_second = None
+        self._last_second = None
+        return (ended,) if item is None else (item, ended)
+
+    def _item(self, time_second: float, rest: tuple[Variable, ...], flag: str) -> Item | None:
+        """None where the instrument measured nothing: a value that is not a number is no reading."""
+        values = {variable.kind: variable for variable in rest}
+        flags = " ".join(filter(None, [flag, *_flags(rest)]))
+        command = self._program.commands[self._index]
+        step_time = self._base_second + time_second
+        match command:
+            case Impedance():
+                return self._point(command, step_time, values, flags)
+            case Rest() | Galvanostatic() | Potentiostatic():
+                return self._reading(command, step_time, values, flags)
+            case _:
+                assert_never(command)
+
+    def _reading(self, command: Command, step_time: float, values: dict[str, Variable], flags: str) -> Reading | None:
+        voltage = values["ab"].value if "ab" in values else None
+        current = values.get("ba")
+        if voltage is None:
+            return None
+        if isinstance(command, Rest):
+            return Reading(self._index, step_time, voltage, 0.0, None, flags)
+        if current is None or current.value is None:
+            return None
+        nominal = None if self._model is None else self._model.nominal_ampere(current.range_id)
+        return Reading(self._index, step_time, voltage, current.value, nominal, flags)
+
+    def _point(self, command: Impedance, step_time: float, values: dict[str, Variable], flags: str) -> ImpedancePoint | None:
+        frequency, real, imaginary = (values[kind].value if kind in values else None for kind in ("dc", "cc", "cd"))
+        if frequency is None or real is None or imaginary is None or frequency <= 0:
+            return None
+        return ImpedancePoint(self._index, step_time, point_index(command, frequency), frequency, real, imaginary, flags)
+
+
+def point_index(command: Impedance, frequency_hertz: float) -> int:
+    """Which point of a sweep has this frequency, from 0 at the highest."""
+    decades = math.log(command.frequency_max_hertz / command.frequency_min_hertz)
+    position = math.log(command.frequency_max_hertz / frequency_hertz) / decades * (command.points - 1)
+    return min(max(round(position), 0), command.points - 1)
+
+
+def _flags(variables: tuple[Variable, ...]) -> list[str]:
+    status = 0
+    for variable in variables:
+        status |= variable.status or 0
+    return [flag for bit, flag in _STATUS_FLAGS if status & bit]
+
+
+def _known(variable: Variable, package: Package) -> float:
+    if variable.value is None:
+        raise WireError("a package does not say where it belongs", _shown(package))
+    return variable.value
+
+
+def _shown(package: Package) -> bytes:
+    return ";".join(f"{variable.kind}={variable.value}" for variable in package.variables).encode()

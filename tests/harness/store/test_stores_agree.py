@@ -1,0 +1,223 @@
+"""The same question gives the same frame from every store, to the last bit."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import parse_qs, urlsplit
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from harness.errors import StoreError
+from harness.store import influx_query
+from harness.store.base import CYCLES, EVENTS, IMPEDANCE, IMPEDANCE_FITS, RUNS, SAMPLES, Store
+from harness.store.http import ARROW_STREAM, HttpStore
+from harness.store.influx import InfluxSettings, InfluxWriter
+from harness.store.influx_query import InfluxStore
+from harness.store.local import LocalStore
+
+pytestmark = pytest.mark.service
+
+QUESTIONS: dict[str, tuple[Callable[[Store, list[str]], pl.DataFrame], pl.Schema]] = {
+    "samples": (lambda store, run_ids: store.samples(run_ids), SAMPLES),
+    "samples_after": (lambda store, run_ids: store.samples(run_ids, after_seq=5), SAMPLES),
+    "impedance": (lambda store, run_ids: store.impedance(run_ids), IMPEDANCE),
+    "events": (lambda store, run_ids: store.events(run_ids), EVENTS),
+    "cycles": (lambda store, run_ids: store.cycles(run_ids), CYCLES),
+    "impedance_fits": (lambda store, run_ids: store.impedance_fits(run_ids), IMPEDANCE_FITS),
+}
+FIRST, MOVED, OTHER, EMPTY = (
+    "cu-01-20260101t000000",
+    "cu-01-20260102t000000",
+    "li-07-20260101t000000",
+    "nmc-1-20260101t000001",
+)
+
+
+class Influxd(Protocol):
+    """What these tests use of the fixture."""
+
+    url: str
+
+
+@pytest.fixture(scope="module")
+def local(station: tuple[Path, list[str]]) -> Iterator[LocalStore]:
+    store = LocalStore(station[0])
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="module")
+def influx(station: tuple[Path, list[str]], influxd: Influxd) -> Iterator[InfluxStore]:
+    settings = InfluxSettings(influxd.url, "agree")
+
+    async def fill() -> None:
+        async with InfluxWriter(settings) as writer:
+            await writer.create_database()
+            assert await writer.write(station[1]) == []
+
+    asyncio.run(fill())
+    store = InfluxStore(settings)
+    yield store
+    store.close()
+
+
+class Serving(BaseHTTPRequestHandler):
+    """A data server over ``store``."""
+
+    store: Store
+    wrong_frame = False
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = parse_qs(parts.query)
+        question, run_ids = parts.path.removeprefix("/api/"), query.get("run", [])
+        if question == "runs":
+            frame = self.store.runs()
+        elif question == "samples":
+            frame = self.store.samples(run_ids, after_seq=int(query.get("after_seq", ["-1"])[0]))
+        else:
+            frame = QUESTIONS[question][0](self.store, run_ids)
+        body = io.BytesIO()
+        (frame.drop("run_id") if self.wrong_frame else frame).write_ipc_stream(body)
+        self.send_response(200)
+        self.send_header("Content-Type", self.headers["Accept"])
+        self.end_headers()
+        self.wfile.write(body.getvalue())
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Say nothing."""
+
+
+@pytest.fixture
+def served(local: LocalStore) -> Iterator[str]:
+    handler = type("Handler", (Serving,), {"store": local})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def assert_identical(left: pl.DataFrame, right: pl.DataFrame) -> None:
+    """Equal in schema, order and every bit: also the sign of a zero."""
+    assert_frame_equal(left, right, check_exact=True)
+    for name, kind in left.schema.items():
+        if kind == pl.Float64:
+            assert [repr(value) for value in left[name]] == [repr(value) for value in right[name]], name
+
+
+def test_influx_and_journal_know_the_same_runs(local: LocalStore, influx: InfluxStore) -> None:
+    """Runs come in the order of their starts, with their facts, from both."""
+    assert local.runs().schema == RUNS
+    assert local.runs()["run_id"].to_list() == [FIRST, OTHER, "station-20260101t000000", EMPTY, MOVED]
+    assert local.runs()["completed"].to_list() == [True, True, None, None, None]
+    assert_identical(local.runs(), influx.runs())
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("run_ids", [[MOVED, FIRST, OTHER, FIRST], [FIRST], [EMPTY], ["absent"], []])
+def test_influx_and_journal_agree(local: LocalStore, influx: InfluxStore, question: str, run_ids: list[str]) -> None:
+    """Every question has the same answer from journal and InfluxDB, whatever the runs, and also where it is empty."""
+    ask, schema = QUESTIONS[question]
+    found = ask(local, run_ids)
+    assert found.schema == schema
+    assert_identical(found, ask(influx, run_ids))
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_no_question_is_answered_by_nothing(local: LocalStore, question: str) -> None:
+    """The frames that are compared do hold something, of both runs of the cell that was moved."""
+    found = QUESTIONS[question][0](local, [FIRST, MOVED])
+    assert found["run_id"].unique(maintain_order=True).to_list() == [FIRST, MOVED]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 8])
+def test_influx_pages_join_without_seam(
+    local: LocalStore, influx: InfluxStore, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many rows a page has, also exactly as many as there are, none is lost or doubled."""
+    monkeypatch.setattr(influx_query, "PAGE_ROWS", rows)
+    assert_identical(local.samples([FIRST, MOVED]), influx.samples([FIRST, MOVED]))
+    assert_identical(local.samples([FIRST], after_seq=4), influx.samples([FIRST], after_seq=4))
+
+
+def test_influx_reader_takes_no_statement_from_a_run_id(influx: InfluxStore) -> None:
+    """Text of a user is a value, never part of a statement."""
+    assert influx._rows("event", ("kind",), "run", "x' OR 'a'='a") == []
+    assert influx._rows("event", ("kind",), "run", '"; DROP DATABASE agree') == []
+    assert influx.runs().height == 5
+
+
+def test_influx_reader_tells_a_missing_database(influxd: Influxd) -> None:
+    """A database that is not there raises, it does not look empty."""
+    store = InfluxStore(InfluxSettings(influxd.url, "absent"))
+    for ask in (store.runs, lambda: store.samples([FIRST]), lambda: store._pages("sample", FIRST, SAMPLES, -1)):
+        with pytest.raises(StoreError, match="database not found"):
+            ask()
+    store.close()
+
+
+def test_http_store_gives_the_frames_of_the_server(local: LocalStore, served: str) -> None:
+    """What a data server sends arrives unchanged."""
+    store = HttpStore(served, token="any")
+    assert_identical(local.runs(), store.runs())
+    for ask, _ in QUESTIONS.values():
+        for run_ids in ([FIRST, MOVED], [EMPTY], []):
+            assert_identical(ask(local, run_ids), ask(store, run_ids))
+    store.close()
+
+
+def test_http_store_refuses_other_columns(served: str, local: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server of another version is named as such."""
+    monkeypatch.setattr(Serving, "wrong_frame", True)
+    store = HttpStore(served)
+    with pytest.raises(StoreError, match="use the same version"):
+        store.runs()
+    store.close()
+    assert local.runs().height == 5
+
+
+@pytest.mark.parametrize("kind", ["text/html", ARROW_STREAM])
+def test_http_store_refuses_what_is_no_frame(kind: str) -> None:
+    """A page, or bytes that are no frame, are an error of the store."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            self.wfile.write(b"<html></html>")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        store = HttpStore(f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(StoreError, match="frame"):
+            store.runs()
+        store.close()
+        server.shutdown()
+        thread.join()
+
+
+def test_network_stores_tell_that_nothing_listens(influxd: Influxd) -> None:
+    """A server that is down is a StoreError from either."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        gone = f"http://127.0.0.1:{server.server_port}"
+    stores: list[Store] = [HttpStore(gone), InfluxStore(InfluxSettings(gone, "agree"))]
+    for store in stores:
+        with pytest.raises(StoreError, match="did not answer"):
+            store.runs()
+        store.close()
+    assert influxd.url != gone

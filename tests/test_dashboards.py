@@ -1,0 +1,348 @@
+"""The dashboards are what their source builds, and every query in them is answered by a real InfluxDB."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from grafana import build
+from harness.model.derived import CycleRow, ImpedanceFitRow
+from harness.model.records import ImpedancePoint, Incident, RunStarted, Sample, StepEnded
+from harness.model.run import Geometry, Role, RunContext, RunFacts
+from harness.stream.codec import encode_derived, encode_record
+
+GRAFANA = Path(build.__file__).parent
+START = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
+SECOND = 1_000_000_000
+CYCLES = 6
+TAGS = {"station", "channel", "cell", "build", "run"}
+CELLS = {"cu-01": "bare", "cu-02": "bare", "cu-03": "gold-5nm"}
+DASHBOARDS: dict[str, dict[str, Any]] = {name: json.loads(text) for name, text in build.built().items()}
+QUERIES = [
+    pytest.param(name, panel, target, id=f"{name}-{panel['title']}-{target['refId']}")
+    for name, dashboard in DASHBOARDS.items()
+    for panel in dashboard["panels"]
+    for target in panel["targets"]
+]
+VARIABLES = [
+    pytest.param(variable["query"], id=f"{name}-{variable['name']}")
+    for name, dashboard in DASHBOARDS.items()
+    for variable in dashboard["templating"]["list"]
+    if variable["type"] == "query"
+]
+SUBSTITUTES = {
+    "$timeFilter": f"time >= {START // 10**6}ms AND time <= {START // 10**6 + 3_600_000}ms",
+    "${cell:regex}": "(" + "|".join(re.escape(cell) for cell in CELLS) + ")",
+    "${build:regex}": "(bare|gold-5nm)",
+    "$first_cycle": "3",
+    "$__interval_ms": "10000",
+    "$__interval": "10s",
+    "$sweep": "1",
+    "$cell": "cu-01",
+    "$run": "cu-01-20260101t000000",
+}
+
+Series = dict[str, Any]
+
+
+def efficiency(cell: str, cycle: int) -> float:
+    return 0.99 + 0.001 * list(CELLS).index(cell) + 0.0001 * cycle
+
+
+def interface(cell: str, cycle: int) -> float:
+    return 40.0 + (1.0 + list(CELLS).index(cell)) * cycle
+
+
+class Influx:
+    """A database of a real influxd."""
+
+    def __init__(self, url: str) -> None:
+        self._client = httpx.Client(base_url=url, trust_env=False)
+
+    def ready(self) -> bool:
+        try:
+            return self._client.get("/ping").status_code == 204
+        except httpx.TransportError:
+            return False
+
+    def write(self, lines: list[str]) -> None:
+        self._client.post("/query", params={"q": "CREATE DATABASE harness"}).raise_for_status()
+        answer = self._client.post("/write", params={"db": "harness", "precision": "ns"}, content="\n".join(lines).encode())
+        assert answer.status_code == 204, answer.text
+
+    def ask(self, query: str) -> list[Series]:
+        answer = self._client.post("/query", params={"db": "harness", "epoch": "ms"}, data={"q": query})
+        answer.raise_for_status()
+        result = answer.json()["results"][0]
+        assert "error" not in result, f"{result['error']}: {query}"
+        return list(result.get("series", []))
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def substituted(query: str) -> str:
+    """The query as Grafana sends it."""
+    for name, value in SUBSTITUTES.items():
+        query = query.replace(name, value)
+    assert "$" not in query.replace("$/", ""), f"an unknown variable is left in {query}"
+    return query
+
+
+def rows_of(series: list[Series]) -> list[dict[str, Any]]:
+    """Rows as Grafana's table format has them: columns, and the tags of GROUP BY."""
+    return [dict(zip(one["columns"], row, strict=True)) | one.get("tags", {}) for one in series for row in one["values"]]
+
+
+FACTS = RunFacts(
+    geometry=Geometry.DEPOSIT,
+    area_cm2=1.13,
+    nominal_capacity_ah=None,
+    cell_revision=1,
+    build_revision=1,
+    description="a cell of this test",
+    schedule_name="plating",
+    schedule_text="name: plating",
+    schedule_sha256="0" * 64,
+    plan="{}",
+    driver="methodscript",
+    instrument_model="EmStat4S",
+    instrument_serial="EMU0001",
+    instrument_firmware="1.3.02",
+    software_version="0.1.0",
+    accuracy_offset=2e-4,
+    accuracy_gain=2e-4,
+    adc_bits=16,
+    time_scale=1.0,
+)
+
+
+def lines_of_run(channel: str, cell: str, build_id: str) -> list[str]:
+    """A small run: samples, two sweeps, incidents, closed cycles and fits."""
+    run = f"{cell}-20260101t000000"
+    context = RunContext("lab3", channel, cell, build_id, run)
+    seq = itertools.count()
+    stamp = itertools.count(START, SECOND)
+    records: list[Any] = [RunStarted(run, next(seq), next(stamp), FACTS)]
+    records += [
+        Sample(run, next(seq), next(stamp), float(i), float(i), 0.03 * (-1) ** (i // 60), -5e-4, i // 120, 1, "steps[0]",
+               Role.PLATE, 1e-3, "") for i in range(600)
+    ]  # fmt: skip
+    for sweep, frequency in itertools.product((1, 2), range(12)):
+        records.append(
+            ImpedancePoint(run, next(seq), next(stamp), 1.0, 1.0, frequency, 10.0 ** (5 - frequency / 2), 5.0 * sweep + frequency,
+                           -float(frequency), sweep, sweep, 2, "steps[1]", Role.PROBE, "")
+        )  # fmt: skip
+    for severity in ("info", "warning", "alarm"):
+        records.append(Incident(run, next(seq), next(stamp), severity, "limit", f"a {severity} of {cell}"))
+    records.append(StepEnded(run, next(seq), next(stamp), 1, 1, "steps[0]", Role.PLATE, "duration", 3600.0))
+    lines = [encode_record(context, record) for record in records]
+    for cycle in range(1, CYCLES + 1):
+        when = START + cycle * 60 * SECOND
+        closed = CycleRow(run, cycle, when, "cycle", 1e-3, 1e-6, 9.9e-4, 1e-6, efficiency(cell, cycle), 5e-4, 2e-4, 30.0, 0.5,
+                          31.0, 0.5, 120.0, "", "1")  # fmt: skip
+        fitted = ImpedanceFitRow(run, cycle, when + 1, cycle, 5.0, 0.1, interface(cell, cycle), 0.4, 40.0, 0.4, 0.01, "", "1")
+        lines += [encode_derived(context, closed, 2 * cycle), encode_derived(context, fitted, 2 * cycle + 1)]
+    return lines
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
+    """A real influxd of our own, filled with three small runs through the codec."""
+    program = shutil.which("influxd")
+    if program is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("influxd is missing: apt install influxdb")
+        pytest.skip("influxd is missing: apt install influxdb")
+    root = tmp_path_factory.mktemp("influxd")
+    port = free_port()
+    (root / "influxdb.conf").write_text(
+        f'reporting-disabled = true\nbind-address = "127.0.0.1:{free_port()}"\n[meta]\ndir = "{root}/meta"\n'
+        f'[data]\ndir = "{root}/data"\nwal-dir = "{root}/wal"\n[monitor]\nstore-enabled = false\n'
+        f'[http]\nbind-address = "127.0.0.1:{port}"\nlog-enabled = false\n'
+    )
+    with (root / "log").open("wb") as log, subprocess.Popen([program, "-config", root / "influxdb.conf"], stderr=log) as process:
+        database = Influx(f"http://127.0.0.1:{port}")
+        try:
+            deadline = time.monotonic() + 20
+            while not database.ready():
+                assert process.poll() is None, (root / "log").read_text()
+                assert time.monotonic() < deadline, "influxd did not start"
+            for number, (cell, build_id) in enumerate(CELLS.items()):
+                database.write(lines_of_run(f"a{number + 1}", cell, build_id))
+            yield database
+        finally:
+            database.close()
+            process.terminate()
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_dashboard_committed_is_what_its_source_builds(name: str) -> None:
+    """The committed JSON is byte for byte what the source builds."""
+    assert (build.DIRECTORY / name).read_text() == build.built()[name]
+
+
+def test_dashboard_build_is_the_same_under_any_hash_seed() -> None:
+    """Another process with another hash seed agrees with the committed files."""
+    environment = {**os.environ, "PYTHONHASHSEED": "4711"}
+    subprocess.run([sys.executable, "-m", "grafana.build", "--check"], check=True, env=environment, cwd=GRAFANA.parent)
+
+
+def test_dashboard_check_names_a_stale_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--check exits with 1 and names what differs, and a build then repairs it."""
+    monkeypatch.setattr(build, "DIRECTORY", tmp_path)
+    (tmp_path / "cell.json").write_text(build.built()["cell.json"])
+    assert build.main(["--check"]) == 1
+    assert "fleet.json" in capsys.readouterr().err
+    assert build.main([]) == 0
+    assert build.main(["--check"]) == 0
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_dashboard_panels_have_ids_and_do_not_overlap(name: str) -> None:
+    """Every panel has its own id and its own place on the 24 columns."""
+    panels = DASHBOARDS[name]["panels"]
+    assert [panel["id"] for panel in panels] == list(range(1, len(panels) + 1))
+    places = [
+        (x, y)
+        for panel in panels
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+    assert len(set(places)) == len(places)
+    assert max(x for x, _ in places) == 23
+
+
+@pytest.mark.service
+@pytest.mark.parametrize(("name", "panel", "target"), QUERIES)
+def test_dashboard_query_is_answered(influx: Influx, name: str, panel: dict[str, Any], target: dict[str, Any]) -> None:
+    """Every query of every panel brings rows, and each of its columns has a value in some row."""
+    assert target["rawQuery"] is True
+    assert target["datasource"] == {"type": "influxdb", "uid": "${datasource}"}
+    series = influx.ask(substituted(target["query"]))
+    rows = rows_of(series)
+    assert rows, f"{name}, {panel['title']}: no rows for {target['query']}"
+    empty = {column for column in rows[0] if all(row[column] is None for row in rows)}
+    assert not empty, f"{name}, {panel['title']}: {empty} are always empty"
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("query", VARIABLES)
+def test_dashboard_variable_has_values(influx: Influx, query: str) -> None:
+    """Every variable lists values."""
+    assert rows_of(influx.ask(substituted(query)))
+
+
+@pytest.mark.parametrize(("name", "panel", "target"), QUERIES)
+def test_dashboard_query_names_only_fields_that_exist(name: str, panel: dict[str, Any], target: dict[str, Any]) -> None:
+    """Every quoted name is a tag, an alias, or a field of a dataclass behind the query's measurement."""
+    known = {
+        "sample": (Sample,),
+        "spectrum": (ImpedancePoint,),
+        "cycle": (CycleRow,),
+        "impedance_fit": (ImpedanceFitRow,),
+        "event": (Incident, StepEnded),
+    }
+    query = target["query"]
+    measurement = re.search(r'FROM "(\w+)"', query)
+    assert measurement is not None, f"{name}, {panel['title']} reads no measurement"
+    fields = {field.name for made in known[measurement[1]] for field in dataclasses.fields(made)}
+    extra = {"spectrum": {"frequency_index"}, "event": {"incident"}}.get(measurement[1], set())
+    aliases = set(re.findall(r'AS "(\w+)"', query))
+    unknown = set(re.findall(r'"(\w+)"', query)) - fields - extra - aliases - TAGS - {measurement[1]}
+    assert not unknown, f"{name}, {panel['title']}: {unknown}"
+
+
+@pytest.mark.service
+@pytest.mark.parametrize(("name", "panel"), [(name, panel) for name, made in DASHBOARDS.items() for panel in made["panels"]])
+def test_dashboard_transformations_name_columns_that_come(influx: Influx, name: str, panel: dict[str, Any]) -> None:
+    """What a panel renames, orders, joins or partitions by is a column of its answers, so that no typo hides a number."""
+    columns = {"Time"}
+    for target in panel["targets"]:
+        for row in rows_of(influx.ask(substituted(target["query"]))):
+            columns |= row.keys()
+    for step in panel.get("transformations", []):
+        options = step["options"]
+        named = {*options.get("renameByName", {}), *options.get("excludeByName", {}), *options.get("fields", [])}
+        named |= {options["byField"]} if "byField" in options else set()
+        assert named <= columns, f"{name}, {panel['title']}: {named - columns}"
+
+
+@pytest.mark.service
+def test_dashboard_latest_spectrum_is_the_newest_sweep_in_order(influx: Influx) -> None:
+    """The latest spectrum comes point by point from the second sweep, by rising frequency index."""
+    rows = rows_of(influx.ask(substituted(query_of("cell.json", "Latest impedance"))))
+    assert sorted(row["real_impedance_ohm"] for row in rows) == [10.0 + index for index in range(12)]
+    by_index = sorted(rows, key=lambda row: row["frequency_index"])
+    assert [row["negative_imaginary_impedance_ohm"] for row in by_index] == [float(index) for index in range(12)]
+
+
+@pytest.mark.service
+def test_dashboard_efficiency_by_build_is_the_mean_over_cells(influx: Influx) -> None:
+    """The mean and the std between cells of each build, formation cycles left out, are those of the numbers written."""
+    rows = {row["build"]: row for row in rows_of(influx.ask(substituted(query_of("fleet.json", "Efficiency by build"))))}
+    means = [statistics.mean(efficiency(cell, cycle) for cycle in range(3, CYCLES + 1)) for cell in ("cu-01", "cu-02")]
+    assert rows["bare"]["mean"] == pytest.approx(statistics.mean(means), abs=1e-12)
+    assert rows["bare"]["std"] == pytest.approx(statistics.stdev(means), rel=1e-9)
+    assert rows["bare"]["cells"] == 2
+    assert rows["gold-5nm"]["cells"] == 1
+
+
+@pytest.mark.service
+def test_dashboard_growth_by_build_is_ohm_per_cycle(influx: Influx) -> None:
+    """Growth is the slope between the first and the last sweep of each cell, averaged over the build."""
+    rows = {row["build"]: row for row in rows_of(influx.ask(substituted(query_of("fleet.json", "Interface growth by build"))))}
+    assert rows["bare"]["mean"] == pytest.approx(1.5, rel=1e-12)
+    assert rows["gold-5nm"]["mean"] == pytest.approx(3.0, rel=1e-12)
+
+
+@pytest.mark.service
+def test_dashboard_record_rate_is_records_per_second(influx: Influx) -> None:
+    """One sample a second from each of three cells is three a second, whatever the width of a pixel."""
+    rows = rows_of(influx.ask(substituted(query_of("fleet.json", "Samples stored"))))
+    assert max(row["records_per_second"] for row in rows) == 3.0
+
+
+def query_of(name: str, title: str) -> str:
+    panel = next(panel for panel in DASHBOARDS[name]["panels"] if panel["title"] == title)
+    return str(panel["targets"][0]["query"])
+
+
+def test_dashboard_provisioning_and_compose_agree() -> None:
+    """What the provisioning reads is mounted and defined by the compose file, and every port is published on loopback."""
+    compose = yaml.safe_load((GRAFANA / "compose.yaml").read_text())
+    provider = yaml.safe_load((GRAFANA / "provisioning/dashboards/harness.yaml").read_text())["providers"][0]
+    source = (GRAFANA / "provisioning/datasources/harness.yaml").read_text()
+    service = compose["services"]["grafana"]
+    assert f"./dashboards:{provider['options']['path']}:ro" in service["volumes"]
+    assert set(re.findall(r"\$\{(\w+)\}", source)) <= service["environment"].keys()
+    assert compose["services"]["influxdb"]["environment"]["INFLUXDB_DB"] == service["environment"]["HARNESS_INFLUX_DATABASE"]
+    for one in compose["services"].values():
+        assert all(port.startswith("127.0.0.1:") for port in one["ports"])
+        for volume in one["volumes"]:
+            host = volume.split(":")[0]
+            assert not host.startswith(".") or (GRAFANA / host).exists()
