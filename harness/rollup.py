@@ -12,15 +12,18 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import assert_never
 
 import numpy as np
 
 from harness.analysis.charge import Accuracy
+from harness.analysis.coulombic import METHOD_VERSION as CYCLE_VERSION
 from harness.analysis.impedance import METHOD_VERSION as IMPEDANCE_VERSION
 from harness.analysis.impedance import fit_impedance
 from harness.analysis.run_cycle import OpenCycle
-from harness.errors import AnalysisError
-from harness.model.derived import DerivedRow, ImpedanceFitRow
+from harness.clock import SHORTEST_DEADLINE_SECOND
+from harness.errors import AnalysisError, JournalError
+from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
 from harness.model.records import (
     CycleEnded,
     ImpedancePoint,
@@ -45,9 +48,20 @@ FLAG_NOT_FITTED = "not_fitted"
 
 
 class RunRollup:
-    """What one run's records have told so far. `take` each record in order; it returns the rows to write."""
+    """What one run's records have told so far. `take` each record in order; it returns the rows to write.
 
-    def __init__(self, context: RunContext, facts: RunFacts, *, finished_cycle: int | None = None) -> None:
+    ``finished_cycle`` is over and gets no row; ``known_cycles`` have their final row in the store, so that the first, shorter row
+    of a cycle whose removal has just ended is not written over it when everything is derived again.
+    """
+
+    def __init__(
+        self,
+        context: RunContext,
+        facts: RunFacts,
+        *,
+        finished_cycle: int | None = None,
+        known_cycles: frozenset[int] = frozenset(),
+    ) -> None:
         self.context = context
         self.next_seq = 0
         self.replay_seq = 0
@@ -55,6 +69,7 @@ class RunRollup:
         self._facts = facts
         self._accuracy = Accuracy(offset_of_range=facts.accuracy_offset, gain=facts.accuracy_gain, adc_bits=facts.adc_bits)
         self._finished_cycle = finished_cycle
+        self._known_cycles = known_cycles
         self._last_step_seq = 0
         self._cycle: OpenCycle | None = None
         self._sweep: list[ImpedancePoint] = []
@@ -64,28 +79,47 @@ class RunRollup:
         if record.seq < self.next_seq:
             return []
         self.next_seq = record.seq + 1
+        if isinstance(record, StepStarted | Sample | StepEnded):
+            return self._take_step(record)
+        if isinstance(record, ImpedancePoint | SweepEnded):
+            return self._take_sweep(record)
+        rows: list[DerivedRow] = []
         match record:
-            case StepStarted():
-                return self._start_step(record)
-            case Sample():
-                self._open(record.cycle_count).take_sample(record)
-            case StepEnded():
-                return self._end_step(record)
-            case ImpedancePoint():
-                self._sweep.append(record)
-            case SweepEnded():
-                return self._end_sweep(record)
             case CycleEnded():
-                return self._end_cycle(record.cycle_count)
+                rows = self._end_cycle(record.cycle_count)
             case Incident():
                 if self._cycle is not None:
                     self._cycle.take_incident(record)
             case RunEnded():
                 self.ended = True
-                return self._end_cycle(self._cycle.cycle_count) if self._cycle is not None else []
+                rows = [] if self._cycle is None else self._end_cycle(self._cycle.cycle_count)
             case RunStarted():
                 pass
-        return []
+            case _:
+                assert_never(record)
+        return rows
+
+    def _take_step(self, record: StepStarted | Sample | StepEnded) -> list[DerivedRow]:
+        match record:
+            case StepStarted():
+                return self._start_step(record)
+            case Sample():
+                self._open(record.cycle_count).take_sample(record)
+                return []
+            case StepEnded():
+                return self._end_step(record)
+            case _:
+                assert_never(record)
+
+    def _take_sweep(self, record: ImpedancePoint | SweepEnded) -> list[DerivedRow]:
+        match record:
+            case ImpedancePoint():
+                self._sweep.append(record)
+                return []
+            case SweepEnded():
+                return self._end_sweep(record)
+            case _:
+                assert_never(record)
 
     def _open(self, cycle_count: int) -> OpenCycle:
         if self._cycle is None or self._cycle.cycle_count != cycle_count:
@@ -103,7 +137,7 @@ class RunRollup:
     def _end_step(self, record: StepEnded) -> list[DerivedRow]:
         cycle = self._open(record.cycle_count)
         cycle.end_step(record)
-        return self._rows(cycle) if record.role.removes else []
+        return self._rows(cycle) if record.role.removes and record.cycle_count not in self._known_cycles else []
 
     def _end_cycle(self, cycle_count: int) -> list[DerivedRow]:
         cycle = self._cycle
@@ -149,10 +183,13 @@ class Rollup:
             rows = run.take(record)
             if rows:
                 written.setdefault(context.run_id, (context, []))[1].extend(rows)
+        total = 0
         for context, rows in written.values():
-            self._store.put(context, rows)
+            last = list({_key(row): row for row in rows}.values())
+            self._store.put(context, last)
+            total += len(last)
         self._remember(row, touched)
-        return sum(len(rows) for _, rows in written.values())
+        return total
 
     def finished(self) -> bool:
         """Whether nothing is left to read now."""
@@ -178,12 +215,24 @@ class Rollup:
         return run
 
     def _resumed(self, context: RunContext, record: Record) -> RunRollup:
-        """The state of a run up to ``record``: empty at its start, otherwise read again from the last step before its open cycle."""
+        """The state of a run up to ``record``: empty at its start, else read again from the last step before its open cycle."""
+        known = frozenset(
+            row.cycle_count
+            for row in self._store.cycles(context.run_id)
+            if row.cycle_duration_second is not None and row.method_version == CYCLE_VERSION
+        )
         if isinstance(record, RunStarted):
-            return RunRollup(context, record.facts)
+            return RunRollup(context, record.facts, known_cycles=known)
         facts = next(run.facts for run in self._reader.runs() if run.context.run_id == context.run_id)
         seq = 0 if self._from_start else self._store.position(_run_position(context.run_id))
-        return _replayed(self._reader, context, facts, seq, record.seq)
+        run = RunRollup(context, facts, finished_cycle=self._cycle_at(context, seq), known_cycles=known)
+        _replay(self._reader, run, seq, record.seq)
+        return run
+
+    def _cycle_at(self, context: RunContext, seq: int) -> int | None:
+        """The cycle of the step that begins at ``seq``, which is over; ``None`` at the run's start."""
+        first = self._reader.records(context.run_id, seq, 1) if seq > 0 else []
+        return first[0].cycle_count if first and isinstance(first[0], StepStarted) else None
 
 
 def roll_up_once(reader: JournalReader, store: DerivedStore) -> int:
@@ -209,11 +258,11 @@ async def run_rollup(state_directory: Path, *, poll_second: float = 0.5, on_chan
     """
     loop = asyncio.get_running_loop()
     journal = state_directory / JOURNAL_FILE
-    while not journal.exists():
+    while not journal.exists():  # noqa: ASYNC110 - another process makes the file, and tells nobody
         await asyncio.sleep(poll_second)
     thread = ThreadPoolExecutor(1, thread_name_prefix="rollup")
     try:
-        reader = await loop.run_in_executor(thread, JournalReader, journal)
+        reader = await _opened(thread, journal, poll_second)
         store = await loop.run_in_executor(thread, DerivedStore, state_directory / DERIVED_FILE)
         try:
             rollup = await loop.run_in_executor(thread, Rollup, reader, store)
@@ -223,6 +272,19 @@ async def run_rollup(state_directory: Path, *, poll_second: float = 0.5, on_chan
             await loop.run_in_executor(thread, reader.close)
     finally:
         thread.shutdown(wait=False)
+
+
+async def _opened(thread: ThreadPoolExecutor, journal: Path, poll_second: float) -> JournalReader:
+    """The journal, once its maker has put the tables in: a file that stays without them for a deadline is no journal."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + SHORTEST_DEADLINE_SECOND
+    while True:
+        try:
+            return await loop.run_in_executor(thread, JournalReader, journal)
+        except JournalError:
+            if loop.time() >= until:
+                raise
+        await asyncio.sleep(poll_second)
 
 
 async def _follow(
@@ -286,21 +348,18 @@ def _run_position(run_id: str) -> str:
     return f"{POSITION}:{run_id}"
 
 
-def _replayed(reader: JournalReader, context: RunContext, facts: RunFacts, from_seq: int, until_seq: int) -> RunRollup:
-    """A run's state after its records ``from_seq`` … ``until_seq`` − 1; the cycle in which they begin is over and stays unwritten."""
-    run: RunRollup | None = None
+def _key(row: DerivedRow) -> tuple[type, int]:
+    return type(row), row.cycle_count if isinstance(row, CycleRow) else row.sweep_count
+
+
+def _replay(reader: JournalReader, run: RunRollup, from_seq: int, until_seq: int) -> None:
+    """Give a run its records ``from_seq`` … ``until_seq`` − 1 again; what they derive is in the store already."""
     seq = from_seq
     while seq < until_seq:
-        records = reader.records(context.run_id, seq, min(PAGE_ROWS, until_seq - seq))
+        records = reader.records(run.context.run_id, seq, min(PAGE_ROWS, until_seq - seq))
         if not records:
             break
-        if run is None:
-            started = records[0] if isinstance(records[0], StepStarted) and from_seq > 0 else None
-            run = RunRollup(context, facts, finished_cycle=None if started is None else started.cycle_count)
         for record in records:
             run.take(record)
         seq = records[-1].seq + 1
-    if run is None:
-        run = RunRollup(context, facts)
-    run.replay_seq = from_seq if run.replay_seq == 0 else run.replay_seq
-    return run
+    run.replay_seq = max(run.replay_seq, from_seq)

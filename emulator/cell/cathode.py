@@ -25,7 +25,18 @@ def open_circuit_volt(stoichiometry: float) -> float:
 class Cathode:
     """State and equations of the positive electrode. ``other`` is charge carried by side reactions at the ends of x."""
 
-    __slots__ = ("_decay", "_decay_second", "_exchange", "_shift", "_time", "capacity", "initial", "lag", "other", "stoichiometry")
+    __slots__ = (
+        "_decay",
+        "_decay_second",
+        "_exchange",
+        "_shift",
+        "_time",
+        "capacity",
+        "initial",
+        "lag",
+        "other",
+        "stoichiometry",
+    )
 
     def __init__(self, parameters: CellParameters) -> None:
         self.capacity = parameters.cathode_capacity_mah_cm2 * COULOMB_PER_MAH

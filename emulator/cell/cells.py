@@ -154,6 +154,7 @@ class DepositCell(Cell):
         self.electrolyte.advance(density, second)
 
     def voltage(self, current: float, ahead_second: float = 0.0) -> float:
+        """See `Cell.voltage`."""
         density = current / self.area
         volt = self.electrode.potential(-density) + self.electrolyte.volt(density)
         volt += 2.0 * THERMAL_VOLT * math.asinh(0.5 * density / self._counter_exchange) + density * self._counter_film
@@ -162,6 +163,7 @@ class DepositCell(Cell):
         return volt
 
     def elements(self) -> Elements:
+        """See `Cell.elements`."""
         parameters, area = self.parameters, self.area
         transfer = THERMAL_VOLT / self._counter_exchange
         counter = (
@@ -171,13 +173,16 @@ class DepositCell(Cell):
         return self._assembled((*self._lithium_arcs(self.electrode, ""), *counter))
 
     def tracked(self) -> LithiumElectrode:
+        """See `Cell.tracked`."""
         return self.electrode
 
     def books(self) -> dict[str, float]:
+        """See `Cell.books`."""
         return self._electrode_books(self.electrode)
 
     @property
     def removes_when_oxidising(self) -> bool:
+        """See `Cell.removes_when_oxidising`."""
         return True
 
 
@@ -204,6 +209,7 @@ class SymmetricCell(Cell):
         self.electrolyte.advance(density, second)
 
     def voltage(self, current: float, ahead_second: float = 0.0) -> float:
+        """See `Cell.voltage`."""
         density = current / self.area
         volt = self.electrode.potential(-density) - self.counter.potential(density) + self.electrolyte.volt(density)
         if ahead_second:
@@ -211,16 +217,24 @@ class SymmetricCell(Cell):
         return volt
 
     def elements(self) -> Elements:
+        """See `Cell.elements`."""
         return self._assembled((*self._lithium_arcs(self.electrode, ""), *self._lithium_arcs(self.counter, "counter_")))
 
     def tracked(self) -> LithiumElectrode:
+        """See `Cell.tracked`."""
         return self.electrode
 
     def books(self) -> dict[str, float]:
+        """See `Cell.books`."""
         return {**self._electrode_books(self.electrode), **self._electrode_books(self.counter, "counter_")}
+
+    def stiff(self) -> bool:
+        """See `Cell.stiff`; either side may be bare."""
+        return self.electrode.bare or self.counter.bare
 
     @property
     def removes_when_oxidising(self) -> bool:
+        """See `Cell.removes_when_oxidising`."""
         return True
 
 
@@ -242,6 +256,7 @@ class FullCell(Cell):
         self.electrolyte.advance(density, second)
 
     def voltage(self, current: float, ahead_second: float = 0.0) -> float:
+        """See `Cell.voltage`."""
         density = current / self.area
         ahead = density * ahead_second
         volt = self.cathode.potential(density, ahead) - self.anode.potential(density) + self.electrolyte.volt(density)
@@ -250,15 +265,18 @@ class FullCell(Cell):
         return volt
 
     def elements(self) -> Elements:
+        """See `Cell.elements`."""
         transfer = self.cathode.charge_transfer_resistance()
         farad = self.parameters.cathode_capacitance_uf_cm2 * 1e-6
         arc = zarc("cathode_charge_transfer", transfer, farad, 0.85, self.area)
         return self._assembled((*self._lithium_arcs(self.anode, ""), arc), (self.cathode.relaxation(),))
 
     def tracked(self) -> LithiumElectrode:
+        """See `Cell.tracked`."""
         return self.anode
 
     def books(self) -> dict[str, float]:
+        """See `Cell.books`."""
         inside = self.cathode.stoichiometry * self.cathode.capacity * self.area
         other = self.cathode.other * self.area
         return {
@@ -269,4 +287,5 @@ class FullCell(Cell):
 
     @property
     def removes_when_oxidising(self) -> bool:
+        """See `Cell.removes_when_oxidising`."""
         return False

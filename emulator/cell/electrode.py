@@ -16,9 +16,9 @@ Kinetics: three parallel paths (fresh lithium, bulk, pits) share one overpotenti
 W = i0_f (a_f(Q_f) + a0) + i0_b [Q_b > 0] + i0_f a_p(Q_p), η = (2RT/F) asinh(j / 2W), share of a path = its part of W.
 True area: a_f = a_max (1 − exp(−k Q_f / a_max)), k = 4 v / d.
 
-Losses have a geometric cause: each new unit of true area binds δ q_s of lithium (q_s = 2.7e-4 mAh/cm² per nm, LiF basis), the film
-thickens with sqrt(time), and a fraction of what is stripped dies. Plating solves Q_f + δ q_s a_f(Q_f) = old + charge, so the
-loss of a half cycle does not depend on how it was cut into steps.
+Losses have a geometric cause: each new unit of true area binds δ0 q_s of lithium (q_s = 2.7e-4 mAh/cm² per nm, LiF basis), the
+film thickens with sqrt(time), and a fraction of what is stripped dies. Plating solves Q_f + δ0 q_s a_f(Q_f) = old + charge, so
+the loss of a half cycle does not depend on how it was cut into steps. ``film_nm`` is the mean over the area.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class LithiumElectrode:
         "_initial",
         "_layer",
         "_lost_resistivity",
+        "_new_film",
         "_normal",
         "_nucleation",
         "_oxidation_reference",
@@ -98,7 +99,7 @@ class LithiumElectrode:
         self.fresh = self.dead = self.film = self.surface = self.oxidised = 0.0
         self.net = self.throughput = 0.0
         self.formation_left = self._formation_total if self.bulk == 0.0 else 0.0
-        self.film_nm = self.bulk_film_nm = parameters.film_thickness_nm
+        self.film_nm = self.bulk_film_nm = self._new_film
         self.area = self.pitted = self.plated = self.loss_start = 0.0
         self.depositing = self.stripping = False
         self.deposits = 0
@@ -107,6 +108,7 @@ class LithiumElectrode:
 
     def _set_constants(self, parameters: CellParameters, normal: Callable[[int], float]) -> None:
         self._area_max = parameters.area_ratio_max
+        self._new_film = parameters.film_thickness_nm
         self._area_per_charge = 4.0 * _UM_PER_COULOMB / parameters.deposit_diameter_um
         self._reach = self._area_max / self._area_per_charge
         self._nucleation = parameters.nucleation_area_ratio
@@ -149,11 +151,11 @@ class LithiumElectrode:
         if self.stripping:
             self.stripping = False
             self.close_cycle()
-        self.plated += charge
         if self.surface > 0.0:
             used = min(charge, self.surface)
             self.surface -= used
             charge -= used
+        self.plated += charge
         if self.formation_left > 0.0 and charge > 0.0:
             used = min(charge, self.formation_left)
             self.formation_left -= used
@@ -165,7 +167,7 @@ class LithiumElectrode:
     def _deposit(self, charge: float) -> None:
         if not self.depositing:
             self._begin_deposit()
-        cost = self.loss_factor * self.film_nm * _FILM_COULOMB_PER_NM
+        cost = self.loss_factor * self._new_film * _FILM_COULOMB_PER_NM
         reach, steepness, area_max = self._reach, self._area_per_charge, self._area_max
         target = self.fresh + cost * self.area + charge
         fresh = self.fresh + charge / (1.0 + cost * steepness * (1.0 - self.area / area_max))
@@ -177,7 +179,10 @@ class LithiumElectrode:
                 break
         self.film += charge - (fresh - self.fresh)
         self.fresh = fresh
-        self.area = area_max * (1.0 - math.exp(-fresh / reach))
+        area = area_max * (1.0 - math.exp(-fresh / reach))
+        if area > 0.0:
+            self.film_nm = self._new_film + (self.film_nm - self._new_film) * min(1.0, self.area / area)
+        self.area = area
 
     def _begin_deposit(self) -> None:
         """A new deposit after a removal: its own loss, log-normal around the run-in, correlated with the one before."""
@@ -191,8 +196,6 @@ class LithiumElectrode:
         scatter = parameters.loss_scatter
         self.loss_factor = self._cell_factor * run_in * math.exp(scatter * self._deviation - 0.5 * scatter * scatter)
         self.pitted = 0.0
-        if self.fresh == 0.0:
-            self.film_nm = parameters.film_thickness_nm
 
     def _strip(self, charge: float, density: float) -> None:
         self.depositing = False
@@ -318,7 +321,10 @@ class LithiumElectrode:
         return 1.0 / self._surface_farad if self.bare else 0.0
 
     def lithium_efficiency(self) -> float | None:
-        """1 − lithium lost / charge plated, since the present deposit began; ``None`` before the first."""
+        """1 − lithium lost / charge plated (without what only discharged a bare surface), since the present deposit began.
+
+        ``None`` before the first.
+        """
         if self.plated <= 0.0:
             return None
         return 1.0 - (self.dead + self.film - self.loss_start) / self.plated

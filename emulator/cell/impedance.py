@@ -1,8 +1,8 @@
 """One impedance for one state: Z(ω) of the elements a cell says it is made of.
 
-Z = jωL + R + Σ R_i / (1 + (jωτ_i)^n_i) + Σ R_k / (1 + jωτ_k): series resistance, depressed arcs (ZARC), and relaxations (the modes
-of finite-length diffusion, in electrolyte and cathode). The imaginary part is negative when capacitive. Every R is the slope
-of the direct-current model at zero current, so the low-frequency end equals dV/dI of the same cell.
+Z = jωL + R + Σ R_i / (1 + (jωτ_i)^n_i) + Σ R_k / (1 + jωτ_k): series resistance, depressed arcs (ZARC), and relaxations
+(the modes of finite-length diffusion, in electrolyte and cathode). The imaginary part is negative when capacitive. Every R
+is the slope of the direct-current model at zero current, so the low-frequency end equals dV/dI of the same cell.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ class CellParameters(BaseModel):
     """Everything the equations of `emulator.cell` need to know. Temperature is 25 °C.
 
     Lithium deposit: ``deposit_diameter_um`` d sets how fast true area grows with charge, k = 4 v / d with v = 4.85 µm per mAh/cm²
-    (columns of diameter d); ``area_ratio_max`` is where it saturates. ``dead_fraction`` of the fresh lithium that leaves its place
-    while stripping loses contact. The film on it starts at ``film_thickness_nm`` and grows as sqrt(δ0² + k t).
+    (columns of diameter d); ``area_ratio_max`` is where it saturates. ``dead_fraction`` of the fresh lithium that leaves its
+    place while stripping loses contact. The film on it starts at ``film_thickness_nm`` and grows as sqrt(δ0² + k t).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -39,6 +39,7 @@ class Channel:
         name: str,
         model: Model,
         cell: Cell,
+        *,
         imperfections: Imperfections,
         normal: Callable[[str], Callable[[int], float]],
         truth: TruthFile,

@@ -1,7 +1,7 @@
 """What stands between a cell and a number: range, offset, gain, noise, and the steps of the converter.
 
-reading = round((value (1 + gain) + offset_range + noise) / step) × step, step = 2 × 3 × nominal / 2^bits, clipped at its ends. The
-offset of a range and the gain of a channel are drawn once; noise belongs to the sample's index.
+reading = round((value (1 + gain) + offset_range + noise) / step) × step, step = 2 × 3 × nominal / 2^bits, clipped at its ends.
+The offset of a range and the gain of a channel are drawn once; noise belongs to the sample's index.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PERFECT = Imperfections(offset=0.0, gain=0.0, adc_bits=0, voltage_noise_volt=0.0
 class Converter:
     """The measuring side of one quantity on one channel. ``noise`` is absolute for a given range."""
 
-    __slots__ = ("_bits", "_gain", "_index", "_noise", "_noise_of", "_normal", "offsets", "range", "ranges", "tops")
+    __slots__ = ("_bits", "_index", "_noise", "_noise_of", "_normal", "gain", "offsets", "range", "ranges", "tops")
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Converter:
         """``normal`` is this quantity's own stream: first the gain and the offsets, then one number per sample."""
         self.ranges = ranges
         self._bits = imperfections.adc_bits
-        self._gain = 1.0 + imperfections.gain * normal(0)
+        self.gain = 1.0 + imperfections.gain * normal(0)
         self.offsets = tuple(item.nominal * imperfections.offset * normal(1 + place) for place, item in enumerate(ranges))
         self.tops = tuple(SPAN * item.nominal for item in ranges)
         if top_span is not None:
@@ -87,7 +87,7 @@ class Converter:
         """One sample of ``value``."""
         place, index = self.range, self._index
         self._index = index + 1
-        seen = value * self._gain + self.offsets[place]
+        seen = value * self.gain + self.offsets[place]
         if self._noise:
             seen += self._noise * self._normal(index)
         top = self.tops[place]

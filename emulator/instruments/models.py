@@ -1,7 +1,7 @@
 """The instruments that can be emulated: names, windows, limits and ranges, as facts.
 
-Windows and largest currents are the makers' (EmStat4 and Nexus data sheets by way of the project's instrument notes). Not found in
-any public source, and therefore our own assumption in this one place: the lowest impedance frequency, the size of the
+Windows and largest currents are the makers' (EmStat4 and Nexus data sheets by way of the project's instrument notes). Not found
+in any public source, and therefore our own assumption in this one place: the lowest impedance frequency, the size of the
 script memory, and the compliance of Nexus and Pico.
 """
 

@@ -12,8 +12,8 @@ No rule bridges the edge of a step: the first value is held back to the step's s
 times are known, so a constant current gives I × duration exactly; an edge nobody knows counts as uncertainty.
 
 The model of the instrument is I_read = (1 + g) I + o + noise, with g and o constant per range. So
-σ_Q² = (Q σ_g)² + (σ_o t)² + (q_I t/√12)² + (I δt/√12)² + σ_I² Σ Δt² + gaps and edges. The first three are the same at every use of
-a range; they are kept apart (by range) because they cancel or add between half cycles.
+σ_Q² = (Q σ_g)² + (σ_o t)² + (q_I t/√12)² + (I δt/√12)² + σ_I² Σ Δt² + gaps and edges. The first three are the same at every use
+of a range; they are kept apart (by range) because they cancel or add between half cycles.
 """
 
 from __future__ import annotations

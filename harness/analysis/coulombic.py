@@ -149,8 +149,9 @@ def cycle_row(
 def mean_coulombic_efficiency(rows: Sequence[CycleRow]) -> MeanEfficiency:
     """The charge-weighted mean Σ Q_strip / Σ Q_plate over the complete cycles from the second on.
 
-    Its standard deviation keeps the offset's part whole, since every cycle has the same, and averages only the rest. A cycle whose
-    strip ended early stays in: what it left is stripped in the next one, and only the sums are then right.
+    Its standard deviation keeps the offset's part whole, since every cycle has the same, and averages only the rest. A cycle
+    whose strip ended early stays in: what it left is stripped in the next one, and only the sums are then right (over a reservoir
+    block they are its efficiency, (n Q_c + Q_s) / (n Q_c + Q_t) in measured charges).
     """
     used = [row for row in rows if row.kind == KIND_CYCLE and row.cycle_count >= MEAN_FROM_CYCLE and row.coulombic_efficiency]
     plated = math.fsum(row.plating_capacity_ah or 0.0 for row in used)

@@ -6,9 +6,9 @@ reported is the *sum* of the arcs: it is stable where the parts are not (three p
 on R₂ to 40 %). One arc is the picture of a lithium interface; a second one is added only when the data ask for it.
 
 All models of a small family are fitted (logarithmic parameters, modulus weights, analytic Jacobian, several starts) and compared
-by χ²/σ² + 2k, with σ the best model's scatter but never below what an instrument can do. The reported resistances are those of the
-best model; their variance is the mean over models, by their weights, of each one's own variance (covariance × χ²_ν, widened for
-residuals that are not independent) and its squared distance from the best (Burnham and Anderson's model-averaged variance).
+by χ²/σ² + 2k, with σ the best model's scatter but never below what an instrument can do. The reported resistances are those of
+the best model; their variance is the mean over models, by their weights, of each one's own variance (covariance × χ²_ν, widened
+for residuals that are not independent) and its squared distance from the best (Burnham and Anderson's model-averaged variance).
 """
 
 from __future__ import annotations
@@ -136,11 +136,11 @@ def _evaluate(model: _Model, parameters: Array, omega: Array) -> tuple[Spectrum,
 
     d/dln τ of an arc is −R n u / (1 + u)² and d/dn is −R u ln(jωτ) / (1 + u)², with u = (jωτ)ⁿ.
     """
-    value = np.full(omega.size, math.exp(parameters[0]), dtype=np.complex128)
+    value: Spectrum = np.full(omega.size, math.exp(parameters[0]), dtype=np.complex128)
     rows: list[Spectrum] = [value.copy()]
     place = 1
     if model.inductance:
-        inductive = 1j * omega * math.exp(parameters[place])
+        inductive = np.asarray(1j * omega * math.exp(parameters[place]), dtype=np.complex128)
         value += inductive
         rows.append(inductive)
         place += 1

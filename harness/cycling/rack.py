@@ -120,7 +120,7 @@ class Slot:
                 async with self._open() as instrument:
                     failures = 0
                     self._connected(instrument)
-                    await self._serve(instrument.channels[0])
+                    await self._serve(instrument.channels[0], identified=bool(instrument.identity.serial))
             except DriverError as error:
                 failures += 1
                 self._disconnected(error)
@@ -138,9 +138,9 @@ class Slot:
         )
 
     def _connected(self, instrument: Instrument) -> None:
-        self.identity = instrument.identity
         self._channel = instrument.channels[0]
-        self.capabilities = self._channel.capabilities
+        if instrument.identity.serial:
+            self.identity, self.capabilities = instrument.identity, self._channel.capabilities
         self.outage.end(self.clock.now_nanosecond())
         self.state, self.message = ChannelState.IDLE, ""
         self._tried.set()
@@ -151,13 +151,20 @@ class Slot:
         self.outage.begin(self.clock.now_nanosecond(), str(error))
         self.state, self.message = ChannelState.LOST, str(error)
         if first:
-            log.warning("link lost", channel=self.settings.name, reason=str(error))
+            log.warning("not connected", channel=self.settings.name, reason=str(error))
             if self.runner is not None:
                 self.runner.recorder.incident("warning", "link_lost", str(error))
 
-    async def _serve(self, channel: Channel) -> None:
+    async def _serve(self, channel: Channel, *, identified: bool) -> None:
+        """Serve runs while the link lasts. An instrument that was busy when it was opened has not said its serial number yet:
+        the program it runs may be followed, but before another is sent it is opened anew.
+        """
         if self.runner is None:
             await self._ensure_safe(channel)
+        elif not identified:
+            await self.runner.recover(channel)
+            await self._drive(channel, self.runner, only_adopted=True)
+            return
         while True:
             if self.runner is None:
                 await self._idle(channel)
@@ -175,12 +182,14 @@ class Slot:
         except TimeoutError:
             await channel.attach()
 
-    async def _drive(self, channel: Channel, runner: ChannelRunner) -> None:
+    async def _drive(self, channel: Channel, runner: ChannelRunner, *, only_adopted: bool = False) -> None:
         try:
             while runner.phase is not Phase.ENDED:
                 self.state = ChannelState.RUNNING if runner.phase is Phase.RUNNING else ChannelState.PAUSED
+                if only_adopted and not runner.pending:
+                    return
                 if runner.phase is Phase.RUNNING:
-                    await runner.drive(channel)
+                    await runner.drive(channel, only_adopted=only_adopted)
                 else:
                     await runner.wait_changed()
         except LINK_ERRORS:

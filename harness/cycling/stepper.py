@@ -47,7 +47,7 @@ from potentiostat_drivers.program import (
 )
 
 LONGEST_REDONE_SECOND = 60.0
-"""A probe of at most this long is done again after an interruption; a longer one goes on."""
+"""A probe that is to last at most this long is done again after an interruption; a longer one goes on."""
 
 NEGLIGIBLE_SECOND = 1e-6
 """What is shorter than this does not remain."""
@@ -255,7 +255,9 @@ def _signed(geometry: Geometry, role: Role, current_ampere: float) -> float:
 
 
 def _is_redone(step: PlanStep) -> bool:
-    return isinstance(step.act, Sweep) or (step.role is Role.PROBE and step.longest_second <= LONGEST_REDONE_SECOND)
+    wanted = step.until.duration_second
+    lasts = step.longest_second if wanted is None else wanted
+    return isinstance(step.act, Sweep) or (step.role is Role.PROBE and lasts <= LONGEST_REDONE_SECOND)
 
 
 def _silence(step: PlanStep) -> float:

@@ -1,7 +1,7 @@
 """The current offset an imported file itself reveals: measured against set current, or rests that were measured.
 
-With the set current of both directions the gain drops out: the mean of (measured − set) is o + g I in one direction and o − g I in
-the other, and their half sum is o. Rests reveal it only where the instrument measured them (they are not exactly zero) on the
+With the set current of both directions the gain drops out: the mean of (measured − set) is o + g I in one direction and o − g I
+in the other, and their half sum is o. Rests reveal it only where the instrument measured them (they are not exactly zero) on the
 range the cell was cycled on, which the file must say.
 """
 

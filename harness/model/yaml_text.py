@@ -30,9 +30,8 @@ def load_mapping(text: str, source: str = "") -> dict[str, Plain]:
     """
     if len(text.encode("utf-8", "surrogatepass")) > LARGEST_BYTES:
         raise BadInput(source, "it is over 1 MiB; a file written by a person is shorter")
-    loader = _NarrowLoader(text)
     try:
-        loaded = loader.get_single_data()
+        loaded = _NarrowLoader(text).get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = source if mark is None else _at(source, mark.line, mark.column)
@@ -41,8 +40,6 @@ def load_mapping(text: str, source: str = "") -> dict[str, Plain]:
         raise BadInput(source, f"it is not YAML: {' '.join(str(error).split())}") from None
     except _Refused as refused:
         raise BadInput(_at(source, refused.line, refused.column), refused.what) from None
-    finally:
-        loader.dispose()
     if not isinstance(loaded, dict):
         raise BadInput(source, "it must hold keys and values at the top level")
     return loaded

@@ -19,7 +19,7 @@ DASHES = ("solid", "dashed", "dotted")
 SYMBOLS = ("circle", "triangle", "rect", "diamond")
 GREY = "#7d8896"
 GRID = "rgba(125,136,150,0.22)"
-POINT_BUDGET = 6000
+POINT_BUDGET = 12_000
 """Points of one plot in one message, whatever the number of series."""
 BREAK = "-"
 
@@ -105,7 +105,7 @@ def by_cycle_options(curves: Sequence[Curve], unit: str) -> tuple[Options, int]:
 
 
 def _curves(frame: pl.DataFrame, quantity: str, factor: float, styles: dict[str, Style]) -> list[Curve]:
-    budget = points_each(len(styles) * 4)
+    budget = points_each(len(styles) * 6)
     curves = []
     for run_id, style in styles.items():
         rows = frame.filter((pl.col("run_id") == run_id) & pl.col(quantity).is_not_null())
@@ -191,7 +191,8 @@ def _options(x: Options, y: Options, series: list[Options], names: list[str]) ->
         "useUTC": True,
         "backgroundColor": "transparent",
         "grid": {"left": 12, "right": 24, "top": 48, "bottom": 10 if "name" not in x else 36, "containLabel": True},
-        "legend": {"type": "scroll", "top": 4, "data": names, "textStyle": {"color": GREY, "fontSize": 14},
+        "legend": {"type": "scroll", "top": 4, "data": names, "itemHeight": 12,
+                   "textStyle": {"color": GREY, "fontSize": 14, "lineHeight": 22},
                    "pageTextStyle": {"color": GREY}, "pageIconColor": GREY},
         "tooltip": {"trigger": "item" if len(names) > 12 else "axis", "confine": True, "order": "valueDesc"},
         "xAxis": x,

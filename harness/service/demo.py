@@ -37,7 +37,7 @@ from harness.service.daemon import JOURNAL
 from harness.service.fleet import FLEET, INSTRUMENTS, DemoCell
 from harness.service.processes import run_up
 from harness.service.station import RunRequest
-from harness.service.tables import plus_minus
+from harness.service.tables import headed, plus_minus
 from harness.store.registry import Registry
 from harness.stream.journal_reader import JournaledRun, JournalReader
 
@@ -158,7 +158,6 @@ async def _emulator(directory: Path, origin: datetime, *, ideal: bool) -> AsyncI
 
 
 def _scenario(origin: datetime, *, ideal: bool) -> dict[str, object]:
-    imperfections: object = "none" if ideal else {"offset": _OFFSET, "adc_bits": _ADC_BITS, "voltage_noise_volt": 2e-5}
     return {
         "seed": 1,
         "clock": {"scale": SCALE, "start": (origin - PLANNED).isoformat(), "origin": origin.isoformat()},
@@ -167,7 +166,7 @@ def _scenario(origin: datetime, *, ideal: bool) -> dict[str, object]:
             {
                 "serial": serial,
                 "model": "es4_hr",
-                "imperfections": imperfections,
+                "imperfections": "none" if ideal else {"offset": _OFFSET, "gain": 0.0, "adc_bits": _ADC_BITS},
                 "channels": [_channel(one) for one in FLEET if one.instrument == serial],
             }
             for serial in INSTRUMENTS
@@ -340,13 +339,8 @@ def _read_report(lab: Lab, truth: Truth, one: DemoCell, cycles: int) -> CellRepo
 
 
 def _table(reports: list[CellReport]) -> Table:
-    table = Table(
-        title="What came out, beside the truth", title_justify="left", title_style="bold", header_style="dim", border_style="dim"
-    )
-    table.add_column("cell")
-    table.add_column("build")
-    for header in ("cycles", "efficiency / %", "true / %", "off by / σ", "series / Ω", "interface / Ω"):
-        table.add_column(header, justify="right", no_wrap=True)
+    columns = ("cycles #", "efficiency / %", "true / %", "off by / σ #", "series / Ω", "interface / Ω")
+    table = headed("What came out, beside the truth", "cell", "build", *columns)
     for report in reports:
         table.add_row(
             report.cell,

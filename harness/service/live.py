@@ -27,8 +27,8 @@ from harness.store.base import CYCLES, IMPEDANCE_FITS, Store
 PERIOD_SECOND = 1.0
 DERIVED_PERIOD_SECOND = 4.0
 STATUS_DEADLINE_SECOND = 5.0
-SILENCE_SECOND = 10.0
-"""After so long without news of the daemon the page says so, whatever the reason."""
+REST_FACTOR = 10.0
+"""After reading the store for a while, rest that many times as long: a slow disk or many channels must not fill a core."""
 CATCH_UP_RECORDS = 10_000
 """How far back a trace begins when the server starts: what came before is for Grafana and `harness.query`."""
 
@@ -98,8 +98,8 @@ class Live:
     async def _watch_store(self) -> None:
         derived_at = -DERIVED_PERIOD_SECOND
         while True:
+            now = time.monotonic()
             try:
-                now = time.monotonic()
                 if now - derived_at >= DERIVED_PERIOD_SECOND or self._unknown_runs():
                     await self._read_runs()
                     await self._read_derived()
@@ -108,7 +108,7 @@ class Live:
                 self.store_trouble = ""
             except HarnessError as error:
                 self.store_trouble = str(error)
-            await asyncio.sleep(PERIOD_SECOND)
+            await asyncio.sleep(max(PERIOD_SECOND, REST_FACTOR * (time.monotonic() - now)))
 
     def _unknown_runs(self) -> bool:
         return self.status is not None and any(

@@ -11,6 +11,7 @@ from importlib import resources
 
 from fastapi import FastAPI
 from nicegui import events, ui
+from nicegui.element import Element
 
 from harness.clock import NANOSECOND
 from harness.service import charts, words
@@ -18,8 +19,8 @@ from harness.service.charts import Style, style_of
 from harness.service.live import Live
 
 REFRESH_SECOND = 1.0
-PLOT_PERIODS = 2
-"""Plots of many channels are drawn every second refresh: they are the larger part of the traffic."""
+PLOT_PERIODS = 3
+"""The voltages of many channels are drawn at every third refresh: they are the larger part of the traffic."""
 WINDOWS = {"10 min": 600, "1 h": 3600, "6 h": 21_600, "1 d": 86_400, "all": None}
 COMMAND_SECOND = 130.0
 """As long as the daemon may take: a stop waits for one period of the frequency being measured."""
@@ -31,19 +32,6 @@ _ICON = (
     'stroke="#0072B2" stroke-width="3"/><rect x="27" y="13" width="3" height="6" fill="#0072B2"/>'
     '<path d="M8 20l4-7 4 5 5-8" fill="none" stroke="#009E73" stroke-width="3"/></svg>'
 )
-_COLUMNS = {
-    "channel": "Channel",
-    "cell": "Cell",
-    "state": "State",
-    "step": "Step",
-    "cycle": "Cycle",
-    "voltage": "Voltage",
-    "current": "Current",
-    "efficiency": "Last efficiency",
-    "age": "Reading",
-    "actions": "",
-}
-_NUMERIC = frozenset({"cycle", "voltage", "current", "efficiency", "age"})
 
 
 def mount(app: FastAPI, live: Live, token: str) -> None:
@@ -99,13 +87,8 @@ class LivePage:
     # -- elements ------------------------------------------------------------------------------------------------------
 
     def _build_table(self) -> None:
-        columns = [
-            {"name": name, "label": label, "field": name, "align": "right" if name in _NUMERIC else "left"}
-            for name, label in _COLUMNS.items()
-        ]
         self._empty = ui.label("").classes("empty")
-        self._table = ui.table(columns=columns, rows=[], row_key="channel").classes("channels").props("flat")
-        self._table.add_slot("body", resources.files("harness.service").joinpath("row.html").read_text("utf-8"))
+        self._table = _Rows()
         self._table.on("pick", self._pick)
         self._table.on("command", self._ask)
 
@@ -220,7 +203,7 @@ class LivePage:
         status = self._live.status
         rows = [] if status is None else words.rows(status, self._live.cycles, styles, self._selected)
         if self._changed("rows", rows):
-            self._table.rows = rows
+            self._table.show(rows)
         self._table.set_visibility(bool(rows))
         self._all.set_visibility(bool(self._selected))
         if status is None:
@@ -260,7 +243,7 @@ class LivePage:
             (self._resistance, resistance, "Ω", nothing[1]),
         ):
             options, outside = charts.by_cycle_options(curves, unit)
-            note = f"± 1 std · {outside} outside the range" if outside else "± 1 std"
+            note = f"± 1 std · {outside} outside" if outside else "± 1 std"
             plot.draw(options, note if curves else "", "" if curves else text)
 
     def _view(self, styles: dict[str, Style]) -> object:
@@ -272,6 +255,14 @@ class LivePage:
             return False
         self._drawn[name] = value
         return True
+
+
+class _Rows(Element, component="rows.js"):
+    """The table of channels: one element, whose rows the browser compares and changes in place."""
+
+    def show(self, rows: list[words.Row]) -> None:
+        self._props["rows"] = rows
+        self.update()
 
 
 class _Plot:

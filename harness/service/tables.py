@@ -36,7 +36,7 @@ def headed(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         justify: Literal["left", "right"] = "right" if column.endswith(_NUMERIC) else "left"
-        table.add_column(column.removesuffix(" #"), justify=justify, no_wrap=column not in _WRAPPED)
+        table.add_column(column.removesuffix(" #"), justify=justify, no_wrap=column not in _WRAPPED, overflow="fold")
     return table
 
 

@@ -12,8 +12,10 @@ from harness.model.status import ChannelState, ChannelStatus, LinkStatus, Statio
 from harness.service.charts import Style
 
 NONE = "–"
+SILENCE_SECOND = 10.0
+"""After so long without news of the daemon the page says so, whatever the reason."""
 STALE_SECOND = 60.0
-"""A running channel whose last reading is older is marked, if its last reading is also old in wall time."""
+"""A running channel whose last reading is older, in wall time, is marked."""
 
 _ICONS = {
     ChannelState.CONNECTING: "sync",
@@ -112,7 +114,7 @@ def banners(status: StationStatus | None, daemon_trouble: str, store_trouble: st
         found += [Banner("alarm", f"Channel {one.channel}{_of_cell(one)}: {one.message or _UNPROVEN}") for one in alarmed]
         if not status.journal_healthy:
             found.append(Banner("alarm", "The journal cannot be written: readings wait in memory, and cells are opened soon."))
-    if daemon_trouble or silence_second > 10.0:
+    if daemon_trouble or silence_second > SILENCE_SECOND:
         known = "Nothing below is newer than that." if status is not None else "Nothing is known of the channels."
         found.append(Banner("alarm", f"No news of the daemon for {age(silence_second)}. {known} {daemon_trouble}".rstrip()))
     if status is not None:

@@ -16,10 +16,10 @@ A row that is computed again and has not changed is not written: nothing is publ
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any, Self
@@ -27,7 +27,7 @@ from typing import Any, Self
 from harness.errors import StoreError
 from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
 from harness.model.run import RunContext
-from harness.stream.codec import encode_derived
+from harness.stream.codec import Kind, encode_derived
 
 USER_VERSION = 1
 _BUSY_SECOND = 10.0
@@ -170,6 +170,10 @@ class DerivedStore:
         with self._complaining("writing"), self._transaction() as database:
             database.execute("UPDATE run SET delivered_seq = ? WHERE run_id = ?", (through, run_id))
 
+    def commits_elsewhere(self) -> int:
+        """A number that changes when another connection, also of another process, has written to the file."""
+        return int(self._select("PRAGMA data_version", ())[0][0])
+
     def add_listener(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` after every `put`, in the thread of its caller."""
         self._listeners.append(listener)
@@ -182,7 +186,7 @@ class DerivedStore:
         with self._complaining("reading"), self._lock:
             return self._database.execute(sql, parameters).fetchall()
 
-    @contextmanager
+    @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             self._database.execute("BEGIN IMMEDIATE")
@@ -193,7 +197,7 @@ class DerivedStore:
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
 
-    @contextmanager
+    @contextlib.contextmanager
     def _complaining(self, what: str) -> Iterator[None]:
         try:
             yield
@@ -202,12 +206,17 @@ class DerivedStore:
 
 
 class DerivedOutbox:
-    """What the publisher takes derived rows from: each row as a line, under its delivery ``seq``."""
+    """What the publisher takes derived rows from: each row as a line, under its delivery ``seq``. Made in an event loop.
 
-    kind = "derived"
+    What another process writes into the same file is seen within ``look_second``; what this one does, at once.
+    """
 
-    def __init__(self, store: DerivedStore) -> None:
+    kind: Kind = "derived"
+
+    def __init__(self, store: DerivedStore, *, look_second: float = 1.0) -> None:
         self._store = store
+        self._look_second = look_second
+        self._seen = store.commits_elsewhere()
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         store.add_listener(self._wake)
@@ -230,8 +239,15 @@ class DerivedOutbox:
         self._store.set_delivered(run_id, through)
 
     async def wait(self) -> None:
-        """Return when something was put since the last call; at once if it already was."""
-        await self._changed.wait()
+        """Return when something was put since the last call; at once if it already was. For one waiter."""
+        while not self._changed.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._look_second):
+                    await self._changed.wait()
+            found = await asyncio.to_thread(self._store.commits_elsewhere)
+            if found != self._seen:
+                self._seen = found
+                break
         self._changed.clear()
 
     def _wake(self) -> None:
@@ -247,8 +263,9 @@ def _prepared(database: sqlite3.Connection, *, read_only: bool) -> int:
     """The version of the tables, which are made where there are none."""
     version = int(database.execute("PRAGMA user_version").fetchone()[0])
     if version == 0 and not read_only:
-        database.execute("PRAGMA journal_mode = WAL")
+        # The log comes after the tables, so that a file that is not empty has them.
         database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {USER_VERSION}; COMMIT;")
+        database.execute("PRAGMA journal_mode = WAL")
         version = USER_VERSION
     return version
 

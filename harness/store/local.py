@@ -192,7 +192,7 @@ class LocalStore:
 
     def _derived_store(self) -> DerivedStore | None:
         with self._lock:
-            if self._derived is None and self._derived_path.is_file():
+            if self._derived is None and self._derived_path.is_file() and self._derived_path.stat().st_size > 0:
                 self._derived = DerivedStore(self._derived_path, read_only=True)
             return self._derived
 

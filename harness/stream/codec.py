@@ -63,9 +63,9 @@ _EVENT_KINDS = {made: kind for kind, made in _EVENTS.items()}
 _DERIVED: dict[str, type[DerivedRow]] = {"cycle": CycleRow, "impedance_fit": ImpedanceFitRow}
 _MEASUREMENTS = {made: measurement for measurement, made in _DERIVED.items()}
 _CELL_TAGS = ("geometry", "schedule_name", "driver", "instrument_serial")
-_SEQ = re.compile(r"(?:[^\\ ]|\\.)+ seq=([0-9]{1,18})i[, ]")
+_SEQ = re.compile(r"[^\\ ]+(?:\\.[^\\ ]*)* seq=([0-9]{1,18})i[, ]")
 _INDEX = re.compile(r"-?[0-9]{3,18}")
-_INCIDENT = re.compile(r'event(?:[^\\ ]|\\.)* seq=[0-9]+i,kind="incident",')
+_INCIDENT = re.compile(r'event[^\\ ]*(?:\\.[^\\ ]*)* seq=[0-9]+i,kind="incident",')
 
 
 class CodecError(HarnessError):

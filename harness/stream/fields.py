@@ -111,15 +111,22 @@ def _field(name: str, hint: object) -> Field | None:
 def _check(field: Field, item: object) -> Plain:
     if field.kind is float and type(item) is int:
         item = float(item)
-    if isinstance(item, StrEnum) and field.kind is str:
-        return item
-    if type(item) is not field.kind:
-        raise ValueError(f"{field.name} is {item!r}, expected {field.kind.__name__}")
-    if isinstance(item, float) and not math.isfinite(item):
-        raise ValueError(f"{field.name} is {item}, which is not a finite number")
-    if type(item) is int and not _INTEGER_MIN <= item <= _INTEGER_MAX:
-        raise ValueError(f"{field.name} is {item}, which does not fit 64 bits")
-    if isinstance(item, str):
-        item.encode()
-        return field.words(item) if field.words is not None else item
-    return item
+    match item:
+        case StrEnum() if field.kind is str:
+            return item
+        case float() if field.kind is float:
+            if not math.isfinite(item):
+                raise ValueError(f"{field.name} is {item}, which is not a finite number")
+            return item
+        case bool() if field.kind is bool:
+            return item
+        case int() if field.kind is int and type(item) is int:
+            if not _INTEGER_MIN <= item <= _INTEGER_MAX:
+                raise ValueError(f"{field.name} is {item}, which does not fit 64 bits")
+            return item
+        case str() if field.kind is str:
+            if not item.isascii():
+                item.encode()
+            return item if field.words is None else field.words(item)
+        case _:
+            raise ValueError(f"{field.name} is {item!r}, expected {field.kind.__name__}")

@@ -8,6 +8,7 @@ Everything here raises `ValueError`, with a sentence.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from harness.stream.fields import Plain
 _UNFIT_IN_TAGS = re.compile(r'["\\\x00-\x1f\x7f]')
 _TO_ESCAPE = re.compile(r"([,= ])")
 _TO_ESCAPE_IN_TEXT = re.compile(r'(["\\])')
+_ESCAPE = r"\\\1"
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 _WORD = r'(?:[^\\,= "\x00-\x1f\x7f]|\\[,= ])+'
@@ -102,20 +104,23 @@ def _tag_value(name: str, value: str) -> str:
     if _UNFIT_IN_TAGS.search(value):
         raise ValueError(f"{name} is {value!r}; a tag holds no quote, backslash or control character")
     value.encode()
-    return _TO_ESCAPE.sub(r"\\\1", value)
+    return _TO_ESCAPE.sub(_ESCAPE, value)
 
 
 def _field_value(name: str, value: Plain) -> str:
-    if value is True or value is False:
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return f"{value}i"
-    if isinstance(value, float):
-        if value - value != 0.0:
-            raise ValueError(f"{name} is {value}, which is not a finite number")
-        return repr(value)
-    text = value.value if isinstance(value, StrEnum) else value
-    return '"' + _TO_ESCAPE_IN_TEXT.sub(r"\\\1", text) + '"'
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case float():
+            if not math.isfinite(value):
+                raise ValueError(f"{name} is {value}, which is not a finite number")
+            return repr(value)
+        case int():
+            return f"{value}i"
+        case StrEnum():
+            return f'"{value.value}"'
+        case str():
+            return f'"{_TO_ESCAPE_IN_TEXT.sub(_ESCAPE, value)}"' if '"' in value or "\\" in value else f'"{value}"'
 
 
 def _number(text: str) -> Plain:
@@ -125,7 +130,7 @@ def _number(text: str) -> Plain:
         return _checked(int(text[:-1]))
     if _FLOAT.fullmatch(text):
         value = float(text)
-        if value - value == 0.0:
+        if math.isfinite(value):
             return value
     raise ValueError(f"{text[:80]!r} is not a value")
 

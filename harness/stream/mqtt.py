@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 import aiomqtt
 import structlog
+from paho.mqtt.reasoncodes import ReasonCode
 
 from harness.clock import wall_nanosecond
 from harness.errors import BadInput, BrokerError
@@ -29,7 +30,6 @@ KEEPALIVE_SECOND = 15
 BACKOFF_FIRST_SECOND = 0.2
 BACKOFF_LONGEST_SECOND = 10.0
 _PENDING_CALLS = 10_000
-_REFUSED = 0x80
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 log = structlog.get_logger()
@@ -239,7 +239,7 @@ class Connection:
     async def _ask(self, client: aiomqtt.Client, filters: list[str]) -> None:
         answers = await client.subscribe([(topic_filter, 1) for topic_filter in filters])
         for topic_filter, answer in zip(filters, answers, strict=False):
-            if (answer if isinstance(answer, int) else answer.value) >= _REFUSED:
+            if isinstance(answer, ReasonCode) and answer.is_failure:
                 log.error("subscription refused by the broker", url=self.settings.url, filter=topic_filter)
 
     def _note_outage(self, reason: str) -> None:

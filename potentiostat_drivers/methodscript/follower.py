@@ -106,7 +106,7 @@ class Follower:
         if self._start_second is None:
             return (ProgramEnded(EndReason.ABORTED),)
         last = self._start_second if self._last_second is None else self._last_second
-        ended = CommandEnded(self._index, EndReason.ABORTED, last - self._start_second, self._base_second + last)
+        ended = CommandEnded(self._index, EndReason.ABORTED, _clean(last - self._start_second), self._in_program(last))
         return (ended, ProgramEnded(EndReason.ABORTED))
 
     def _head(self, package: Package) -> tuple[int, float, float, tuple[Variable, ...]]:
@@ -132,20 +132,23 @@ class Follower:
             raise WireError("a command ended for a reason that is none", repr(rest[0]).encode())
         item = self._item(time_second, rest[1:], FLAG_HELD) if len(rest) > 1 else None
         start = self._start_second or 0.0
-        ended = CommandEnded(self._index, reason, time_second - start, self._base_second + time_second)
-        self._base_second += time_second
+        ended = CommandEnded(self._index, reason, _clean(time_second - start), self._in_program(time_second))
+        self._base_second = self._in_program(time_second)
         self._index += 1
         self._reason = reason
         self._start_second = None
         self._last_second = None
         return (ended,) if item is None else (item, ended)
 
+    def _in_program(self, time_second: float) -> float:
+        return _clean(self._base_second + time_second)
+
     def _item(self, time_second: float, rest: tuple[Variable, ...], flag: str) -> Item | None:
         """None where the instrument measured nothing: a value that is not a number is no reading."""
         values = {variable.kind: variable for variable in rest}
         flags = " ".join(filter(None, [flag, *_flags(rest)]))
         command = self._program.commands[self._index]
-        step_time = self._base_second + time_second
+        step_time = self._in_program(time_second)
         match command:
             case Impedance():
                 return self._point(command, step_time, values, flags)
@@ -178,6 +181,11 @@ def point_index(command: Impedance, frequency_hertz: float) -> int:
     decades = math.log(command.frequency_max_hertz / command.frequency_min_hertz)
     position = math.log(command.frequency_max_hertz / frequency_hertz) / decades * (command.points - 1)
     return min(max(round(position), 0), command.points - 1)
+
+
+def _clean(second: float) -> float:
+    """To the nanosecond, which is finer than any instrument tells, and without the noise of binary sums."""
+    return round(second, 9)
 
 
 def _flags(variables: tuple[Variable, ...]) -> list[str]:

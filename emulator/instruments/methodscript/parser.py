@@ -1,7 +1,7 @@
 """From the text of a script to its parts, refusing what an instrument refuses, with the code, line and column it names.
 
-The column is the one after the offending word. Which code an instrument gives for a missing ``endloop`` or a stray ``else`` is our
-reading of the code's description; every other code is documented.
+The column is the one after the offending word. Which code an instrument gives for a missing ``endloop`` or a stray ``else`` is
+our reading of the code's description; every other code is documented.
 """
 
 from __future__ import annotations
@@ -152,7 +152,8 @@ class _Parser:
         self._check_place(line)
         operands = self._operands(line, SIGNATURES[name])
         if name in ("var", "array"):
-            return self._declare(line, operands)
+            self._declare(line, operands)
+            return None
         return Simple(name, operands, line.number)
 
     def _check_place(self, line: _Line) -> None:
@@ -330,5 +331,3 @@ def _vartype(token: _Token, line: _Line) -> Word:
     if _TYPE.fullmatch(token.text) is None or (line.name in _RANGES and token.text not in RANGED_TYPES):
         raise token.refuse(codes.UNEXPECTED_ARGUMENT)
     return Word(token.text)
-
-

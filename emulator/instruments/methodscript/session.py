@@ -73,6 +73,7 @@ class Session:
         self._waiting: Script | None = None
         self._start = asyncio.Event()
         self.execution: Execution | None = None
+        self.running = asyncio.Event()
         self.iterations = 0
 
     # -- the channel's life
@@ -88,6 +89,7 @@ class Session:
             await execution.run()
             self.iterations += execution.iterations
             self.execution = None
+            self.running.clear()
 
     async def _idle(self) -> None:
         while True:
@@ -155,21 +157,8 @@ class Session:
 
     def _command(self, line: str) -> None:
         match line:
-            case "t":
-                self._reply(f"{self.channel.model.firmware}\nR*")
-            case "i":
-                self._reply(f"i{self.identity.serial}")
-            case "m":
-                self._reply(f"m{self.identity.chassis}")
-            case "v":
-                self._reply(f"v{LANGUAGE_VERSION}")
-            case "CC":
-                self._reply(f"C{capability_bits(_COMMAND_BITS)}")
-            case "CM":
-                known = _STATEMENT_BITS
-                if not self.channel.model.galvanostat:
-                    known = tuple(bit for bit in known if bit not in _GALVANOSTAT_BITS)
-                self._reply(f"C{capability_bits(known)}")
+            case "t" | "i" | "m" | "v" | "CC" | "CM":
+                self._reply(self._fact(line))
             case "e" | "l":
                 self._loading, self._load_command, self._loaded_bytes = [], line, 0
             case "r" | "Fmscr" | "Lmscr":
@@ -179,6 +168,17 @@ class Session:
             case _:
                 files = line.startswith("fs_") or line in ("e_fs", "l_fs")
                 self._refuse(line, codes.FILES_NOT_SUPPORTED if files else codes.UNKNOWN_COMMAND)
+
+    def _fact(self, line: str) -> str:
+        lacking = () if self.channel.model.galvanostat else _GALVANOSTAT_BITS
+        return {
+            "t": f"{self.channel.model.firmware}\nR*",
+            "i": f"i{self.identity.serial}",
+            "m": f"m{self.identity.chassis}",
+            "v": f"v{LANGUAGE_VERSION}",
+            "CC": f"C{capability_bits(_COMMAND_BITS)}",
+            "CM": f"C{capability_bits(tuple(bit for bit in _STATEMENT_BITS if bit not in lacking))}",
+        }[line]
 
     def _stored_script(self, line: str) -> None:
         if line == "Lmscr":
@@ -232,4 +232,5 @@ class Session:
             blank_after_fault=self._blank_after_fault,
         )
         self._waiting = script
+        self.running.set()
         self._start.set()

@@ -90,7 +90,7 @@ Node = Simple | If | While | Measure
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A script that passed every check made before running. ``names`` maps a variable to its slot, ``arrays`` a slot to its length."""
+    """A script that passed every check made before running: ``names`` by slot, ``arrays`` with their lengths by slot."""
 
     body: tuple[Node, ...]
     finish: tuple[Node, ...]

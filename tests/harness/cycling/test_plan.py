@@ -42,7 +42,8 @@ def test_bind_takes_every_ready_schedule_and_json_keeps_it_exact(name: str) -> N
 def test_bind_resolves_areal_charge_to_a_time() -> None:
     """1 mAh/cm² at 0.5 mA/cm² is 2 h whatever the area, and the current is absolute."""
     step = first(bound("{step: plate, current: 0.5 mA/cm^2, until: {charge: 1 mAh/cm^2}, longest: 3 h}"))
-    assert step.act == Current(pytest.approx(1e-3, rel=1e-12))
+    assert isinstance(step.act, Current)
+    assert step.act.current_ampere == pytest.approx(1e-3, rel=1e-12)
     assert step.until.duration_second == pytest.approx(7200, rel=1e-12)
     assert step.longest_second == pytest.approx(10800, rel=1e-12)
     assert step.charge_ah == pytest.approx(2e-3, rel=1e-12)
@@ -60,10 +61,14 @@ def test_bind_gives_a_margin_where_the_duration_is_the_end() -> None:
     assert step.longest_second == longest_for(3600, 2) == pytest.approx(3600 * 1.02 + 14, rel=1e-12)
 
 
-@pytest.mark.parametrize(("text", "ampere"), [("C/3", 1e-3), ("2C/3", 2e-3), ("C/30", 1e-4), ("0.5 mA/cm^2", 0.75e-3), ("0 A", 0.0)])
+@pytest.mark.parametrize(
+    ("text", "ampere"), [("C/3", 1e-3), ("2C/3", 2e-3), ("C/30", 1e-4), ("0.5 mA/cm^2", 0.75e-3), ("0 A", 0.0)]
+)
 def test_bind_resolves_currents(text: str, ampere: float) -> None:
     """C-rates come from the nominal capacity, areal currents from the area, and 0 is a current."""
-    assert first(bound(f"{{step: charge, current: {text}, for: 1 h}}", FULL)).act == Current(pytest.approx(ampere, rel=1e-12))
+    act = first(bound(f"{{step: charge, current: {text}, for: 1 h}}", FULL)).act
+    assert isinstance(act, Current)
+    assert act.current_ampere == pytest.approx(ampere, rel=1e-12)
 
 
 def test_bind_keeps_the_sign_of_a_probe_only() -> None:
@@ -95,14 +100,18 @@ def test_bind_layers_sampling() -> None:
     head = "sampling: {every: 30 s, check: 2 s}"
     assert first(bound("{step: rest, for: 1 h}", head=head)).sampling == Sampling(30, 5e-3, 2)
     assert first(bound("{step: rest, for: 1 h, sampling: {every: 1 s}}", head=head)).sampling == Sampling(1, 5e-3, 1)
-    assert first(bound("{step: rest, for: 1 h, sampling: {check: 1 s, on_change: 1 mV}}", head=head)).sampling == Sampling(30, 1e-3, 1)
+    assert first(bound("{step: rest, for: 1 h, sampling: {check: 1 s, on_change: 1 mV}}", head=head)).sampling == Sampling(
+        30, 1e-3, 1
+    )
 
 
 def test_bind_falls_back_to_the_channel_for_limits() -> None:
     """What the schedule does not limit, the channel does; a limit of 0 V is a limit."""
     assert bound("{step: rest, for: 1 h}").limits == PlanLimits(-0.5, 4.5, 5e-3)
     head = "limits: {voltage: [0 V, 4 V], current: 1 mA/cm^2}"
-    assert bound("{step: rest, for: 1 h}", head=head).limits == PlanLimits(0.0, 4.0, pytest.approx(2e-3, rel=1e-12))
+    limits = bound("{step: rest, for: 1 h}", head=head).limits
+    assert (limits.voltage_min_volt, limits.voltage_max_volt) == (0.0, 4.0)
+    assert limits.current_max_ampere == pytest.approx(2e-3, rel=1e-12)
 
 
 def test_bind_counts_points_of_a_sweep() -> None:
@@ -151,9 +160,11 @@ def test_plan_is_folded_however_long_it_is() -> None:
     ("steps", "facts", "head", "sentence"),
     [
         ("{step: charge, current: 1 mA, for: 1 h}", LI_CU, "", "steps[0].step: a deposit cell has no charge; write plate"),
-        ("{step: discharge, current: 1 mA, for: 1 h}", LI_LI, "", "steps[0].step: a symmetric cell has no discharge; write strip"),
+        ("{step: discharge, current: 1 mA, for: 1 h}", LI_LI, "",
+         "steps[0].step: a symmetric cell has no discharge; write strip"),
         ("{step: plate, current: 1 mA, for: 1 h}", FULL, "", "steps[0].step: a full cell has no plate; write charge"),
-        ("{step: cc, role: strip, current: 1 mA, for: 1 h}", FULL, "", "steps[0].role: a full cell has no strip; write discharge"),
+        ("{step: cc, role: strip, current: 1 mA, for: 1 h}", FULL, "",
+         "steps[0].role: a full cell has no strip; write discharge"),
         ("{step: plate, current: C/3, for: 1 h}", LI_CU, "", 'steps[0].current: "C/3" needs the nominal capacity of the cell'),
         ("{step: plate, current: 5.1 mA, for: 1 h}", LI_CU, "",
          "steps[0].current: 0.0051 A exceeds what the channel may pass, 0.005 A"),
@@ -171,7 +182,8 @@ def test_plan_is_folded_however_long_it_is() -> None:
          "steps[0].until.voltage_above: 2 V is not inside the hard limits 0 V … 1.5 V"),
         ("{step: strip, current: 1 mA, until: {voltage_above: 1.5 V}, longest: 1 h}", LI_CU, "limits: {voltage: [0 V, 1.5 V]}",
          "steps[0].until.voltage_above: 1.5 V is not inside the hard limits"),
-        ("{step: cv, role: plate, voltage: -1 V, for: 1 h}", LI_CU, "", "steps[0].voltage: -1 V is outside the window of the channel"),
+        ("{step: cv, role: plate, voltage: -1 V, for: 1 h}", LI_CU, "",
+         "steps[0].voltage: -1 V is outside the window of the channel"),
         ("{step: rest, for: 1 h}", LI_CU, "limits: {voltage: [-0.6 V, 1 V]}",
          "limits.voltage[0]: -0.6 V is outside the window of the channel, -0.5 V … 4.5 V"),
         ("{step: rest, for: 1 h}", LI_CU, "limits: {voltage: [1 V, 0 V]}", "limits.voltage: 1 V … 0 V is empty"),
@@ -185,7 +197,8 @@ def test_plan_is_folded_however_long_it_is() -> None:
          "steps[0].longest: 10 s is too short: one period of each of the 21 points takes"),
         ("{step: repeat, count: 2, steps: [{step: rest, for: 1 h}, {step: plate, current: 9 mA, for: 1 h}]}", LI_CU, "",
          "steps[0].steps[1].current: 0.009 A exceeds what the channel may pass"),
-        ("{step: charge, current: C/3, until: {voltage_above: 4.3 V}, longest: 4 h}\n  - {step: hold, voltage: 4.2 V, for: 1 h}", FULL, "",
+        ("{step: charge, current: C/3, until: {voltage_above: 4.3 V}, longest: 4 h}\n"
+         "  - {step: hold, voltage: 4.2 V, for: 1 h}", FULL, "",
          "steps[1].voltage: 4.2 V after a charge to 4.3 V turns the current round; hold at 4.3 V"),
     ],
 )  # fmt: skip

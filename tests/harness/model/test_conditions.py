@@ -29,8 +29,9 @@ from harness.model.conditions import c_rate_of, magnitude_of
 )
 def test_magnitude_of_reads_quantities(text: str, units: tuple[str, ...], magnitude: float, unit: str) -> None:
     """The magnitude comes in the first unit of the same kind."""
-    found = magnitude_of(text, *units)
-    assert found == (pytest.approx(magnitude, rel=1e-12, abs=0), unit)
+    found, found_unit = magnitude_of(text, *units)
+    assert found == pytest.approx(magnitude, rel=1e-12, abs=0)
+    assert found_unit == unit
 
 
 @pytest.mark.parametrize(

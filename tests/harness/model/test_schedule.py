@@ -67,7 +67,7 @@ def test_schedule_text_finds_ready_ones_and_files(tmp_path: Path) -> None:
 def test_schedule_text_says_what_there_is(tmp_path: Path) -> None:
     """Neither a name nor a readable file is an error that lists the names."""
     (tmp_path / "latin.yaml").write_bytes(b"\xff")
-    with pytest.raises(BadInput, match="neither a ready schedule .*li-cu-plate-strip.* nor a file"):
+    with pytest.raises(BadInput, match=r"neither a ready schedule .*li-cu-plate-strip.* nor a file"):
         schedule_text(str(tmp_path / "absent.yaml"))
     with pytest.raises(BadInput, match="not UTF-8"):
         schedule_text(str(tmp_path / "latin.yaml"))
@@ -90,7 +90,8 @@ def test_schedule_text_says_what_there_is(tmp_path: Path) -> None:
          "steps[0].until.current_below: the current of a plate step does not fall by itself"),
         ("{step: cv, role: plate, voltage: 0 V, until: {charge: 1 mAh}, longest: 1 h}",
          "steps[0].until.charge: charge ends only steps of constant current"),
-        ("{step: rest, until: {charge: 1 mAh}, longest: 1 h}", "steps[0].until.charge: charge ends only steps of constant current"),
+        ("{step: rest, until: {charge: 1 mAh}, longest: 1 h}",
+         "steps[0].until.charge: charge ends only steps of constant current"),
         ("{step: cv, role: plate, voltage: 0 V, until: {voltage_above: 1 V}, longest: 1 h}",
          "steps[0].until.voltage_above: the voltage of a cv step is constant"),
         ("{step: strip, current: 1 mA}", 'steps[0]: this strip step has no end; add "for" or "until"'),
@@ -128,7 +129,8 @@ def test_schedule_text_says_what_there_is(tmp_path: Path) -> None:
         ("{step: repeat, count: 2, steps: [{step: strip, current: 1 mA}]}", "steps[0].steps[0]: this strip step has no end"),
         ("{step: rest, for: 1 h, sampling: {every: 1 s, check: 2 s}}", 'steps[0].sampling.check: "2 s" is longer than "1 s"'),
         ("{step: rest, for: 1 h, name: A b}", 'steps[0].name: "A b" is not an id'),
-        ("{step: rest, for: 1 h, name: x}\n  - {step: rest, for: 1 h, name: x}", 'steps[1].name: "x" is the name of another step'),
+        ("{step: rest, for: 1 h, name: x}\n  - {step: rest, for: 1 h, name: x}",
+         'steps[1].name: "x" is the name of another step'),
         ("{step: repeat, count: 2, steps: [{step: plate, current: 1 mA, for: 1 h}]}\n  - {step: hold, voltage: 0 V, for: 1 h}",
          "steps[1].step: hold goes on from a step with current directly before it"),
         ("{step: plate, current: 1 mA, for: 1 h}\n  - {step: hold, voltage: 0 V, for: 1 h, every: 2}", "steps[1].every:"),
@@ -164,7 +166,8 @@ def test_parse_schedule_names_the_source() -> None:
 def test_parse_schedule_takes_zero_for_a_value() -> None:
     """A cut-off of 0 V and a current of 0 A are legal; only what is absent is absent."""
     schedule = parse_schedule(
-        one("{step: plate, current: 0 A, until: {voltage_below: 0 V}, longest: 1 h}\n  - {step: hold, voltage: 0 V, for: 1 s}"), ""
+        one("{step: plate, current: 0 A, until: {voltage_below: 0 V}, longest: 1 h}\n  - {step: hold, voltage: 0 V, for: 1 s}"),
+        "",
     )
     (plate, hold) = schedule.steps
     assert not isinstance(plate, RepeatStep)
@@ -188,7 +191,8 @@ def test_with_count_changes_the_outermost_repeat_only() -> None:
     ("steps", "count", "sentence"),
     [
         ("{step: rest, for: 1 h}", 2, "has no repeat"),
-        ("{step: repeat, count: 3, steps: [{step: rest, for: 1 h}]}\n  - {step: repeat, count: 3, steps: [{step: rest, for: 1 h}]}",
+        ("{step: repeat, count: 3, steps: [{step: rest, for: 1 h}]}\n"
+         "  - {step: repeat, count: 3, steps: [{step: rest, for: 1 h}]}",
          2, "has 2 repeats side by side"),
         ("{step: repeat, count: 3, steps: [{step: rest, for: 1 h}]}", 0, "0 is not a number of times"),
     ],

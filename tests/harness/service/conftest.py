@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import os
 import signal
@@ -104,7 +105,8 @@ class SmallCell:
         return [
             CycleRow(self.run_id, cycle, stamp, "cycle", plated, 1e-7, plated * efficiency, 1e-7, efficiency, std, std / 2,
                      55.0, 0.4, 52.0, 0.4, 9000.0, "", "1"),
-            ImpedanceFitRow(self.run_id, cycle, stamp + 1, cycle, 4.2, 0.05, resistance, 0.9, resistance * 1.13, 1.0, 0.01, "", "1"),
+            ImpedanceFitRow(self.run_id, cycle, stamp + 1, cycle, 4.2, 0.05, resistance, 0.9, resistance * 1.13, 1.0, 0.01,
+                            "", "1"),
         ]  # fmt: skip
 
     def status(self) -> ChannelStatus:
@@ -163,7 +165,7 @@ class SmallStation:
     async def _live(self) -> None:
         halted = asyncio.Event()
         loop = asyncio.get_running_loop()
-        self._halt = lambda: loop.call_soon_threadsafe(halted.set)
+        self._halt = functools.partial(_call, loop, halted.set)
         async with Journal(self.directory / JOURNAL_NAME) as journal:
             derived = DerivedStore(self.directory / DERIVED_NAME)
             runner = await self._listen(journal)
@@ -250,6 +252,12 @@ class SmallStation:
             runs=runs,
             links=self.links,
         )
+
+
+def _call(loop: asyncio.AbstractEventLoop, what: Callable[[], None]) -> None:
+    """In ``loop``, if it still runs."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(what)
 
 
 async def _pause(halted: asyncio.Event, second: float) -> None:

@@ -16,6 +16,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from harness.errors import StoreError
+from harness.query import Lab
 from harness.store import influx_query
 from harness.store.base import CYCLES, EVENTS, IMPEDANCE, IMPEDANCE_FITS, RUNS, SAMPLES, Store
 from harness.store.http import ARROW_STREAM, HttpStore
@@ -100,7 +101,7 @@ class Serving(BaseHTTPRequestHandler):
 def served(local: LocalStore) -> Iterator[str]:
     handler = type("Handler", (Serving,), {"store": local})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -166,6 +167,27 @@ def test_influx_reader_tells_a_missing_database(influxd: Influxd) -> None:
     store.close()
 
 
+def test_lab_answers_alike_wherever_the_data_are(station: tuple[Path, list[str]], influx: InfluxStore, served: str) -> None:
+    """A scientist's script gives the same cells, cycles, efficiency and spectra from directory, InfluxDB and data server."""
+    port = influx.runs().height and urlsplit(influx._settings.url).port
+    with (
+        Lab.open(station[0]) as here,
+        Lab.connect(f"influxdb://127.0.0.1:{port}/agree") as database,
+        Lab.connect(served) as server,
+    ):
+        for lab in (database, server):
+            assert_identical(here.cells(), lab.cells())
+            one, other = here.cell("cu-01"), lab.cell("cu-01")
+            assert_identical(one.growth(), other.growth())
+            assert_identical(one.cycles(), other.cycles())
+            assert here.coulombic_efficiency("cu-01") == lab.coulombic_efficiency("cu-01")
+            spectra = list(zip(one.spectra(), other.spectra(), strict=True))
+            assert [mine.complete for mine, _ in spectra] == [True, False, True, False]
+            for mine, theirs in spectra:
+                assert (mine.real_impedance_ohm == theirs.real_impedance_ohm).all()
+                assert (mine.imaginary_impedance_ohm == theirs.imaginary_impedance_ohm).all()
+
+
 def test_http_store_gives_the_frames_of_the_server(local: LocalStore, served: str) -> None:
     """What a data server sends arrives unchanged."""
     store = HttpStore(served, token="any")
@@ -201,7 +223,7 @@ def test_http_store_refuses_what_is_no_frame(kind: str) -> None:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         store = HttpStore(f"http://127.0.0.1:{server.server_port}")
         with pytest.raises(StoreError, match="frame"):

@@ -1,0 +1,268 @@
+"""Where hosts connect: a TCP port or a pseudo-terminal, behind one face. Bytes only; nothing here knows a language.
+
+A link never blocks its channel: what nobody takes beyond a bounded backlog is dropped whole (`reader_absent: drop`), or the
+channel asks `Link.ready` and stalls (`stall`). Of two TCP clients the newer one has the port, as after a half-open connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+import tty
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+BACKLOG_BYTES = 1 << 20
+_PEER_POLL_SECOND = 0.02
+_READ_BYTES = 65_536
+
+
+class Link(ABC):
+    """One port. ``received`` and ``lost`` are set by whoever owns it, before `open`."""
+
+    def __init__(self) -> None:
+        self.received: Callable[[bytes], None] = _ignore
+        self.lost: Callable[[], None] = _nothing
+        self.dropped_bytes = 0
+        self._able = asyncio.Event()
+        self._refuse_until = 0.0
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """How a host reaches it."""
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Begin to listen."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop listening and let the host go."""
+
+    @abstractmethod
+    def send(self, data: bytes) -> None:
+        """Give bytes to the host, or drop them when nobody takes them."""
+
+    @abstractmethod
+    def blocked(self) -> bool:
+        """Whether nobody takes bytes now."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Cut the present connection, as a pulled cable does."""
+
+    async def ready(self) -> bool:
+        """Wait while `blocked`; whether there was anything to wait for."""
+        waited = False
+        while self.blocked():
+            waited = True
+            self._able.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PEER_POLL_SECOND):
+                    await self._able.wait()
+        return waited
+
+    def refuse_for(self, wall_second: float) -> None:
+        """Cut the connection and accept none for a while."""
+        self._refuse_until = asyncio.get_running_loop().time() + wall_second
+        self.drop()
+
+    def _refusing(self) -> bool:
+        return asyncio.get_running_loop().time() < self._refuse_until
+
+
+def _ignore(_data: bytes) -> None:
+    """Nobody owns this link yet."""
+
+
+def _nothing() -> None:
+    """Nobody owns this link yet."""
+
+
+class TcpLink(Link):
+    """A port on 127.0.0.1, chosen by the system unless one is given."""
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__()
+        self._port = port
+        self._server: asyncio.Server | None = None
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def url(self) -> str:
+        """See `Link.url`."""
+        return f"socket://127.0.0.1:{self._port}"
+
+    async def open(self) -> None:
+        """See `Link.open`."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    def close(self) -> None:
+        """See `Link.close`."""
+        if self._server is not None:
+            self._server.close()
+        self.drop()
+
+    def send(self, data: bytes) -> None:
+        """See `Link.send`."""
+        transport = self._transport
+        if transport is None or transport.get_write_buffer_size() > BACKLOG_BYTES:
+            self.dropped_bytes += len(data)
+        else:
+            transport.write(data)
+
+    def blocked(self) -> bool:
+        """See `Link.blocked`."""
+        return self._transport is None or self._transport.get_write_buffer_size() > BACKLOG_BYTES // 16
+
+    def drop(self) -> None:
+        """See `Link.drop`."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connected(self, transport: asyncio.Transport) -> None:
+        """A client came."""
+        if self._refusing():
+            transport.abort()
+            return
+        if self._transport is not None:
+            self._transport.abort()
+            self.lost()
+        self._transport = transport
+        self._able.set()
+
+    def disconnected(self, transport: asyncio.BaseTransport | None) -> None:
+        """A client went."""
+        if transport is self._transport:
+            self._transport = None
+            self.lost()
+
+    def data(self, transport: asyncio.BaseTransport | None, data: bytes) -> None:
+        """A client sent bytes."""
+        if transport is self._transport:
+            self.received(data)
+
+
+class _Connection(asyncio.Protocol):
+    """One client of a `TcpLink`."""
+
+    def __init__(self, link: TcpLink) -> None:
+        self._link = link
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+            self._link.connected(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        self._link.disconnected(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._link.data(self._transport, data)
+
+
+class PtyLink(Link):
+    """A pseudo-terminal. The host opens the path; as long as it has not, or has closed it, output is dropped.
+
+    The path stays the same over reconnections. Whether somebody holds the other end is polled, because the kernel only tells
+    about it by an error that repeats for ever.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._master, slave = os.openpty()
+        tty.setraw(slave)
+        self._path = os.ttyname(slave)
+        os.close(slave)
+        os.set_blocking(self._master, False)
+        self._poll = select.poll()
+        self._poll.register(self._master, 0)
+        self._present = False
+        self._pending = b""
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """See `Link.url`."""
+        return self._path
+
+    async def open(self) -> None:
+        """See `Link.open`."""
+        self._task = asyncio.get_running_loop().create_task(self._watch(), name=f"watch {self._path}")
+
+    def close(self) -> None:
+        """See `Link.close`."""
+        if self._task is not None:
+            self._task.cancel()
+        self._leave()
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
+    async def _watch(self) -> None:
+        while True:
+            hung_up = any(event & select.POLLHUP for _, event in self._poll.poll(0))
+            if not hung_up and not self._present and not self._refusing():
+                self._present = True
+                asyncio.get_running_loop().add_reader(self._master, self._readable)
+                self._able.set()
+            await asyncio.sleep(_PEER_POLL_SECOND)
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._master, _READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.received(data)
+        else:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._present:
+            self._present = False
+            self._pending = b""
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._master)
+            loop.remove_writer(self._master)
+            self.lost()
+
+    def send(self, data: bytes) -> None:
+        """See `Link.send`."""
+        if not self._present or len(self._pending) > BACKLOG_BYTES:
+            self.dropped_bytes += len(data)
+            return
+        self._pending += data
+        self._writable()
+
+    def _writable(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            written = os.write(self._master, self._pending)
+        except BlockingIOError:
+            written = 0
+        except OSError:
+            self._leave()
+            return
+        self._pending = self._pending[written:]
+        if self._pending:
+            loop.add_writer(self._master, self._writable)
+        else:
+            loop.remove_writer(self._master)
+            self._able.set()
+
+    def blocked(self) -> bool:
+        """See `Link.blocked`."""
+        return not self._present or len(self._pending) > BACKLOG_BYTES // 16
+
+    def drop(self) -> None:
+        """See `Link.drop`."""
+        self._leave()

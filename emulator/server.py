@@ -1,0 +1,179 @@
+"""A scenario brought to life: channels, their cells, their ports, one process, one event loop.
+
+`serve` runs until it is cancelled; then open half cycles are written to the truth and the ports are closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from emulator.cell.cells import Cell, DepositCell, FullCell, SymmetricCell
+from emulator.clock import Clock
+from emulator.faults import carry_out
+from emulator.instruments.channel import Channel
+from emulator.instruments.methodscript.session import Identity, Session
+from emulator.instruments.models import MODELS
+from emulator.links import Link, PtyLink, TcpLink
+from emulator.noise import Normals
+from emulator.scenario import CellSettings, ChannelSettings, InstrumentSettings, Scenario, utc_nanosecond
+from emulator.truth import TruthFile, Value
+from harness.model.run import Geometry
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """One channel with its port."""
+
+    session: Session
+    link: Link
+    settings: ChannelSettings
+
+
+def make_clock(scenario: Scenario, started_nanosecond: int) -> Clock:
+    """The scenario's clock; its origin is the process's start unless the file gives one."""
+    settings = scenario.clock
+    start = 0 if settings.start is None else utc_nanosecond(settings.start)
+    origin = started_nanosecond if settings.origin is None else utc_nanosecond(settings.origin)
+    return Clock(settings.scale, start, origin)
+
+
+def make_cell(settings: CellSettings, normal: Callable[[str], Callable[[int], float]]) -> Cell:
+    """The cell a scenario describes; ``normal(stream)`` gives its streams of random numbers."""
+    parameters, area = settings.parameters(), settings.area_cm2
+    match settings.geometry:
+        case Geometry.DEPOSIT:
+            return DepositCell(parameters, area, normal("cell"), settings.excess)
+        case Geometry.SYMMETRIC:
+            return SymmetricCell(parameters, area, normal("cell"), normal("counter"), settings.excess)
+        case Geometry.FULL:
+            return FullCell(parameters, area, normal("cell"), settings.excess)
+        case _:
+            assert_never(settings.geometry)
+
+
+def make_station(scenario: Scenario, instrument: InstrumentSettings, place: int, clock: Clock, truth: TruthFile) -> Station:
+    """Channel number ``place`` of an instrument."""
+    settings = instrument.channels[place]
+
+    def normal(stream: str) -> Callable[[int], float]:
+        return Normals(scenario.seed, settings.name, stream).value
+
+    channel = Channel(
+        settings.name,
+        MODELS[instrument.model],
+        make_cell(settings.cell, normal),
+        imperfections=instrument.measured_with(),
+        normal=normal,
+        truth=truth,
+        now_nanosecond=clock.now_nanosecond(),
+        cell_name=settings.cell.name or settings.name,
+    )
+    link = PtyLink() if settings.listen == "pty" else TcpLink(int(settings.listen.partition(":")[2] or 0))
+    session = Session(
+        channel,
+        Identity(instrument.serial_of(place), instrument.serial),
+        clock,
+        link.send,
+        ready=link.ready if scenario.reader_absent == "stall" else None,
+        blank_after_fault=scenario.blank_after_runtime_error,
+    )
+    link.received, link.lost = session.received, session.lost
+    return Station(session, link, settings)
+
+
+def scenario_row(scenario: Scenario, stations: list[Station], clock: Clock) -> dict[str, Value]:
+    """The first row of the truth: what was drawn, and a hash of what was asked for."""
+    channels: dict[str, Value] = {}
+    for station in stations:
+        channel = station.session.channel
+        parameters = station.settings.cell.parameters().model_dump_json()
+        channels[channel.name] = {
+            "cell": channel.cell_name,
+            "serial": station.session.identity.serial,
+            "model": channel.model.name,
+            "geometry": station.settings.cell.geometry.value,
+            "preset": station.settings.cell.preset,
+            "area_cm2": station.settings.cell.area_cm2,
+            "parameters_sha256": hashlib.sha256(parameters.encode()).hexdigest(),
+            "current_offset_ampere": {
+                f"{item.nominal:g}": offset for item, offset in zip(channel.ammeter.ranges, channel.ammeter.offsets, strict=True)
+            },
+            "voltage_offset_volt": {
+                f"{item.nominal:g}": offset
+                for item, offset in zip(channel.voltmeter.ranges, channel.voltmeter.offsets, strict=True)
+            },
+            "current_gain": channel.ammeter.gain,
+            "voltage_gain": channel.voltmeter.gain,
+        }
+    return {
+        "kind": "scenario",
+        "seed": scenario.seed,
+        "scenario_sha256": hashlib.sha256(scenario.model_dump_json().encode()).hexdigest(),
+        "time_scale": scenario.clock.scale,
+        "unix_time_nanosecond": clock.now_nanosecond(),
+        "channels": channels,
+    }
+
+
+async def serve(
+    scenario: Scenario, directory: Path, ports: Path | None, told: Callable[[str], None], started_nanosecond: int = 0
+) -> None:
+    """Serve a scenario until cancelled. ``told`` gets one line per channel when all ports are open."""
+    started = started_nanosecond or time.time_ns()
+    clock = make_clock(scenario, started)
+    truth = TruthFile(None if scenario.truth is None else directory / scenario.truth.file)
+    stations = [
+        make_station(scenario, instrument, place, clock, truth)
+        for instrument in scenario.instruments
+        for place in range(len(instrument.channels))
+    ]
+    try:
+        for station in stations:
+            await station.link.open()
+        truth.append(scenario_row(scenario, stations, clock))
+        _tell(stations, ports, told)
+        await _live(scenario, stations, clock, truth)
+    finally:
+        for station in stations:
+            station.session.channel.close_row()
+            station.link.close()
+        truth.close()
+
+
+async def _live(scenario: Scenario, stations: list[Station], clock: Clock, truth: TruthFile) -> None:
+    begun = clock.now_nanosecond()
+    by_name = {station.settings.name: station for station in stations}
+    async with asyncio.TaskGroup() as group:
+        for station in stations:
+            group.create_task(station.session.run(), name=f"channel {station.settings.name}")
+        for event in scenario.events:
+            station = by_name[event.at.channel]
+            group.create_task(
+                carry_out(event, station.session, station.link, clock=clock, started_nanosecond=begun, truth=truth),
+                name=f"{event.do} {event.at.channel}",
+            )
+
+
+def _tell(stations: list[Station], ports: Path | None, told: Callable[[str], None]) -> None:
+    table = {station.settings.name: {"url": station.link.url, "serial": station.session.identity.serial} for station in stations}
+    if ports is not None:
+        write_atomically(ports, json.dumps(table, indent=1) + "\n")
+    for name, entry in table.items():
+        told(f"{name} {entry['url']} {entry['serial']}")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Put ``text`` at ``path`` so that nobody ever reads half of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(name).replace(path)

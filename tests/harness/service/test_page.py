@@ -1,0 +1,299 @@
+"""The live page in a real browser: against a real journal, a real control port, and no other host."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from harness.model.status import ChannelState, LinkStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PATIENCE_MS = 15_000
+INK = """(canvas) => {
+  const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const colours = new Set();
+  let inked = 0;
+  for (let i = 0; i < pixels.length; i += 4) {
+    if (pixels[i + 3] > 200) { inked += 1; colours.add((pixels[i] << 16) | (pixels[i + 1] << 8) | pixels[i + 2]); }
+  }
+  return { inked, colours: [...colours] };
+}"""
+
+pytestmark = pytest.mark.service
+expect.set_options(timeout=PATIENCE_MS)
+
+
+@dataclass
+class Visit:
+    """One browser page, and everything it asked for and complained about."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def row(self, cell: str) -> Locator:
+        return self.page.locator("tbody tr", has_text=cell)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    if CHROMIUM is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("chromium is missing: apt install chromium")
+        pytest.skip("chromium is missing: apt install chromium")
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[[str], Visit]]:
+    """Open the page at a URL and listen to all it does; at the end it has complained of nothing."""
+    opened: list[Visit] = []
+
+    def open_page(url: str, width: int = 1600) -> Visit:
+        page = browser.new_page(viewport={"width": width, "height": 1000})
+        made = Visit(page)
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("request", lambda request: made.requests.append(request.url))
+        page.on("websocket", lambda socket: made.requests.append(socket.url))
+        page.on("pageerror", lambda error: made.complaints.append(str(error)))
+        page.on("console", lambda message: made.complaints.append(message.text) if message.type == "error" else None)
+        page.goto(url)
+        opened.append(made)
+        return made
+
+    yield open_page
+    for made in opened:
+        if not made.page.is_closed():
+            made.page.close()
+    assert [complaint for made in opened for complaint in made.complaints] == []
+
+
+def ink(plot: Locator) -> dict[str, Any]:
+    """How many opaque pixels a plot's canvas has, and which colours."""
+    found = plot.locator("canvas").first.evaluate(INK)
+    assert isinstance(found, dict)
+    return found
+
+
+def has_colour(found: dict[str, Any], colour: str) -> bool:
+    return int(colour.lstrip("#"), 16) in found["colours"]
+
+
+def test_page_shows_every_channel_with_its_cell(served: Any, visit: Callable[[str], Visit]) -> None:
+    """Eight channels: name, cell, build, state in words, role, and the efficiency of the last cycle with its std."""
+    page = visit(served.url).page
+    expect(page.locator("tbody tr")).to_have_count(8)
+    row = page.locator("tbody tr").first
+    for text in ("a1", "cu-01", "bare-cu"):
+        expect(row).to_contain_text(text)
+    expect(page.locator(".state")).to_have_count(8)
+    expect(row.locator("td.efficiency")).to_have_text(re.compile(r"\d\d\.\d\d ± 0\.\d\d %"))
+    expect(page.locator(".station-name")).to_have_text("lab3")
+    expect(page.locator(".clock")).to_have_text(re.compile(r"2026-01-1\d  \d\d:\d\d:\d\d UTC   ×600"))
+    links = ["broker connected", "influx connected", "journal healthy", re.compile("record")]
+    expect(page.locator(".link > div")).to_have_text(links)
+
+
+def test_page_updates_the_row_in_place(served: Any, visit: Callable[[str], Visit]) -> None:
+    """The voltage of a running channel changes within seconds in the same element: nothing is rebuilt, nothing flickers."""
+    page = visit(served.url).page
+    voltage = page.locator("tbody tr").first.locator("td.voltage")
+    expect(voltage).to_have_text(re.compile(r"−?\d\.\d{4} V"))
+    voltage.evaluate("(cell) => { cell.mark = 'same element'; }")
+    before = voltage.inner_text()
+    expect(voltage).not_to_have_text(before)
+    assert voltage.evaluate("(cell) => cell.mark") == "same element"
+
+
+def test_page_draws_all_three_plots(served: Any, visit: Callable[[str], Visit]) -> None:
+    """Each plot has ink in the colours of all channels."""
+    page = visit(served.url).page
+    for name in ("voltage", "efficiency", "resistance"):
+        plot = page.locator(f".plot-{name}")
+        expect(plot.locator("canvas").first).to_be_visible()
+        expect(plot.locator(".nothing")).to_be_hidden()
+        page.wait_for_function(
+            f"([selector]) => {{ const found = ({INK})(document.querySelector(selector)); return found.colours.length > 20; }}",
+            arg=[f".plot-{name} canvas"],
+        )
+        found = ink(plot)
+        assert found["inked"] > 2000
+        for colour in ("#0072B2", "#D55E00", "#009E73", "#CC79A7"):
+            assert has_colour(found, colour), f"{colour} is missing in the plot of {name}"
+
+
+def test_page_plots_the_chosen_channels_only(served: Any, visit: Callable[[str], Visit]) -> None:
+    """A click on a row leaves its curve alone in the plots, and "Show all" brings the others back."""
+    made = visit(served.url)
+    made.row("cu-02").click()
+    expect(made.page.locator("tr.picked")).to_have_count(1)
+    gone = f"""() => {{
+      const found = ({INK})(document.querySelector(".plot-efficiency canvas"));
+      return found.colours.includes(0xD55E00) && !found.colours.includes(0x0072B2);
+    }}"""
+    made.page.wait_for_function(gone)
+    made.page.get_by_role("button", name="Show all").click()
+    made.page.wait_for_function(gone.replace("!found", "found"))
+    expect(made.page.locator("tr.picked")).to_have_count(0)
+
+
+def test_page_command_is_confirmed_before_it_is_sent(served: Any, visit: Callable[[str], Visit]) -> None:
+    """Pause asks with cell, channel and consequence; Cancel sends nothing; the confirmed command reaches the daemon once."""
+    made = visit(served.url)
+    page, commands = made.page, served.station.commands
+    commands.clear()
+    page.get_by_label("Pause cu-03").click()
+    dialog = page.locator(".question")
+    expect(dialog).to_contain_text("Pause cell cu-03 on channel a3?")
+    expect(dialog).to_contain_text("The cell is opened now and rests.")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_be_hidden()
+    page.get_by_label("Pause cu-03").click()
+    dialog.get_by_label("Your name").fill("anna")
+    assert commands == []
+    dialog.get_by_role("button", name="Pause cu-03").click()
+    expect(page.locator(".q-notification")).to_contain_text("pause cu-03-20260114t000000")
+    expect(made.row("cu-03").locator(".state")).to_contain_text("paused")
+    assert commands == [("pause", "cu-03-20260114t000000", "anna")]
+    page.get_by_label("Resume cu-03").click()
+    expect(dialog).to_contain_text("Current flows through the cell again")
+    dialog.get_by_role("button", name="Resume cu-03").click()
+    expect(made.row("cu-03").locator(".state")).to_contain_text("running")
+    assert commands[1:] == [("resume", "cu-03-20260114t000000", "anna")]
+
+
+def test_page_says_why_the_daemon_refused(served: Any, visit: Callable[[str], Visit]) -> None:
+    """A refusal is shown as the sentence that the daemon gave, and stays until it is closed."""
+    made = visit(served.url)
+    served.station.refusal = "run cu-04-20260114t000000 is in a sweep that cannot be paused"
+    try:
+        made.page.get_by_label("Stop cu-04").click()
+        expect(made.page.locator(".question")).to_contain_text("it cannot be resumed")
+        made.page.locator(".question").get_by_role("button", name="Stop cu-04").click()
+        expect(made.page.locator(".q-notification")).to_contain_text(served.station.refusal)
+    finally:
+        served.station.refusal = ""
+    made.complaints[:] = [text for text in made.complaints if "409" not in text]
+
+
+def test_page_asks_no_other_host(served: Any, visit: Callable[[str], Visit]) -> None:
+    """Page, plots, fonts and API documentation come from the server itself: a lab without internet misses nothing."""
+    made = visit(served.url)
+    expect(made.page.locator("tbody tr")).to_have_count(8)
+    made.page.goto(f"{served.url}/docs")
+    expect(made.page.locator(".opblock")).to_have_count(9)
+    hosts = {urlsplit(url).netloc for url in made.requests if not url.startswith(("data:", "blob:"))}
+    assert hosts == {urlsplit(served.url).netloc}
+    assert any(url.startswith("ws:") for url in made.requests)
+
+
+def test_page_fits_a_narrow_window(served: Any, visit: Callable[..., Visit]) -> None:
+    """At 900 pixels nothing is cut off at the side: the last button is inside the window."""
+    page = visit(served.url, width=900).page
+    button = page.get_by_label("Stop cu-01").bounding_box()
+    assert button is not None
+    assert button["x"] + button["width"] <= 900
+    assert page.evaluate("document.documentElement.scrollWidth") <= 900
+
+
+def test_page_without_a_run_says_how_to_start_one(
+    serving: Callable[..., Any], make_cells: Callable[[int], Sequence[Any]], visit: Callable[[str], Visit]
+) -> None:
+    """A station whose channels are idle shows them, says what to do, and keeps empty plots explained."""
+    cells = make_cells(2)
+    for cell in cells:
+        cell.state = ChannelState.IDLE
+    page = visit(serving(cells).url).page
+    expect(page.locator(".empty")).to_contain_text("harness start")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    for name, text in (("voltage", "first readings"), ("efficiency", "first cycle"), ("resistance", "first sweep")):
+        expect(page.locator(f".plot-{name} .nothing")).to_contain_text(text)
+    expect(page.get_by_role("button", name="stop")).to_have_count(2)
+    for button in page.get_by_role("button", name="stop").all():
+        expect(button).to_be_disabled()
+
+
+def test_page_shows_alarms_and_lost_links_until_they_are_over(
+    serving: Callable[..., Any], make_cells: Callable[[int], Sequence[Any]], visit: Callable[[str], Visit]
+) -> None:
+    """An unproven open cell, a lost instrument and a lost InfluxDB each have a banner, the alarm first; a silent daemon too."""
+    cells = make_cells(3)
+    links = (LinkStatus(name="influx", connected=False, last_outage_reason="connection refused"),)
+    station = serving(cells, links=links, history=80)
+    page = visit(station.url).page
+    expect(page.locator(".banner")).to_have_text(re.compile("influx lost: connection refused"))
+    cells[1].state, cells[1].message = ChannelState.ALARM, "the cell could not be shown to be open"
+    cells[2].state, cells[2].message = ChannelState.LOST, "no answer since 00:12 UTC"
+    expect(page.locator(".banner")).to_have_count(3)
+    expect(page.locator(".banner").first).to_contain_text("Channel a2, cell cu-02: the cell could not be shown to be open")
+    expect(page.locator(".banner").nth(1)).to_contain_text("Channel a3, cell cu-03: link lost, the cell counts as polarised")
+    cells[1].state = cells[2].state = ChannelState.RUNNING
+    expect(page.locator(".banner")).to_have_count(1)
+    station.station.halt()
+    expect(page.locator(".banner-alarm")).to_contain_text("No news of the daemon")
+
+
+def test_page_carries_sixty_four_channels(
+    serving: Callable[..., Any], make_cells: Callable[[int], Sequence[Any]], visit: Callable[[str], Visit]
+) -> None:
+    """64 channels are all listed and drawn, still update, and no message to the browser is larger than half a megabyte."""
+    station = serving(make_cells(64), history=300, period_second=1.0)
+    sizes: list[int] = []
+    made = visit("about:blank")
+    made.page.on("websocket", lambda socket: socket.on("framereceived", lambda data: sizes.append(len(data))))
+    made.page.goto(station.url)
+    expect(made.page.locator("tbody tr")).to_have_count(64)
+    made.page.wait_for_function(
+        f"() => ({INK})(document.querySelector('.plot-efficiency canvas')).colours.length > 50", timeout=PATIENCE_MS
+    )
+    voltage = made.row("cu-64").locator("td.voltage")
+    expect(voltage).not_to_have_text(voltage.inner_text())
+    assert max(sizes) < 500_000
+
+
+def test_server_ends_with_status_0_on_sigterm(
+    serving: Callable[..., Any], make_cells: Callable[[int], Sequence[Any]], visit: Callable[[str], Visit]
+) -> None:
+    """Stopping the service while a browser looks at it is not a failure."""
+    station = serving(make_cells(1), history=10)
+    made = visit(station.url)
+    expect(made.page.locator("tbody tr")).to_have_count(1)
+    assert station.stop() == 0
+    made.page.close()
+    made.complaints.clear()
+
+
+def test_page_holds_the_token_that_commands_need(served: Any, visit: Callable[[str], Visit]) -> None:
+    """The page's own token is accepted from a script of the page, and a wrong one is not."""
+    made = visit(served.url)
+    send = """async ([token]) => (await fetch("/api/runs/cu-05-20260114t000000/pause",
+        { method: "POST", headers: { "X-Harness-Token": token, "Content-Type": "application/json" },
+          body: JSON.stringify({ who: "script" }) })).status"""
+    token = made.page.locator("meta[name=harness-token]").get_attribute("content")
+    assert made.page.evaluate(send, ["wrong"]) == 403
+    assert made.page.evaluate(send, [token]) == 200
+    made.complaints[:] = [text for text in made.complaints if "403" not in text]

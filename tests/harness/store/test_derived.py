@@ -1,0 +1,219 @@
+"""Derived rows: kept by key, told by a number that rises, and delivered until confirmed."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.errors import StoreError
+from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
+from harness.model.run import RunContext
+from harness.store.derived import DerivedOutbox, DerivedStore
+from harness.stream.codec import decode_derived
+from harness.stream.publisher import Outbox
+
+CONTEXT = RunContext("lab3", "a1", "cu-01", "b1", "cu-01-20260101t000000")
+ABSENT = (None,) * 12
+
+
+def cycle(count: int, version: str = "1", efficiency: float | None = 0.99) -> CycleRow:
+    row = CycleRow(CONTEXT.run_id, count, 1000 + count, "cycle", *ABSENT, "", version)
+    return replace(row, coulombic_efficiency=efficiency, plating_capacity_ah=-0.1 + 0.3)
+
+
+def fit(sweep: int, version: str = "1", resistance: float | None = 20.0) -> ImpedanceFitRow:
+    row = ImpedanceFitRow(CONTEXT.run_id, 3, 2000 + sweep, sweep, *ABSENT[:7], "", version)
+    return replace(row, interface_resistance_ohm=resistance)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DerivedStore]:
+    with DerivedStore(tmp_path / "derived.sqlite") as opened:
+        yield opened
+
+
+def everything(store: DerivedStore) -> list[tuple[int, DerivedRow]]:
+    return store.read(CONTEXT.run_id, 0, 1000)
+
+
+def test_derived_tables_have_the_fields_of_their_rows(store: DerivedStore, tmp_path: Path) -> None:
+    """Columns are the dataclass's fields in its order, and the delivery number after them."""
+    assert store.runs() == []
+    with sqlite3.connect(tmp_path / "derived.sqlite") as database:
+        for table, made in (("cycle", CycleRow), ("impedance_fit", ImpedanceFitRow)):
+            columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
+            assert columns == [*(field.name for field in fields(made)), "seq"]
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    database.close()
+
+
+def test_derived_rows_come_back_as_they_were(store: DerivedStore) -> None:
+    """Numbers keep all their bits, and absent ones stay absent."""
+    store.put(CONTEXT, [cycle(1), cycle(2, efficiency=None), fit(1), fit(2, resistance=None)])
+    assert store.cycles() == [cycle(1), cycle(2, efficiency=None)] == store.cycles(CONTEXT.run_id)
+    assert store.fits() == [fit(1), fit(2, resistance=None)] == store.fits(CONTEXT.run_id)
+    assert store.cycles("other") == []
+    assert store.fits("other") == []
+
+
+def test_derived_rows_survive_closing(tmp_path: Path) -> None:
+    """Rows, numbers, cursor and position are in the file."""
+    path = tmp_path / "derived.sqlite"
+    with DerivedStore(path) as store:
+        store.put(CONTEXT, [cycle(1), fit(1)])
+        store.set_delivered(CONTEXT.run_id, 0)
+        store.set_position("rollup", 77)
+    with DerivedStore(path, read_only=True) as again:
+        assert again.runs() == [(CONTEXT, 1, 0)]
+        assert again.position("rollup") == 77
+        assert again.position("another") == 0
+        assert everything(again) == [(0, cycle(1)), (1, fit(1))]
+
+
+def test_changed_row_gets_a_new_number_and_loses_its_old_one(store: DerivedStore) -> None:
+    """What changes is due again under a higher number; what does not change is left alone."""
+    store.put(CONTEXT, [cycle(1), cycle(2), fit(1)])
+    store.put(CONTEXT, [cycle(1), cycle(2, efficiency=0.98), fit(1)])
+    assert everything(store) == [(0, cycle(1)), (2, fit(1)), (3, cycle(2, efficiency=0.98))]
+    assert store.runs() == [(CONTEXT, 3, -1)]
+    store.put(CONTEXT, [cycle(1), cycle(2, efficiency=0.98), fit(1)])
+    assert store.runs() == [(CONTEXT, 3, -1)]
+
+
+def test_newest_method_version_is_the_one_written_last(store: DerivedStore) -> None:
+    """Versions stand side by side in the file; questions get the last one, whatever its name."""
+    store.put(CONTEXT, [cycle(1, "9"), cycle(2, "9"), fit(1, "9")])
+    store.put(CONTEXT, [cycle(1, "10", 0.5), fit(1, "10", 7.0)])
+    assert store.cycles() == [cycle(1, "10", 0.5), cycle(2, "9")]
+    assert store.fits() == [fit(1, "10", 7.0)]
+    assert len(everything(store)) == 5
+
+
+def test_put_keeps_all_rows_or_none(store: DerivedStore) -> None:
+    """A row of another run spoils the whole call, and nothing of it stays."""
+    stranger = replace(cycle(2), run_id="other-20260101t000000")
+    with pytest.raises(StoreError, match="a row of other-20260101t000000 was given"):
+        store.put(CONTEXT, [cycle(1), stranger])
+    assert store.runs() == []
+    store.put(CONTEXT, [cycle(1)])
+    assert everything(store) == [(0, cycle(1))]
+
+
+@given(
+    puts=st.lists(st.lists(st.tuples(st.booleans(), st.integers(1, 4), st.integers(0, 2)), max_size=6), max_size=6),
+    limit=st.integers(1, 4),
+)
+def test_reading_in_pages_meets_every_row_once(
+    tmp_path_factory: pytest.TempPathFactory, puts: list[list[tuple[bool, int, int]]], limit: int
+) -> None:
+    """However rows are written over, numbers rise without repeating, the last is there, and pages of any size give all rows."""
+    with DerivedStore(tmp_path_factory.mktemp("derived") / "derived.sqlite") as store:
+        newest: dict[tuple[bool, int], DerivedRow] = {}
+        for put in puts:
+            rows = [cycle(n, efficiency=value / 7) if is_cycle else fit(n, resistance=value / 7) for is_cycle, n, value in put]
+            store.put(CONTEXT, rows)
+            newest |= {(is_cycle, n): row for (is_cycle, n, _), row in zip(put, rows, strict=True)}
+        found: list[tuple[int, DerivedRow]] = []
+        while page := store.read(CONTEXT.run_id, found[-1][0] + 1 if found else 0, limit):
+            assert len(page) <= limit
+            found += page
+        numbers = [seq for seq, _ in found]
+        assert numbers == sorted(set(numbers))
+        assert sorted(map(repr, newest.values())) == sorted(repr(row) for _, row in found)
+        if found:
+            assert store.runs() == [(CONTEXT, numbers[-1], -1)]
+
+
+def test_read_only_store_waits_for_no_writer_and_writes_nothing(store: DerivedStore, tmp_path: Path) -> None:
+    """A reader sees what was put by another, and cannot put."""
+    store.put(CONTEXT, [cycle(1)])
+    with DerivedStore(tmp_path / "derived.sqlite", read_only=True) as reader:
+        store.put(CONTEXT, [cycle(2)])
+        assert reader.cycles() == [cycle(1), cycle(2)]
+        with pytest.raises(StoreError, match="readonly"):
+            reader.put(CONTEXT, [cycle(3)])
+
+
+def test_store_of_another_version_is_refused(tmp_path: Path) -> None:
+    """A file of later software is named with both versions and left alone."""
+    path = tmp_path / "derived.sqlite"
+    DerivedStore(path).close()
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(StoreError, match="version 99"):
+        DerivedStore(path)
+
+
+@pytest.mark.parametrize("content", [None, b"not a database, but long enough to be looked at as if it were one" * 20])
+def test_store_that_cannot_be_read_is_named(tmp_path: Path, content: bytes | None) -> None:
+    """A file that is absent or no database is a StoreError with its path."""
+    path = tmp_path / "derived.sqlite"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(StoreError, match=str(path)):
+        DerivedStore(path, read_only=True)
+
+
+def test_outbox_gives_lines_that_decode_to_the_rows(store: DerivedStore) -> None:
+    """Each line carries its number, and nothing is lost in it; a confirmed number is remembered."""
+
+    async def main() -> None:
+        outbox: Outbox = DerivedOutbox(store)
+        store.put(CONTEXT, [cycle(1), fit(1), cycle(2, efficiency=None)])
+        assert outbox.kind == "derived"
+        assert outbox.runs() == [(CONTEXT, 2, -1)]
+        lines = outbox.read(CONTEXT.run_id, 1, 10)
+        assert [seq for seq, _ in lines] == [1, 2]
+        assert [decode_derived(line) for _, line in lines] == [
+            (CONTEXT, fit(1), 1),
+            (CONTEXT, cycle(2, efficiency=None), 2),
+        ]
+        outbox.set_delivered(CONTEXT.run_id, 2)
+        assert outbox.runs() == [(CONTEXT, 2, 2)]
+
+    asyncio.run(main())
+
+
+def test_outbox_wakes_for_a_put_of_any_thread(store: DerivedStore) -> None:
+    """A put in another thread ends the wait, one before it ends it at once, and one is not told twice."""
+
+    async def main() -> None:
+        outbox = DerivedOutbox(store, look_second=60.0)
+        store.put(CONTEXT, [cycle(1)])
+        await asyncio.wait_for(outbox.wait(), 5.0)
+        waiting = asyncio.create_task(outbox.wait())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        thread = threading.Thread(target=store.put, args=(CONTEXT, [cycle(2)]))
+        thread.start()
+        await asyncio.wait_for(waiting, 5.0)
+        thread.join()
+        outbox.close()
+
+    asyncio.run(main())
+
+
+def test_outbox_sees_what_another_connection_wrote(store: DerivedStore, tmp_path: Path) -> None:
+    """A rollup that is another process wakes the publisher too."""
+
+    async def main() -> None:
+        outbox = DerivedOutbox(store, look_second=0.01)
+        with DerivedStore(tmp_path / "derived.sqlite") as another:
+            another.put(CONTEXT, [cycle(1)])
+            await asyncio.wait_for(outbox.wait(), 5.0)
+            assert outbox.runs() == [(CONTEXT, 0, -1)]
+            waiting = asyncio.create_task(outbox.wait())
+            another.put(CONTEXT, [cycle(2)])
+            await asyncio.wait_for(waiting, 5.0)
+        outbox.close()
+
+    asyncio.run(main())

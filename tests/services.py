@@ -1,0 +1,153 @@
+"""Real servers for tests: own directories, own ports on loopback, ended with whoever started them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+READY_SECOND = 20.0
+
+_INFLUXD = """
+reporting-disabled = true
+bind-address = "127.0.0.1:{rpc}"
+[meta]
+  dir = "{root}/meta"
+[data]
+  dir = "{root}/data"
+  wal-dir = "{root}/wal"
+[monitor]
+  store-enabled = false
+[http]
+  bind-address = "127.0.0.1:{http}"
+  log-enabled = false
+"""
+
+_MOSQUITTO = """
+listener {port} 127.0.0.1
+allow_anonymous true
+persistence false
+"""
+
+
+def required(program: str, package: str) -> str:
+    """The path of a program; without it the test fails in CI and is skipped elsewhere."""
+    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if found is None:
+        missing = f"{program} is missing: sudo apt install {package}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return found
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(slots=True)
+class Influxd:
+    """One influxd. It can be stopped and started again on the same port, with the same data."""
+
+    program: str
+    root: Path
+    http_port: int
+    rpc_port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def start(self) -> None:
+        """Start, and return when it answers."""
+        configuration = self.root / "influxdb.conf"
+        configuration.write_text(_INFLUXD.format(root=self.root, http=self.http_port, rpc=self.rpc_port))
+        with (self.root / "influxd.log").open("ab") as log:
+            self.process = subprocess.Popen([self.program, "-config", str(configuration)], stdout=log, stderr=log)
+        deadline = time.monotonic() + READY_SECOND
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"influxd did not start: {(self.root / 'influxd.log').read_text()}")
+
+    def stop(self) -> None:
+        """End it; its data stay."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(timeout=READY_SECOND)
+            self.process = None
+
+    def _answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/ping", timeout=1.0):
+                return True
+        except urllib.error.HTTPError:
+            return False
+        except OSError:
+            time.sleep(0.02)
+            return False
+
+
+@dataclass(slots=True)
+class Mosquitto:
+    """One mosquitto without a password. It can be stopped and started again on the same port."""
+
+    program: str
+    root: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start, and return when it answers."""
+        configuration = self.root / "mosquitto.conf"
+        configuration.write_text(_MOSQUITTO.format(port=self.port))
+        with (self.root / "mosquitto.log").open("ab") as log:
+            self.process = subprocess.Popen([self.program, "-c", str(configuration)], stdout=log, stderr=log)
+        deadline = time.monotonic() + READY_SECOND
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"mosquitto did not start: {(self.root / 'mosquitto.log').read_text()}")
+
+    def stop(self) -> None:
+        """End it; it keeps nothing."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(timeout=READY_SECOND)
+            self.process = None
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1.0):
+                return True
+        except OSError:
+            time.sleep(0.02)
+            return False
+
+
+def new_influxd(root: Path) -> Influxd:
+    """A running influxd with its files in ``root``."""
+    server = Influxd(required("influxd", "influxdb"), root, free_port(), free_port())
+    server.start()
+    return server
+
+
+def new_mosquitto(root: Path) -> Mosquitto:
+    """A running mosquitto with its files in ``root``."""
+    server = Mosquitto(required("mosquitto", "mosquitto"), root, free_port())
+    server.start()
+    return server
