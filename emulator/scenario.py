@@ -29,6 +29,7 @@ Event times count from the start of the emulator, in simulated time.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -45,6 +46,7 @@ from harness.model.run import Geometry
 from harness.units import parse_quantity
 
 _LARGEST_BYTES = 1 << 20
+_DEEPER = re.compile(r"([a-z0-9_]+(?:\[\d+\]|\.[a-z0-9_]+)+): (.+)", re.DOTALL)
 _DEFAULT_EXCESS = {Geometry.DEPOSIT: 0.0, Geometry.SYMMETRIC: 20.0, Geometry.FULL: 4.0}
 
 
@@ -244,7 +246,11 @@ def parse_scenario(raw: object) -> Scenario:
         return Scenario.model_validate(raw)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        raise BadInput(_path(first["loc"]), first["msg"].removeprefix("Value error, ")) from None
+        where, what = _path(first["loc"]), first["msg"].removeprefix("Value error, ")
+        deeper = _DEEPER.fullmatch(what)
+        if deeper is not None:
+            where, what = f"{where}.{deeper[1]}" if where else deeper[1], deeper[2]
+        raise BadInput(where or "scenario", what) from None
 
 
 def _path(location: tuple[int | str, ...]) -> str:
@@ -254,7 +260,7 @@ def _path(location: tuple[int | str, ...]) -> str:
             made += f"[{part}]"
         elif part not in ("ImperfectionSettings", "literal['none']"):
             made += f".{part}" if made else part
-    return made or "scenario"
+    return made
 
 
 def utc_nanosecond(moment: datetime) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import assert_never
@@ -40,8 +39,6 @@ from harness.model.run import RunContext, RunFacts
 from harness.store.derived import DerivedStore
 from harness.stream.journal_reader import JournalReader
 
-JOURNAL_FILE = "journal.sqlite"
-DERIVED_FILE = "derived.sqlite"
 POSITION = "rollup"
 PAGE_ROWS = 5_000
 FLAG_NOT_FITTED = "not_fitted"
@@ -225,6 +222,7 @@ class Rollup:
             return RunRollup(context, record.facts, known_cycles=known)
         facts = next(run.facts for run in self._reader.runs() if run.context.run_id == context.run_id)
         seq = 0 if self._from_start else self._store.position(_run_position(context.run_id))
+        seq = seq if seq <= record.seq else 0
         run = RunRollup(context, facts, finished_cycle=self._cycle_at(context, seq), known_cycles=known)
         _replay(self._reader, run, seq, record.seq)
         return run
@@ -248,35 +246,32 @@ def redo(reader: JournalReader, store: DerivedStore) -> int:
     return _advance_to_end(Rollup(reader, store, from_start=True))
 
 
-async def run_rollup(state_directory: Path, *, poll_second: float = 0.5, on_change: Callable[[int], None] | None = None) -> None:
-    """Follow a station's journal until cancelled. Reading, fitting and writing happen in a thread of their own.
+async def run_rollup(journal: Path, store: DerivedStore, *, poll_second: float = 0.5) -> None:
+    """Follow the journal at ``journal``, which need not exist yet, until cancelled; look again every ``poll_second`` of wall time.
 
-    Args:
-        state_directory: where ``journal.sqlite`` is, or will be, and ``derived.sqlite`` is kept.
-        poll_second: how long to wait, in wall time, when nothing is new.
-        on_change: called in the event loop with the number of rows offered to the store.
+    Reading, fitting and writing happen in a thread of their own.
     """
     loop = asyncio.get_running_loop()
-    journal = state_directory / JOURNAL_FILE
-    while not journal.exists():  # noqa: ASYNC110 - another process makes the file, and tells nobody
-        await asyncio.sleep(poll_second)
     thread = ThreadPoolExecutor(1, thread_name_prefix="rollup")
     try:
         reader = await _opened(thread, journal, poll_second)
-        store = await loop.run_in_executor(thread, DerivedStore, state_directory / DERIVED_FILE)
         try:
             rollup = await loop.run_in_executor(thread, Rollup, reader, store)
-            await _follow(thread, rollup, poll_second, on_change)
+            while True:
+                await loop.run_in_executor(thread, rollup.advance)
+                if await loop.run_in_executor(thread, rollup.finished):
+                    await asyncio.sleep(poll_second)
         finally:
-            await loop.run_in_executor(thread, store.close)
             await loop.run_in_executor(thread, reader.close)
     finally:
         thread.shutdown(wait=False)
 
 
 async def _opened(thread: ThreadPoolExecutor, journal: Path, poll_second: float) -> JournalReader:
-    """The journal, once its maker has put the tables in: a file that stays without them for a deadline is no journal."""
+    """The journal, once its maker has made it: a file that stays without tables for a deadline is no journal."""
     loop = asyncio.get_running_loop()
+    while not await loop.run_in_executor(thread, journal.exists):
+        await asyncio.sleep(poll_second)
     until = loop.time() + SHORTEST_DEADLINE_SECOND
     while True:
         try:
@@ -285,18 +280,6 @@ async def _opened(thread: ThreadPoolExecutor, journal: Path, poll_second: float)
             if loop.time() >= until:
                 raise
         await asyncio.sleep(poll_second)
-
-
-async def _follow(
-    thread: ThreadPoolExecutor, rollup: Rollup, poll_second: float, on_change: Callable[[int], None] | None
-) -> None:
-    loop = asyncio.get_running_loop()
-    while True:
-        rows = await loop.run_in_executor(thread, rollup.advance)
-        if rows and on_change is not None:
-            on_change(rows)
-        if await loop.run_in_executor(thread, rollup.finished):
-            await asyncio.sleep(poll_second)
 
 
 def fit_row(points: list[ImpedancePoint], area_cm2: float) -> ImpedanceFitRow:

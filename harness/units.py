@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 _PARSER_ERRORS = (ValueError, TypeError, ArithmeticError, AttributeError, LookupError, SyntaxError, AssertionError, TokenError)
 """What pint's parser raises about text that is no quantity: its own errors are `ValueError` or `AttributeError`."""
-_DECIMAL_COMMA = re.compile(r"^\s*[-+]?\d+,\d+")
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"
+_UNIT = r"[A-Za-zµμΩ°%]+(?:\s?(?:\^|\*\*)\s?-?\d|[²³])?"
+_QUANTITY = re.compile(rf"\s*{_NUMBER}\s*(?:{_UNIT}(?:\s?[*/·]\s?{_UNIT}|\s{_UNIT})*)?\s*")
+_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d+,\d")
+_LONGEST_TEXT = 60
 
 
 @functools.cache
@@ -33,6 +37,8 @@ def registry() -> pint.UnitRegistry[float]:
 def parse_quantity(text: object, unit: str, where: str = "") -> float:
     """The magnitude in ``unit`` of a quantity written by a person, such as ``"0.5 mA/cm^2"``.
 
+    Stricter than a calculator: one number, then a unit; a sign is an ASCII hyphen, for a typographic minus is easily lost.
+
     Raises:
         BadInput: not text, no number, a decimal comma, an unknown unit, a unit of another kind, or not finite.
     """
@@ -42,6 +48,10 @@ def parse_quantity(text: object, unit: str, where: str = "") -> float:
         raise BadInput(where, f'{text!r} has no unit; write it as text, for example "1 {unit}"')
     if _DECIMAL_COMMA.match(text):
         raise BadInput(where, f'"{text}" is not a quantity (decimal comma?); write a decimal point')
+    if len(text) > _LONGEST_TEXT or not _QUANTITY.fullmatch(text):
+        hint = ' (write the minus as "-")' if text.lstrip()[:1] in {"−", "–"} else ""
+        shown = text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
+        raise BadInput(where, f'"{shown}" is not a quantity{hint}; expected a number and a unit such as {unit}')
     try:
         magnitude = float(registry().Quantity(text).to(unit).magnitude)
     except pint.UndefinedUnitError as error:
@@ -50,7 +60,7 @@ def parse_quantity(text: object, unit: str, where: str = "") -> float:
     except pint.DimensionalityError as error:
         found = "no unit" if error.units1 == registry().dimensionless else f"the unit {error.units1}"
         raise BadInput(where, f'"{text}" has {found}; expected something like {unit}') from None
-    except Exception as error:
+    except _PARSER_ERRORS as error:
         raise BadInput(where, f'"{text}" is not a quantity; expected a number and a unit such as {unit}') from error
     if not math.isfinite(magnitude):
         raise BadInput(where, f'"{text}" is not a finite number')

@@ -34,7 +34,7 @@ THERMAL_VOLT = 8.314462618 * 298.15 / 96485.33212
 COULOMB_PER_MAH = 3.6
 _UM_PER_COULOMB = 4.85 / COULOMB_PER_MAH
 _FILM_COULOMB_PER_NM = 2.7e-4 * COULOMB_PER_MAH
-_SMALLEST_FRESH = 1e-7
+_TRACE = 1e-7
 _TOLERANCE = 1e-9
 
 
@@ -203,31 +203,39 @@ class LithiumElectrode:
         dead = min(0.5, self.loss_factor * self.parameters.dead_fraction)
         if self.bulk > 0.0 and self.fresh > 0.0:
             charge = self._strip_shared(charge, dead)
-        elif self.fresh > 0.0:
-            charge -= self._take_fresh(charge, dead)
         if charge > 0.0 and self.bulk > 0.0:
-            used = min(charge, self.bulk)
-            self.bulk -= used
-            self.pitted += used
-            charge -= used
+            charge -= self._take_bulk(charge)
+        if charge > 0.0 and self.fresh > 0.0:
+            charge -= self._take_fresh(charge, dead)
         if charge > 0.0:
             self._oxidise(charge, density)
 
     def _strip_shared(self, charge: float, dead: float) -> float:
-        """Fresh lithium and bulk dissolve side by side, in steps of at most a quarter of what is fresh; returns the rest."""
-        while charge > 0.0 and self.fresh > 0.0 and self.bulk > 0.0:
-            if self.fresh * (1.0 - dead) <= _SMALLEST_FRESH:
+        """Fresh lithium and bulk dissolve side by side, in steps of at most a quarter of what is fresh; returns the rest.
+
+        The last traces of either are taken alone, so that the number of steps is bounded.
+        """
+        while charge > 0.0:
+            available = self.fresh * (1.0 - dead)
+            if available <= _TRACE:
                 return charge - self._take_fresh(charge, dead)
+            if self.bulk <= _TRACE:
+                return charge - self._take_bulk(charge)
             share = self._fresh_share(self.area, self.pitted)
-            step = min(charge, 0.25 * self.fresh * (1.0 - dead) / share, self.bulk)
+            step = min(charge, 0.25 * available / share, 0.5 * self.bulk / (1.0 - share))
             middle = self.fresh - 0.5 * share * step / (1.0 - dead)
             middle_area = self._area_max * (1.0 - math.exp(-middle / self._reach))
             share = self._fresh_share(middle_area, self.pitted + 0.5 * (1.0 - share) * step)
             taken = self._take_fresh(share * step, dead)
-            self.bulk -= step - taken
-            self.pitted += step - taken
-            charge -= step
-        return charge
+            charge -= taken + self._take_bulk(step - taken)
+        return 0.0
+
+    def _take_bulk(self, charge: float) -> float:
+        """Strip up to ``charge`` of bulk lithium; returns what was there to strip."""
+        used = min(charge, self.bulk)
+        self.bulk -= used
+        self.pitted += used
+        return used
 
     def _fresh_share(self, area: float, pitted: float) -> float:
         fresh = self._exchange_fresh * (area + self._nucleation)

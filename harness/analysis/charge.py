@@ -260,6 +260,8 @@ def _with_edges(
 def _longest_regular_interval(time: Array) -> float:
     """Above this an interval is a hole: max(10 × the median, 60 s), but never what an instrument does regularly."""
     interval = np.diff(time)
+    if float(interval.max(initial=0.0)) <= GAP_SECOND:
+        return GAP_SECOND
     interval = interval[interval > 0]
     if interval.size < 2:
         return math.inf
@@ -311,7 +313,9 @@ def _noise_std(current: Array) -> float:
     """White noise from second differences, which no smooth change survives: median |I₋ − 2 I + I₊| / (0.6745 √6)."""
     if current.size < 8:
         return 0.0
-    return float(np.median(np.abs(np.diff(current, 2)))) / (0.6745 * math.sqrt(6))
+    bend = np.abs(np.diff(current, 2))
+    middle = bend.size // 2
+    return float(np.partition(bend, middle)[middle]) / (0.6745 * math.sqrt(6))
 
 
 def _by_range(amount: Array, interval: Array, owner: Array) -> tuple[RangePart, ...]:

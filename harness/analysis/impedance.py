@@ -8,7 +8,8 @@ on R₂ to 40 %). One arc is the picture of a lithium interface; a second one is
 All models of a small family are fitted (logarithmic parameters, modulus weights, analytic Jacobian, several starts) and compared
 by χ²/σ² + 2k, with σ the best model's scatter but never below what an instrument can do. The reported resistances are those of
 the best model; their variance is the mean over models, by their weights, of each one's own variance (covariance × χ²_ν, widened
-for residuals that are not independent) and its squared distance from the best (Burnham and Anderson's model-averaged variance).
+for residuals that are not independent) and its squared distance from the best (Burnham and Anderson's averaging of models). To
+the interface's a fixed share is added for arcs that overlap so much that no model tells them apart.
 """
 
 from __future__ import annotations
@@ -31,18 +32,25 @@ Spectrum = NDArray[np.complex128]
 FEWEST_POINTS = 8
 NOISE_FLOOR = 2e-3
 """Relative error of a good instrument: models that fit better than this are equally good."""
+MODEL_SHARE = 6e-3
+"""What no fit of a few arcs knows of the sum: on cells of four and five overlapping arcs it was off by up to 1.1 %, 0.5 % rms."""
 POOR_RESIDUAL = 0.02
 POOR_SHARE = 0.2
 TAIL_EXPONENT = (0.3, 1.0)
 ARC_EXPONENT = (0.3, 1.0)
 """A lower exponent than one arc should have: its parts are then not identified, but the sum of the arcs still is."""
 MOST_ARCS = 2
+SAME_OPTIMUM = 1e-3
+"""Two starts that end this close in cost have found the same optimum, and the others are spared."""
 LAYER_HERTZ = 5e4
 """Sweeps that begin above this may see a solid layer as one more, fast arc (LiPON: 0.2 MHz at room temperature)."""
 INDUCTIVE_HERTZ = 2e4
 
 FLAG_POOR_FIT = "poor_fit"
 FLAG_POORLY_IDENTIFIED = "poorly_identified"
+FLAG_NO_SERIES = "no_series_resistance"
+"""The arcs took all of the high-frequency end: what is in series is not in this spectrum."""
+LEAST_SERIES = 1e-3
 FLAG_NO_ARC = "no_arc"
 FLAG_OPEN_ARC = "open_arc"
 """The arc's own frequency lies outside the sweep."""
@@ -190,8 +198,13 @@ def _fit(model: _Model, omega: Array, impedance: Spectrum) -> _Result | None:
     for start in _starts(model, omega, impedance):
         inside = np.clip(start, lower + 1e-6, upper - 1e-6)
         found = least_squares(residual, inside, jac=jacobian, bounds=(lower, upper), x_scale=1.0, max_nfev=80)
-        if np.isfinite(found.cost) and (best is None or found.cost < best.cost):
+        if not np.isfinite(found.cost):
+            continue
+        again = best is not None and abs(found.cost - best.cost) <= SAME_OPTIMUM * best.cost
+        if best is None or found.cost < best.cost:
             best = found
+        if again:
+            break
     if best is None:
         return None
     left = np.asarray(best.fun)
@@ -264,14 +277,22 @@ def _judged(results: Sequence[_Result], omega: Array) -> ImpedanceFit:
     best = results[int(np.argmin(scores))]
     series = [_series(result) for result in results]
     interface = [_interface(result) for result in results]
-    chosen_series, chosen_interface = _series(best)[0], _interface(best)[0]
-    series_std = _averaged_std(weights, series, chosen_series)
-    interface_std = _averaged_std(weights, interface, chosen_interface)
+    chosen_interface = _interface(best)[0]
+    interface_std = math.hypot(_averaged_std(weights, interface, chosen_interface), MODEL_SHARE * chosen_interface)
+    chosen_series = _series(best)[0]
     rms = _rms(best)
+    flags = _flags(best, omega, rms, interface_std / chosen_interface)
+    has_series, has_arc = FLAG_NO_SERIES not in flags, FLAG_NO_ARC not in flags
     return ImpedanceFit(
-        chosen_series, series_std, chosen_interface, interface_std, rms, best.model.arcs, best.model.tail,
-        _flags(best, omega, rms, interface_std / chosen_interface),
-    )  # fmt: skip
+        series_resistance_ohm=chosen_series if has_series else None,
+        series_resistance_ohm_std=_averaged_std(weights, series, chosen_series) if has_series else None,
+        interface_resistance_ohm=chosen_interface if has_arc else None,
+        interface_resistance_ohm_std=interface_std if has_arc else None,
+        residual_rms=rms,
+        arcs=best.model.arcs,
+        tail=best.model.tail,
+        flags=flags,
+    )
 
 
 def _averaged_std(weights: Array, values: Sequence[tuple[float, float]], centre: float) -> float:
@@ -300,6 +321,8 @@ def _flags(best: _Result, omega: Array, rms: float, share: float) -> frozenset[s
         flags.add(FLAG_POORLY_IDENTIFIED)
     first = 1 + best.model.inductance
     total = _interface(best)[0]
+    if math.exp(best.parameters[0]) < LEAST_SERIES * total:
+        flags.add(FLAG_NO_SERIES)
     if total < NOISE_FLOOR * math.exp(best.parameters[0]):
         flags.add(FLAG_NO_ARC)
     for arc in range(best.model.arcs):

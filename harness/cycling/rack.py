@@ -120,7 +120,7 @@ class Slot:
                 async with self._open() as instrument:
                     failures = 0
                     self._connected(instrument)
-                    await self._serve(instrument.channels[0], identified=bool(instrument.identity.serial))
+                    await self._serve(instrument, instrument.channels[0])
             except DriverError as error:
                 failures += 1
                 self._disconnected(error)
@@ -139,12 +139,11 @@ class Slot:
 
     def _connected(self, instrument: Instrument) -> None:
         self._channel = instrument.channels[0]
-        if instrument.identity.serial:
-            self.identity, self.capabilities = instrument.identity, self._channel.capabilities
+        self._note_identity(instrument)
         self.outage.end(self.clock.now_nanosecond())
         self.state, self.message = ChannelState.IDLE, ""
         self._tried.set()
-        log.info("connected", channel=self.settings.name, serial=instrument.identity.serial, model=instrument.identity.model)
+        log.info("connected", channel=self.settings.name, serial=instrument.identity.serial or "busy", url=self.settings.url)
 
     def _disconnected(self, error: DriverError) -> None:
         first = self.outage.start_nanosecond is None or self.outage.end_nanosecond is not None
@@ -155,23 +154,22 @@ class Slot:
             if self.runner is not None:
                 self.runner.recorder.incident("warning", "link_lost", str(error))
 
-    async def _serve(self, channel: Channel, *, identified: bool) -> None:
-        """Serve runs while the link lasts. An instrument that was busy when it was opened has not said its serial number yet:
-        the program it runs may be followed, but before another is sent it is opened anew.
-        """
+    async def _serve(self, instrument: Instrument, channel: Channel) -> None:
         if self.runner is None:
             await self._ensure_safe(channel)
-        elif not identified:
-            await self.runner.recover(channel)
-            await self._drive(channel, self.runner, only_adopted=True)
-            return
         while True:
+            self._note_identity(instrument)
             if self.runner is None:
                 await self._idle(channel)
                 continue
             runner = self.runner
             await runner.recover(channel)
             await self._drive(channel, runner)
+
+    def _note_identity(self, instrument: Instrument) -> None:
+        """Keep who answered. An instrument that was busy when it was opened says it later; the driver compares it then."""
+        if instrument.identity.serial:
+            self.identity, self.capabilities = instrument.identity, instrument.channels[0].capabilities
 
     async def _idle(self, channel: Channel) -> None:
         self.state = ChannelState.IDLE
@@ -182,14 +180,12 @@ class Slot:
         except TimeoutError:
             await channel.attach()
 
-    async def _drive(self, channel: Channel, runner: ChannelRunner, *, only_adopted: bool = False) -> None:
+    async def _drive(self, channel: Channel, runner: ChannelRunner) -> None:
         try:
             while runner.phase is not Phase.ENDED:
                 self.state = ChannelState.RUNNING if runner.phase is Phase.RUNNING else ChannelState.PAUSED
-                if only_adopted and not runner.pending:
-                    return
                 if runner.phase is Phase.RUNNING:
-                    await runner.drive(channel, only_adopted=only_adopted)
+                    await runner.drive(channel)
                 else:
                     await runner.wait_changed()
         except LINK_ERRORS:

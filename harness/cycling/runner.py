@@ -153,14 +153,11 @@ class ChannelRunner:
         """Whether a program was sent whose end has not been seen."""
         return self._doing is not None
 
-    async def drive(self, channel: Channel, *, only_adopted: bool = False) -> None:
-        """Do blocks until the plan ends or somebody asks otherwise, or only what was adopted.
-
-        Link errors pass through, with the cell's state unknown.
-        """
+    async def drive(self, channel: Channel) -> None:
+        """Do blocks until the plan ends or somebody asks otherwise. Link errors pass through, the cell's state unknown then."""
         self._channel = channel
         try:
-            while self.phase is Phase.RUNNING and (self._doing is not None or not only_adopted):
+            while self.phase is Phase.RUNNING:
                 await self._next(channel)
         except Tripped as tripped:
             self._fail("limit", str(tripped))

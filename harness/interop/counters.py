@@ -44,15 +44,17 @@ class Counter:
         opposite = bool(np.array_equal(self.discharging_ah, -self.charging_ah))
         return self.charging_ah if opposite else self.charging_ah - self.discharging_ah
 
-    def charge_ah(self, pieces: list[Segment]) -> Array:
-        """The signed amounts of every row of a half cycle made of ``pieces``, the spilt last row included."""
-        direction = pieces[0].direction
-        amounts = self.charging_ah if direction > 0 else self.discharging_ah
-        found = [amounts[piece.first : piece.stop] for piece in pieces]
-        if self.spills:
-            starts = {piece.first for piece in pieces}
-            found += [amounts[piece.stop : piece.stop + 1] for piece in pieces if piece.stop not in starts]
-        return direction * np.concatenate(found)
+    def charge_ah(self, segment: Segment) -> float:
+        """The signed charge of a segment; a counter that spills gives it the next row, where another direction follows.
+
+        The first row of the next segment of the *same* direction holds its own amount, and is not taken from it: what the
+        instrument still counted of this one is then part of that one, and of the same half cycle.
+        """
+        amounts = self.charging_ah if segment.direction > 0 else self.discharging_ah
+        charge = float(amounts[segment.first : segment.stop].sum())
+        if self.spills and segment.stop < amounts.size and not segment.continues:
+            charge += float(amounts[segment.stop])
+        return segment.direction * charge
 
 
 def best_counter(columns: Mapping[str, Array], timeline: Timeline) -> Counter | None:

@@ -57,8 +57,22 @@ _ROLES = {
 
 
 @dataclass(frozen=True, slots=True)
+class _Piece:
+    """One segment with current: its integral, what its unknown edges add, and what the counter saw (ampere-hours)."""
+
+    segment: Segment
+    integral: Charge
+    edge_std_coulomb: float
+    counted_ah: float
+
+    @property
+    def direction(self) -> int:
+        return self.segment.direction
+
+
+@dataclass(frozen=True, slots=True)
 class _Half:
-    pieces: list[Segment]
+    pieces: list[_Piece]
     charge: Charge
     count: int | None
     flags: frozenset[str] = frozenset()
@@ -66,6 +80,14 @@ class _Half:
     @property
     def direction(self) -> int:
         return self.pieces[0].direction
+
+    @property
+    def first(self) -> int:
+        return self.pieces[0].segment.first
+
+    @property
+    def stop(self) -> int:
+        return self.pieces[-1].segment.stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +162,9 @@ def analyze_frame(
         columns, timeline, counter, kind or _kind_of(columns, timeline, counter), geometry,
         Accuracy(offset_ampere=offset), timeline.flags | flags | offset_flags,
     )  # fmt: skip
-    halves, minor = _without_minor([_half(table, [cut], None) for cut in cuts if cut.direction != 0])
+    pieces, minor = _without_minor([_piece(table, cut) for cut in cuts if cut.direction != 0])
     table = replace(table, flags=table.flags | ({FLAG_MINOR} if minor else set()))
-    return _rows(name, table, halves)
+    return _rows(name, table, pieces)
 
 
 def _numbers(frame: pl.DataFrame, where: str) -> dict[str, Array]:
@@ -174,34 +196,43 @@ def _kind_of(columns: Mapping[str, Array], timeline: Timeline, counter: Counter 
     return CurrentKind.MEAN if better.size and float(np.mean(better)) > 0.5 else CurrentKind.POINT
 
 
-def _half(table: _Table, pieces: list[Segment], count: int | None) -> _Half:
+def _piece(table: _Table, segment: Segment) -> _Piece:
+    current = table.columns["current_ampere"][segment.first : segment.stop]
+    start, edge = segment.start_second, segment.unknown_edge_second
+    if table.kind is CurrentKind.MEAN:
+        edge = 0.0
+        if start is None and segment.first:
+            before = table.timeline.time_second[segment.first - 1]
+            start = float(segment.clock[0] - (table.timeline.time_second[segment.first] - before))
+    integral = step_charge(
+        segment.clock,
+        current,
+        start_second=start,
+        end_second=segment.end_second,
+        kind=table.kind,
+        time_resolution_second=table.timeline.resolution_second,
+    )
+    edge_std = abs(float(np.nan_to_num(current[0]))) * edge / math.sqrt(12)
+    return _Piece(segment, integral, edge_std, 0.0 if table.counter is None else table.counter.charge_ah(segment))
+
+
+def _half(table: _Table, pieces: list[_Piece], count: int | None) -> _Half:
     """The charge of joined pieces: the counter's, checked by the integral, or the integral's."""
-    integral = total_charge([_integral(table, piece) for piece in pieces])
+    inside = total_charge([piece.integral for piece in pieces])
+    edges = math.sqrt(math.fsum(piece.edge_std_coulomb**2 for piece in pieces))
+    integral = replace(inside, random_std_coulomb=math.hypot(inside.random_std_coulomb, edges))
     if table.counter is None:
         return _Half(pieces, integral, count)
-    amounts = table.counter.charge_ah(pieces)
-    readings = sum(piece.stop - piece.first for piece in pieces) if table.counter.rounded_each else 1
+    rows = sum(piece.segment.stop - piece.segment.first for piece in pieces)
     counted = counted_charge(
-        amounts, integral.duration_second, resolution_ah=table.counter.resolution_ah, readings=readings,
-        range_ampere=integral.parts[0].range_ampere if integral.parts else None,
-    )  # fmt: skip
-    inside = total_charge([_integral(table, replace(piece, unknown_edge_second=0.0)) for piece in pieces])
+        np.array([piece.counted_ah for piece in pieces]),
+        integral.duration_second,
+        resolution_ah=table.counter.resolution_ah,
+        readings=rows if table.counter.rounded_each else 1,
+    )
     random = math.hypot(counted.random_std_coulomb, inside.random_std_coulomb)
     counted = replace(counted, random_std_coulomb=random, flags=integral.flags & {FLAG_GAP, FLAG_BACKWARD})
     return _Half(pieces, counted, count, frozenset(_mismatch(integral, counted)))
-
-
-def _integral(table: _Table, piece: Segment) -> Charge:
-    current = table.columns["current_ampere"][piece.first : piece.stop]
-    start = piece.start_second
-    if table.kind is CurrentKind.MEAN and start is None and piece.first:
-        before = float(table.timeline.time_second[piece.first] - table.timeline.time_second[piece.first - 1])
-        start = float(piece.clock[0]) - before
-    return step_charge(
-        piece.clock, current, start_second=start, end_second=piece.end_second, kind=table.kind,
-        time_resolution_second=table.timeline.resolution_second,
-        unknown_edge_second=0.0 if table.kind is CurrentKind.MEAN else piece.unknown_edge_second,
-    )  # fmt: skip
 
 
 def _mismatch(integral: Charge, counted: Charge) -> set[str]:
@@ -212,20 +243,22 @@ def _mismatch(integral: Charge, counted: Charge) -> set[str]:
     return {FLAG_COUNTER_MISMATCH} if differs else set()
 
 
-def _without_minor(halves: list[_Half]) -> tuple[list[_Half], bool]:
-    largest = max((abs(half.charge.charge_coulomb) for half in halves), default=0.0)
-    joined: dict[tuple[int, int], float] = {}
-    run, keys = 0, []
-    for index, half in enumerate(halves):
-        run += index > 0 and half.direction != halves[index - 1].direction
-        keys.append((run, half.direction))
-        joined[keys[-1]] = joined.get(keys[-1], 0.0) + abs(half.charge.charge_coulomb)
-    kept = [half for half, key in zip(halves, keys, strict=True) if joined[key] >= MINOR * largest]
-    left = max((charge for charge in joined.values() if charge < MINOR * largest), default=0.0)
+def _without_minor(pieces: list[_Piece]) -> tuple[list[_Piece], bool]:
+    """The pieces whose uninterrupted direction passed a thousandth of the largest; and whether more than noise is gone."""
+    sums: list[float] = []
+    runs: list[int] = []
+    for index, piece in enumerate(pieces):
+        if index == 0 or piece.direction != pieces[index - 1].direction:
+            sums.append(0.0)
+        sums[-1] += abs(piece.integral.charge_coulomb)
+        runs.append(len(sums) - 1)
+    largest = max(sums, default=0.0)
+    kept = [piece for piece, run in zip(pieces, runs, strict=True) if sums[run] >= MINOR * largest]
+    left = max((charge for charge in sums if charge < MINOR * largest), default=0.0)
     return kept, left > NOISE * largest
 
 
-def _rows(name: str, table: _Table, pieces: list[_Half]) -> list[CycleRow]:
+def _rows(name: str, table: _Table, pieces: list[_Piece]) -> list[CycleRow]:
     in_order = _merged(table, pieces, counts=None)
     pairs = _paired(in_order, table.geometry)
     counts = _usable_counts(table)
@@ -240,7 +273,7 @@ def _rows(name: str, table: _Table, pieces: list[_Half]) -> list[CycleRow]:
     rows = []
     for count, deposit, removal in pairs:
         known = [half for half in (deposit, removal) if half is not None]
-        begin, end = known[0].pieces[0].first, known[-1].pieces[-1].stop - 1
+        begin, end = known[0].first, known[-1].stop - 1
         rows.append(
             cycle_row(
                 name,
@@ -260,15 +293,15 @@ def _rows(name: str, table: _Table, pieces: list[_Half]) -> list[CycleRow]:
 _Pair = tuple[int, _Half | None, _Half | None]
 
 
-def _merged(table: _Table, pieces: list[_Half], counts: Array | None) -> list[_Half]:
+def _merged(table: _Table, pieces: list[_Piece], counts: Array | None) -> list[_Half]:
     """Neighbouring pieces of one direction (and one count, where counts matter) joined to halves."""
-    groups: list[tuple[tuple[int, int | None], list[Segment]]] = []
+    groups: list[tuple[tuple[int, int | None], list[_Piece]]] = []
     for piece in pieces:
-        count = None if counts is None else int(counts[piece.pieces[0].first])
+        count = None if counts is None else int(counts[piece.segment.first])
         if groups and groups[-1][0] == (piece.direction, count):
-            groups[-1][1].extend(piece.pieces)
+            groups[-1][1].append(piece)
         else:
-            groups.append(((piece.direction, count), list(piece.pieces)))
+            groups.append(((piece.direction, count), [piece]))
     return [_half(table, joined, count) for (_, count), joined in groups]
 
 
@@ -311,10 +344,10 @@ def _role(half: _Half, geometry: Geometry) -> Role:
     return _ROLES[geometry][half.direction]
 
 
-def _public(table: _Table, half: _Half | None, all_pieces: list[_Half]) -> HalfCycle | None:
+def _public(table: _Table, half: _Half | None, all_pieces: list[_Piece]) -> HalfCycle | None:
     if half is None:
         return None
-    first = half.pieces[0].first
+    first = half.first
     unix = table.columns.get("unix_time_second")
     stamp = float(table.timeline.time_second[first] if unix is None or not np.isfinite(unix[first]) else unix[first])
     whole = not _cut_short(table, half, all_pieces)
@@ -322,16 +355,16 @@ def _public(table: _Table, half: _Half | None, all_pieces: list[_Half]) -> HalfC
     return HalfCycle(_role(half, table.geometry), round(stamp * 1e9), half.charge, whole, resistance, half.flags)
 
 
-def _cut_short(table: _Table, half: _Half, all_pieces: list[_Half]) -> bool:
+def _cut_short(table: _Table, half: _Half, all_pieces: list[_Piece]) -> bool:
     """Whether the file ends inside this half: nothing follows it, and the earlier ones of its kind ended at another voltage."""
     voltage = table.columns.get("voltage_volt")
-    last = half.pieces[-1].stop
+    last = half.stop
     if voltage is None or last < voltage.size:
         return False
     ends = []
     for index, piece in enumerate(all_pieces[:-1]):
         if piece.direction == half.direction and all_pieces[index + 1].direction != half.direction:
-            ends.append(float(voltage[piece.pieces[-1].stop - 1]))
+            ends.append(float(voltage[piece.segment.stop - 1]))
     if not ends:
         return False
     typical = float(np.median(ends))
@@ -343,7 +376,7 @@ def _resistance(table: _Table, half: _Half) -> Resistance | None:
     voltage = table.columns.get("voltage_volt")
     if voltage is None:
         return None
-    piece = half.pieces[0]
+    piece = half.pieces[0].segment
     current = table.columns["current_ampere"]
     if table.geometry is not Geometry.FULL:
         rows = slice(piece.first, piece.stop)

@@ -8,7 +8,7 @@ since a daylight-saving change moves it and moves no coulomb.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,8 @@ class Segment:
     """Rows [first, stop) of one step and one direction (+1, −1; 0 is rest or probe).
 
     ``start_second`` and ``end_second`` are its edges on its own ``clock``, ``None`` where nobody states them;
-    ``unknown_edge_second`` is the time beside it that belongs to nobody.
+    ``unknown_edge_second`` is the time beside it that belongs to nobody; ``continues`` says that the very next row has the same
+    direction.
     """
 
     first: int
@@ -57,6 +58,7 @@ class Segment:
     start_second: float | None
     end_second: float | None
     unknown_edge_second: float
+    continues: bool = False
 
 
 def build_timeline(columns: Mapping[str, Array], where: str) -> Timeline:
@@ -121,7 +123,8 @@ def segments(columns: Mapping[str, Array], timeline: Timeline) -> tuple[list[Seg
     flags: set[str] = set()
     made = []
     for begin, end in zip(first.tolist(), stop.tolist(), strict=True):
-        made.append(_segment(slice(begin, end), int(direction[begin]), timeline, step_edges, flags))
+        same = bool(end < current.size and direction[end] == direction[begin])
+        made.append(replace(_segment(slice(begin, end), int(direction[begin]), timeline, step_edges, flags), continues=same))
     return made, flags
 
 
@@ -175,20 +178,20 @@ def _segment(rows: slice, direction: int, timeline: Timeline, step_edges: NDArra
     clock = time[first:stop]
     if direction == 0:
         return Segment(first, stop, direction, clock, None, None, 0.0)
-    typical = _typical_interval(clock)
     before = float(time[first] - time[first - 1]) if first else 0.0
     if timeline.step_second is None:
-        unknown = before if before <= 3 * typical else 0.0
+        unknown = before if before > 0 and before <= 3 * _typical_interval(clock) else 0.0
         return Segment(first, stop, direction, clock, None, None, unknown)
     step = timeline.step_second[first:stop]
     if abs((step[-1] - step[0]) - (clock[-1] - clock[0])) > max(0.01 * (clock[-1] - clock[0]), 2.0):
         flags.add(FLAG_DISAGREES)
     since = float(step[0])
-    begins = bool(step_edges[first]) and 0 < since <= min(3 * _typical_interval(step), before if first else since) * 1.001
+    begins = bool(step_edges[first]) and 0 < since <= 1.001 * (before if first else since)
+    begins = begins and since <= 3 * _typical_interval(step)
     end = None
     if stop < time.size and bool(step_edges[stop]):
         rest = float(time[stop] - time[stop - 1]) - float(timeline.step_second[stop])
-        end = float(step[-1]) + rest if 0 < rest <= 3 * typical else None
+        end = float(step[-1]) + rest if rest > 0 and rest <= 3 * _typical_interval(clock) else None
     return Segment(first, stop, direction, step, 0.0 if begins else None, end, 0.0)
 
 

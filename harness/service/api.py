@@ -110,10 +110,11 @@ def add_routes(app: FastAPI, readers: StoreReaders, control: Control, token: str
 def cells_of(runs: pl.DataFrame) -> pl.DataFrame:
     """One row per cell from the frame of runs (`harness.store.base.RUNS`): its facts at its last run, and how often it ran.
 
-    ``running_on`` is the channel of a run that lasts, null when there is none.
+    ``running_on`` is the channel of a run that lasts, null when there is none. The station's own runs have no cell.
     """
     return (
-        runs.sort("started_nanosecond")
+        runs.filter(pl.col("geometry").is_not_null())
+        .sort("started_nanosecond")
         .group_by("cell", maintain_order=True)
         .agg(
             pl.col("build", "geometry", "area_cm2", "nominal_capacity_ah", "description").last(),

@@ -1,8 +1,8 @@
 """The broker of a station that has none: a child process on 127.0.0.1, with a port and a password of its own.
 
-Debian's mosquitto where it is installed (as nobody, when we are root), else `amqtt` in a Python of its own, which is this module's
-``__main__``. The child keeps nothing on disk but its configuration, and ends when its parent does. One that ends by itself is
-started again on the same port with the same password, so that every client finds it again without being told.
+Debian's mosquitto where it is installed (as nobody, when we are root), else `amqtt` in a Python of its own, which is this
+module's ``__main__``. The child keeps nothing on disk but its configuration, and ends when its parent does. One that ends by
+itself is started again on the same port with the same password, so that every client finds it again without being told.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ BrokerKind = Literal["mosquitto", "amqtt"]
 
 START_SECOND = 10.0
 STOP_SECOND = 5.0
+_ANSWER_SECOND = 1.0
 _BACKOFF_SECOND = 1.0
 _PORT_ATTEMPTS = 5
 _USERNAME = "harness"
@@ -131,7 +132,7 @@ class EmbeddedBroker:
     async def _wait_until_it_answers(self, child: asyncio.subprocess.Process) -> None:
         while True:
             try:
-                await check(self.settings)
+                await check(self.settings, timeout_second=_ANSWER_SECOND)
             except BrokerError:
                 if child.returncode is not None:
                     raise

@@ -163,14 +163,22 @@ def _range(curves: Sequence[Curve]) -> tuple[float, float, float]:
     reach = 2.5 * (upper - lower)
     inside = (values >= lower - reach) & (values <= upper + reach)
     low, high = float((values - spread)[inside].min()), float((values + spread)[inside].max())
-    step = _round_up(max(high - low, 1e-3 * abs(high), 1e-9) / 5)
-    return float(np.floor(low / step) * step), float(np.ceil(high / step) * step), step
+    least = max(1e-3 * abs(high), 1e-9)
+    if high - low < least:
+        low, high = low - least, high + least
+    step = _round_up((high - low) / 5)
+    return _exact(np.floor(low / step) * step), _exact(np.ceil(high / step) * step), step
+
+
+def _exact(value: float) -> float:
+    """Without the last bits, which would be seen at the axis."""
+    return float(f"{value:.12g}")
 
 
 def _round_up(value: float) -> float:
     """The next of 1, 2, 5, 10, … times a power of ten."""
     power = 10.0 ** np.floor(np.log10(value))
-    return float(next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= value * (1 - 1e-9)))
+    return _exact(next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= value * (1 - 1e-9)))
 
 
 def _axis(unit: str) -> Options:

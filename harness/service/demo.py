@@ -41,8 +41,8 @@ from harness.service.tables import headed, plus_minus
 from harness.store.registry import Registry
 from harness.stream.journal_reader import JournaledRun, JournalReader
 
-SCALE = 1500.0
-"""Emulated seconds per second: ten cycles in about a minute."""
+SCALE = 2500.0
+"""Emulated seconds per second: ten cycles of the slowest cell in about a minute."""
 PLANNED = timedelta(days=30)
 """How far in the past the demo's time begins, so that no stamp lies in the future."""
 MARKER = ".demo"

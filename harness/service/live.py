@@ -120,7 +120,8 @@ class Live:
         runs = await self._reader.ask(lambda store: store.runs())
         if self.status is not None:
             runs = runs.filter(pl.col("station") == self.status.station)
-        newest = runs.filter(pl.col("channel") != "").unique("channel", keep="last", maintain_order=True).sort("channel")
+        of_cells = runs.filter(pl.col("geometry").is_not_null())
+        newest = of_cells.unique("channel", keep="last", maintain_order=True).sort("channel")
         chosen = newest.select("run_id", "channel", "cell", "build").rows()
         self.runs = {
             run_id: self.runs.get(run_id) or LiveRun(run_id, channel, cell, build) for run_id, channel, cell, build in chosen

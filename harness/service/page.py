@@ -177,15 +177,13 @@ class LivePage:
         self._station.set_text(status.station)
         scale = "" if status.time_scale == 1 else f"   ×{status.time_scale:g}"
         self._clock.set_text(words.clock(status) + scale)
-        chips = [(link.connected, words.link_text(link)) for link in status.links]
-        chips += [(status.journal_healthy, "journal healthy" if status.journal_healthy else "journal not written")]
-        chips += [(True, words.waiting(status))]
+        chips = words.link_chips(status)
         if self._changed("links", chips):
             self._links.clear()
             with self._links:
                 for good, text in chips:
                     with ui.element("div").classes("link" if good else "link link-lost"):
-                        ui.icon("check_circle" if good else "error")
+                        ui.icon("check_circle" if good else "error").props("aria-hidden=true")
                         ui.label(text)
 
     def _show_banners(self) -> None:
@@ -196,7 +194,7 @@ class LivePage:
             with self._banner_box:
                 for banner in found:
                     with ui.element("div").classes(f"banner banner-{banner.severity}").props('role="alert"'):
-                        ui.icon("warning" if banner.severity == "alarm" else "link_off")
+                        ui.icon("warning" if banner.severity == "alarm" else "link_off").props("aria-hidden=true")
                         ui.label(banner.text)
 
     def _show_rows(self, styles: dict[str, Style]) -> None:
@@ -211,7 +209,7 @@ class LivePage:
         elif not rows:
             self._empty.set_text("This station has no channels; add a [[channel]] to the site file.")
         elif not any(channel.run_id for channel in status.channels):
-            self._empty.set_text("No cell is running. Start one with: harness start CELL --channel CHANNEL --schedule SCHEDULE")
+            self._empty.set_text(f"No cell is running. Start one with: {words.HOW_TO_START}")
         else:
             self._empty.set_text("")
         self._empty.set_visibility(bool(self._empty.text))

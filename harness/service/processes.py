@@ -76,7 +76,7 @@ async def run_rollup_process(site: Site, *, again: bool) -> None:
             rows = await asyncio.to_thread(_redo, site, store)
             print(f"{rows} rows were computed anew")
             return
-        await _until_stopped(run_rollup(directory), _publish_derived(site, store))
+        await _until_stopped(run_rollup(directory / JOURNAL, store), _publish_derived(site, store))
 
 
 def _redo(site: Site, store: DerivedStore) -> int:

@@ -72,7 +72,7 @@ def create_app(
 
 
 async def serve(app: FastAPI, host: str, port: int, *, announce: Callable[[str], None] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, then return: the process may end with status 0.
+    """Serve until SIGTERM or SIGINT, then return: the process may end with status 0. A cancellation ends it as cleanly.
 
     ``port`` 0 takes a free one; ``announce`` is told the URL once connections are accepted.
 
@@ -87,7 +87,13 @@ async def serve(app: FastAPI, host: str, port: int, *, announce: Callable[[str],
     server = _Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False, proxy_headers=False,
                                     lifespan="on", timeout_graceful_shutdown=2))  # fmt: skip
     with listener, _until_signalled(server):
-        await server.serve(sockets=[listener])
+        serving = asyncio.create_task(server.serve(sockets=[listener]), name="http-server")
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            server.should_exit = True
+            await serving
+            raise
     if not server.started:
         raise HarnessError(f"The data server at {name}:{port} did not start; the log says why.")
 
@@ -121,12 +127,12 @@ class Guard:
         if not self._knows(host, scope):
             return f'This server does not answer to the name "{host}"; use the address it was started with.'
         origin = headers.get("origin")
-        if origin is None or (scope["type"] == "http" and scope["method"] in ("GET", "HEAD")):
+        if origin is None:
             return None
         parts = urlsplit(origin)
         if parts.scheme in ("http", "https") and self._knows(parts.netloc, scope):
             return None
-        return f'A page of "{origin}" may not command this server; use the live page.'
+        return f'A page of "{origin}" may not use this server; use the live page.'
 
     def _knows(self, host: str, scope: Scope) -> bool:
         host = host.lower()
@@ -134,7 +140,7 @@ class Guard:
         if not separator or port.endswith("]"):
             name, port = host, "80"
         listening = scope.get("server") or ("", None)
-        return host in self._allowed or (name in self._allowed and port == str(listening[1]))
+        return f"{name}:{port}" in self._allowed or (name in self._allowed and port == str(listening[1]))
 
 
 class _Server(uvicorn.Server):

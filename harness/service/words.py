@@ -12,6 +12,7 @@ from harness.model.status import ChannelState, ChannelStatus, LinkStatus, Statio
 from harness.service.charts import Style
 
 NONE = "–"
+HOW_TO_START = "harness run start --cell CELL --channel CHANNEL --schedule SCHEDULE"
 SILENCE_SECOND = 10.0
 """After so long without news of the daemon the page says so, whatever the reason."""
 STALE_SECOND = 60.0
@@ -124,6 +125,19 @@ def banners(status: StationStatus | None, daemon_trouble: str, store_trouble: st
     return found
 
 
+def link_chips(status: StationStatus) -> list[tuple[bool, str]]:
+    """The health of the links in a few words each, instruments together, then of the journal and of its delivery."""
+    chips = [(link.connected, link_text(link)) for link in status.links if not _is_instrument(link)]
+    instruments = [link for link in status.links if _is_instrument(link)]
+    lost = sum(not link.connected for link in instruments)
+    if instruments:
+        counted = f"{len(instruments)} channel{'s' if len(instruments) > 1 else ''}"
+        chips.append((not lost, f"{lost} of {counted} lost" if lost else f"{counted} connected"))
+    chips.append((status.journal_healthy, "journal healthy" if status.journal_healthy else "journal not written"))
+    chips.append((True, waiting(status)))
+    return chips
+
+
 def link_text(link: LinkStatus) -> str:
     """A link's health in a few words."""
     if link.connected:
@@ -146,7 +160,7 @@ def question(action: str, row: Mapping[str, Cell]) -> Question:
             return Question(
                 f"Pause cell {cell} on channel {channel}?",
                 f"The cell is opened now and rests. Its schedule waits at {step}, with what remains of this step, until "
-                "somebody resumes it. The cycle that is interrupted keeps a mark.",
+                "somebody resumes it.",
                 f"Pause {cell}",
             )
         case "resume":
@@ -164,6 +178,8 @@ def question(action: str, row: Mapping[str, Cell]) -> Question:
             )
 
 
+_INSTRUMENT = "channel "
+"""How the daemon names the link to a channel's instrument."""
 _UNPROVEN = "the cell could not be shown to be open; treat it as polarised"
 
 
@@ -200,13 +216,19 @@ def _row(channel: ChannelStatus, status: StationStatus, efficiency: str, style: 
 
 
 def _lost(status: StationStatus) -> list[str]:
+    """Lost channels, then lost links that no channel's own banner has told of."""
     lost = [
         f"Channel {channel.channel}{_of_cell(channel)}: link lost, the cell counts as polarised. {channel.message}".rstrip()
         for channel in status.channels
         if channel.state is ChannelState.LOST
     ]
-    lost += [f"{link_text(link)}: {link.last_outage_reason or 'no reason known'}" for link in status.links if not link.connected]
-    return lost
+    told = {f"{_INSTRUMENT}{one.channel}" for one in status.channels if one.state in (ChannelState.LOST, ChannelState.ALARM)}
+    untold = [link for link in status.links if not link.connected and link.name not in told]
+    return lost + [f"{link_text(link)}: {link.last_outage_reason or 'no reason known'}" for link in untold]
+
+
+def _is_instrument(link: LinkStatus) -> bool:
+    return link.name.startswith(_INSTRUMENT)
 
 
 def _of_cell(channel: ChannelStatus) -> str:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
+import itertools
 import re
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +29,8 @@ Api = Literal["v1", "v2"]
 _VERSION = re.compile(r"v?(\d+)\.(\d+)")
 _FOR_CONTENT = frozenset({400, 413, 422})
 _AT_ONCE = 4
+PORTION_BYTES = 8_000_000
+"""No request is larger: InfluxDB 1.x cuts the connection at 25 MB, without a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +85,17 @@ async def detect(url: str, *, timeout_second: float = 10.0) -> ServerKind:
 
 
 class InfluxWriter:
-    """Writes lines to one database; an async context manager. A server that comes later, or is replaced, is detected then."""
+    """Writes lines to one database; an async context manager. Several writes may be under way.
+
+    The server is asked for its version at the first write that reaches it, so that it may come up later than the writer.
+    """
 
     def __init__(self, settings: InfluxSettings, *, force_api: Api | None = None) -> None:
         self._settings = settings
         self._force_api = force_api
         self._session: aiohttp.ClientSession | None = None
         self._sender: _Sender | None = None
+        self._detecting = asyncio.Lock()
         self._reason = ""
 
     @property
@@ -100,7 +108,9 @@ class InfluxWriter:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._forget_sender()
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            await sender.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -111,15 +121,13 @@ class InfluxWriter:
         Raises:
             StoreError: the server cannot be reached, fails, or lacks the database; nothing is known of ``lines``.
         """
+        if not lines:
+            return []
         refused: list[int] = []
-        parts = [range(len(lines))] if lines else []
-        try:
-            sender = await self._sender_now()
-            while parts:
-                parts = await self._write_parts(sender, lines, parts, refused)
-        except StoreError:
-            await self._forget_sender()
-            raise
+        parts = _portions(lines)
+        sender = await self._sender_now()
+        while parts:
+            parts = await self._write_parts(sender, lines, parts, refused)
         return sorted(refused)
 
     async def create_database(self) -> None:
@@ -159,16 +167,12 @@ class InfluxWriter:
         return remaining
 
     async def _sender_now(self) -> _Sender:
-        if self._sender is None:
-            session = self._open_session()
-            api = self._force_api or (await _detect(session, self._settings)).api
-            self._sender = _Version1(session, self._settings) if api == "v1" else _Version2(self._settings)
-        return self._sender
-
-    async def _forget_sender(self) -> None:
-        sender, self._sender = self._sender, None
-        if sender is not None:
-            await sender.close()
+        async with self._detecting:
+            if self._sender is None:
+                session = self._open_session()
+                api = self._force_api or (await _detect(session, self._settings)).api
+                self._sender = _Version1(session, self._settings) if api == "v1" else _Version2(self._settings)
+            return self._sender
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -192,8 +196,9 @@ class _Version1:
 
     async def send(self, body: str) -> _Answer:
         """Write ``body``; a connection that ends early is an outage, whatever was stored."""
+        data = io.BytesIO(body.encode())  # sent in pieces, so that a large one does not hold up the event loop
         try:
-            async with self._session.post(self._url, data=body.encode(), headers=self._settings.headers) as answer:
+            async with self._session.post(self._url, data=data, headers=self._settings.headers) as answer:
                 text = "" if answer.status == 204 else await answer.text()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise unreachable(self._settings.url, error) from error
@@ -280,6 +285,17 @@ async def _detect(session: aiohttp.ClientSession, settings: InfluxSettings) -> S
         raise StoreError(settings.url, "it does not tell its version; check that this is an InfluxDB")
     numbers = (int(found[1]), int(found[2]))
     return ServerKind(version or found[0], "v1" if numbers < (1, 8) else "v2")
+
+
+def _portions(lines: Sequence[str]) -> list[range]:
+    """Consecutive indexes of all ``lines``, each portion small enough for one request."""
+    starts, size = [0], 0
+    for index, line in enumerate(lines):
+        size += len(line.encode()) + 1
+        if size > PORTION_BYTES and index > starts[-1]:
+            starts.append(index)
+            size = len(line.encode()) + 1
+    return [range(start, stop) for start, stop in itertools.pairwise([*starts, len(lines)]) if stop > start]
 
 
 async def _all_of(sends: Sequence[Coroutine[None, None, _Answer]]) -> list[_Answer]:

@@ -35,6 +35,8 @@ from harness.stream.codec import decode_facts
 
 PAGE_ROWS = 200_000
 _BEFORE_ALL_NANOSECOND = -1
+_EMPTY_PAGES = 3
+"""So often in a row a CSV may be empty although there are rows: once may be a row that has just come."""
 _TAGS = ("station", "channel", "cell", "build", "run")
 
 Value = int | float | str | bool | None
@@ -98,13 +100,16 @@ class InfluxStore:
         bound: dict[str, str | int] = {"run": run_id, "after": _BEFORE_ALL_NANOSECOND}
         if after_seq != ALL_SEQ:
             bound["seq"] = after_seq
-        while True:
+        empty = 0
+        while empty < _EMPTY_PAGES:
             page = self._page(_statement(columns, measurement, where, PAGE_ROWS), bound, run_id, schema)
             if not page.is_empty():
                 pages.append(page)
                 bound["after"] = int(page["unix_time_nanosecond"][-1])
             if page.height < PAGE_ROWS and not self._json(_statement(["seq"], measurement, where, 1), bound):
                 return pages
+            empty = empty + 1 if page.is_empty() else 0
+        raise StoreError(self._settings.url, f"reading {measurement} of run {run_id} breaks off; look at the log of InfluxDB")
 
     def _page(self, statement: str, bound: Parameters, run_id: str, schema: pl.Schema) -> pl.DataFrame:
         answer = self._ask(statement, bound, "application/csv")

@@ -103,14 +103,14 @@ def connection(
     return Connection(settings, _tls_context(settings), will, now_nanosecond)
 
 
-async def check(settings: MqttSettings) -> None:
+async def check(settings: MqttSettings, *, timeout_second: float = CALL_TIMEOUT_SECOND) -> None:
     """Connect once and leave.
 
     Raises:
         BrokerError: the broker cannot be reached, or refuses us.
     """
     try:
-        async with _entered(_client(settings, _tls_context(settings), None)):
+        async with _entered(_client(settings, _tls_context(settings), None, timeout_second)):
             pass
     except aiomqtt.MqttError as error:
         raise BrokerError(settings.url, f"it cannot be reached ({error})") from error
@@ -264,7 +264,9 @@ def _tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
         raise BadInput("mqtt.ca_file", f"{settings.ca_file} holds no certificates that can be used ({error})") from error
 
 
-def _client(settings: MqttSettings, tls: ssl.SSLContext | None, will: LastWill | None) -> aiomqtt.Client:
+def _client(
+    settings: MqttSettings, tls: ssl.SSLContext | None, will: LastWill | None, timeout_second: float = CALL_TIMEOUT_SECOND
+) -> aiomqtt.Client:
     client = aiomqtt.Client(
         settings.host,
         settings.port,
@@ -274,7 +276,7 @@ def _client(settings: MqttSettings, tls: ssl.SSLContext | None, will: LastWill |
         will=None if will is None else aiomqtt.Will(will.topic, will.payload, qos=1, retain=True),
         clean_session=True,
         keepalive=KEEPALIVE_SECOND,
-        timeout=CALL_TIMEOUT_SECOND,
+        timeout=timeout_second,
         max_inflight_messages=100,
     )
     client.pending_calls_threshold = _PENDING_CALLS
@@ -283,17 +285,29 @@ def _client(settings: MqttSettings, tls: ssl.SSLContext | None, will: LastWill |
 
 @contextlib.asynccontextmanager
 async def _entered(client: aiomqtt.Client) -> AsyncIterator[aiomqtt.Client]:
-    """Like ``async with client``, but a cancellation while connecting leaves no socket behind."""
+    """Like ``async with client``, but a failure or a cancellation while connecting leaves no socket behind."""
     entering = asyncio.create_task(client.__aenter__())
     try:
         await asyncio.shield(entering)
-    except asyncio.CancelledError:
-        with contextlib.suppress(aiomqtt.MqttError):
-            await entering
-            await client.__aexit__(None, None, None)
+    except (aiomqtt.MqttError, asyncio.CancelledError):
+        await _abandon(client, entering)
         raise
     try:
         yield client
     finally:
         with contextlib.suppress(aiomqtt.MqttError):
             await client.__aexit__(None, None, None)
+
+
+async def _abandon(client: aiomqtt.Client, entering: asyncio.Task[aiomqtt.Client]) -> None:
+    """Close the socket of a connection that did not come about; `aiomqtt` would leave it open until the keepalive.
+
+    It is waited for until it fails by itself, which a timeout ends: until then a thread may be opening the socket.
+    """
+    await asyncio.gather(entering, return_exceptions=True)
+    paho = client._client  # noqa: SLF001 - there is no public way to the socket before the broker has answered
+    paho.disconnect()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1.0):
+            while paho.socket() is not None:  # noqa: ASYNC110 - closed by a callback that tells nobody
+                await asyncio.sleep(0.001)

@@ -39,11 +39,11 @@ from potentiostat_drivers.methodscript.conversation import (
     stop,
 )
 from potentiostat_drivers.methodscript.follower import Follower, token_of
-from potentiostat_drivers.methodscript.link import Garbled, Inbox, Link, Overtaken
+from potentiostat_drivers.methodscript.link import Deadline, Garbled, Inbox, Link, Overtaken
 from potentiostat_drivers.methodscript.models import MODELS, Model, galvanostat_bits, impedance_bit
 from potentiostat_drivers.methodscript.script import Script, compile_program
 from potentiostat_drivers.methodscript.wire import Blank, ErrorReply, Event, LoopStarted, Package, Reply, RuntimeFault
-from potentiostat_drivers.program import Item, Program
+from potentiostat_drivers.program import Item, Program, ProgramEnded
 
 _UNKNOWN_STOP_SECOND = 360.0
 """How long, in instrument time, the abort of a program of which nothing is known may take: three periods of 10 mHz and 60 s."""
@@ -142,8 +142,8 @@ class MethodScriptChannel:
     async def adopt(self, program: Program) -> AsyncGenerator[Item]:
         """Follow ``program``, which `attach` found running; see `interface.Channel.adopt`.
 
-        The start of a command that had begun before is taken as the last restart of the instrument's timer, which is some
-        milliseconds early.
+        As soon as it has ended the instrument is identified, if it could not be asked before. The start of a command that had
+        begun before is taken as the last restart of the instrument's timer, which is some milliseconds early.
         """
         script = compile_program(program, self._model or _most_able_model())
         self._stop_second = script.stop_second
@@ -154,6 +154,8 @@ class MethodScriptChannel:
                 yield item
         async with contextlib.aclosing(self._follow(self._link.current, follower, script)) as items:
             async for item in items:
+                if isinstance(item, ProgramEnded) and not self._identified:
+                    await self._identify_alone()
                 yield item
 
     async def attach(self) -> Attachment:
@@ -219,12 +221,10 @@ class MethodScriptChannel:
 
     async def _follow(self, inbox: Inbox, follower: Follower, script: Script) -> AsyncGenerator[Item]:
         """The items of a running program, until its script has finished or someone has stopped it."""
-        loop = asyncio.get_running_loop()
-        heard = loop.time()
+        quiet = self._quiet(script, follower)
         while True:
-            patience = self._clock.deadline_second(script.silence_second[follower.command_index])
             try:
-                event = await inbox.next("a running program", max(0.0, heard + patience - loop.time()))
+                event = await inbox.next("a running program", quiet)
             except Overtaken as overtaken:
                 items = _after(overtaken, follower)
                 break
@@ -236,11 +236,15 @@ class MethodScriptChannel:
                 break
             items = follower.take(event) if isinstance(event, Package) else ()
             if items or _is_verified(event):
-                heard = loop.time()
+                quiet = self._quiet(script, follower)
             for item in items:
                 yield item
         for item in items:
             yield item
+
+    def _quiet(self, script: Script, follower: Follower) -> Deadline:
+        """Until when the next verified line must come."""
+        return Deadline(self._clock.deadline_second(script.silence_second[follower.command_index]))
 
     async def _open_after_fault(self, inbox: Inbox, event: RuntimeFault) -> None:
         """The script has stopped where it was, without its last section: open the cell, then raise the fault."""
@@ -264,25 +268,25 @@ class MethodScriptChannel:
         if (token := self._seen_token()) is not None:
             return Running(token)
         await self._link.write(b"t\n\n")
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self._clock.deadline_second(_IDLE_SECOND)
+        deadline = Deadline(self._clock.deadline_second(_IDLE_SECOND))
         running, idle = False, False
-        while (left := end - loop.time()) > 0:
+        while True:
             try:
-                event = await inbox.next("t", left)
-            except ReplyTimeout:
+                event = await inbox.next("t", deadline)
+            except ReplyTimeout as error:
+                silence = error
                 break
             if isinstance(event, Package):
                 self._seen.append(event)
                 return Running(token_of(event))
             if _says_running(event) and not running:
-                running, end = True, loop.time() + self._clock.deadline_second(_TOKEN_SECOND)
+                running, deadline = True, Deadline(self._clock.deadline_second(_TOKEN_SECOND))
             idle = idle or isinstance(event, Blank)
         if running:
             return Running(None)
         if idle:
             return Idle()
-        raise ReplyTimeout(self._link.url, "t", self._clock.deadline_second(_IDLE_SECOND))
+        raise silence
 
     def _seen_token(self) -> int | None:
         tokens = [token for package in self._seen if (token := token_of(package)) is not None]
@@ -291,11 +295,10 @@ class MethodScriptChannel:
     async def _ask_firmware_only(self, inbox: Inbox) -> None:
         """Output of a running program is kept for `attach` and `adopt`."""
         await self._link.write(b"t\n")
-        loop = asyncio.get_running_loop()
-        end = loop.time() + REPLY_SECOND
+        deadline = Deadline(REPLY_SECOND)
         lines: list[str] = []
         while not (lines and lines[-1].endswith("*")):
-            event = await inbox.next("t", max(0.0, end - loop.time()))
+            event = await inbox.next("t", deadline)
             if isinstance(event, Package):
                 self._seen.append(event)
             if isinstance(event, ErrorReply) and event.echo == "t":
@@ -304,6 +307,10 @@ class MethodScriptChannel:
             if isinstance(event, Reply) and (lines or event.text.startswith("t")):
                 lines.append(event.text)
         self._learn_model(lines[0])
+
+    async def _identify_alone(self) -> None:
+        async with self._taking:
+            await self._identify(self._link.take())
 
     async def _identify(self, inbox: Inbox) -> Model:
         """Ask who answers, compare the serial number, then ask what it can do."""

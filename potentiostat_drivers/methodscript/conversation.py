@@ -10,13 +10,11 @@ as a whole, so ``Z`` is sent a second time when it is not answered.
 
 from __future__ import annotations
 
-import asyncio
-
 from potentiostat_drivers.clock import Clock
 from potentiostat_drivers.errors import InstrumentFault, Rejected, ReplyTimeout
 from potentiostat_drivers.interface import Safe, Safety, Unconfirmed
 from potentiostat_drivers.methodscript.codes import CELL_IS_ON, NOT_NOW, fault, rejection
-from potentiostat_drivers.methodscript.link import Garbled, Inbox, Link
+from potentiostat_drivers.methodscript.link import Deadline, Garbled, Inbox, Link
 from potentiostat_drivers.methodscript.script import CELL_OFF, OPEN_CIRCUIT
 from potentiostat_drivers.methodscript.wire import Ack, Blank, ErrorReply, Event, Package, Reply, RuntimeFault
 
@@ -39,10 +37,10 @@ async def query(link: Link, inbox: Inbox, clock: Clock, command: str, last: str 
         PortGone: the link has ended.
     """
     await link.write(f"{command}\n".encode("ascii"))
-    deadline = _Deadline(REPLY_SECOND)
+    deadline = Deadline(REPLY_SECOND)
     lines: list[str] = []
     while not (lines and lines[-1].endswith(last)):
-        event = await inbox.next(command, deadline.left())
+        event = await inbox.next(command, deadline)
         if isinstance(event, ErrorReply) and event.echo == command[0]:
             await clock.sleep(PAUSE_SECOND)
             raise rejection(link.url, command, event.code)
@@ -59,9 +57,9 @@ async def accepted(link: Link, inbox: Inbox, clock: Clock, request: str) -> None
         ReplyTimeout: no answer; whether it runs is unknown.
         PortGone, Overtaken: as `Inbox.next`.
     """
-    deadline = _Deadline(REPLY_SECOND)
+    deadline = Deadline(REPLY_SECOND)
     while True:
-        event = await inbox.next(request, deadline.left())
+        event = await inbox.next(request, deadline)
         if event == Ack("e"):
             return
         if isinstance(event, ErrorReply) and event.echo == "e":
@@ -79,10 +77,10 @@ async def execute(link: Link, inbox: Inbox, clock: Clock, script: bytes, request
     """
     await link.write(script)
     await accepted(link, inbox, clock, request)
-    deadline = _Deadline(clock.deadline_second(_SHORT_SCRIPT_SECOND))
+    deadline = Deadline(clock.deadline_second(_SHORT_SCRIPT_SECOND))
     packages: list[Package] = []
     while True:
-        event = await inbox.next(request, deadline.left())
+        event = await inbox.next(request, deadline)
         match event:
             case Package():
                 packages.append(event)
@@ -98,8 +96,9 @@ async def execute(link: Link, inbox: Inbox, clock: Clock, script: bytes, request
 
 async def pass_grace(inbox: Inbox) -> None:
     """Let the empty line after a runtime error pass, if there is one."""
+    deadline = Deadline(GRACE_SECOND)
     try:
-        while not isinstance(await inbox.next("", GRACE_SECOND), Blank):
+        while not isinstance(await inbox.next("", deadline), Blank):
             pass
     except ReplyTimeout:
         return
@@ -128,7 +127,7 @@ async def stop(link: Link, inbox: Inbox, clock: Clock, stop_second: float, earli
     if await _stopped(inbox, clock, reply_second=REPLY_SECOND, patience_second=patience, earlier=earlier):
         return
     await link.write(b"t\n")
-    alive = await inbox.next("Z", REPLY_SECOND)
+    alive = await inbox.next("Z", Deadline(REPLY_SECOND))
     if await _stopped(inbox, clock, reply_second=patience, patience_second=patience, earlier=earlier, first=alive):
         return
     raise ReplyTimeout(link.url, "Z", patience)
@@ -163,7 +162,7 @@ async def _stopped(
     first: Event | Garbled | None = None,
 ) -> bool:
     """Whether ``Z`` was answered within ``reply_second``, and then also carried out."""
-    deadline = _Deadline(reply_second)
+    deadline = Deadline(reply_second)
     event = first
     while True:
         if event == Ack("Z"):
@@ -176,24 +175,12 @@ async def _stopped(
         if event is not None and earlier is not None:
             earlier.put(event)
         try:
-            event = await inbox.next("Z", deadline.left())
+            event = await inbox.next("Z", deadline)
         except ReplyTimeout:
             return False
 
 
 async def _finished(inbox: Inbox, patience_second: float) -> None:
-    deadline = _Deadline(patience_second)
-    while not isinstance(await inbox.next("Z", deadline.left()), Blank):
+    deadline = Deadline(patience_second)
+    while not isinstance(await inbox.next("Z", deadline), Blank):
         pass
-
-
-class _Deadline:
-    """A moment in wall time, on the event loop's clock."""
-
-    def __init__(self, second: float) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._end = self._loop.time() + second
-
-    def left(self) -> float:
-        """Seconds until then, not below zero."""
-        return max(0.0, self._end - self._loop.time())

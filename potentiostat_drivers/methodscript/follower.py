@@ -95,12 +95,16 @@ class Follower:
 
     def finished(self) -> tuple[Item, ...]:
         """The script has finished by itself."""
-        if self._reason is not None and (self._reason.is_limit or self._index == len(self._program.commands)):
+        if (
+            self._reason is not None
+            and self._reason is not EndReason.ABORTED
+            and (self._reason.is_limit or self._index == len(self._program.commands))
+        ):
             return (ProgramEnded(self._reason if self._reason.is_limit else EndReason.COMPLETED),)
         return self.aborted()
 
     def aborted(self) -> tuple[Item, ...]:
-        """The script was stopped from outside: the time known is that of the last package."""
+        """The script was stopped from outside. Its last section says when; without that the time of the last package is known."""
         if self._index >= len(self._program.commands) or (self._reason is not None and self._reason.is_limit):
             return (ProgramEnded(EndReason.ABORTED),)
         if self._start_second is None:

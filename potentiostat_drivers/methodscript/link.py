@@ -32,6 +32,18 @@ class Overtaken(Exception):
         self.failure = failure
 
 
+class Deadline:
+    """A moment in wall time, ``total_second`` from its making; shared by the waits of one exchange."""
+
+    def __init__(self, total_second: float) -> None:
+        self.total_second = total_second
+        self.when = asyncio.get_running_loop().time() + total_second
+
+    def left(self) -> float:
+        """Seconds until then, not below zero."""
+        return max(0.0, self.when - asyncio.get_running_loop().time())
+
+
 class Inbox:
     """The events of one conversation, in order."""
 
@@ -43,19 +55,19 @@ class Inbox:
         """Add what arrived; an error is raised to the reader, in its turn."""
         self._queue.put_nowait(arrived)
 
-    async def next(self, request: str, timeout_second: float) -> Event | Garbled:
+    async def next(self, request: str, deadline: Deadline) -> Event | Garbled:
         """What arrives next.
 
         Raises:
-            ReplyTimeout: nothing within ``timeout_second`` of wall time; ``request`` names what was waited for.
+            ReplyTimeout: nothing before ``deadline``; ``request`` names what was waited for.
             PortError: the link has ended.
             Overtaken: another conversation took over.
         """
         try:
-            async with asyncio.timeout(timeout_second):
+            async with asyncio.timeout_at(deadline.when):
                 arrived = await self._queue.get()
         except TimeoutError:
-            raise ReplyTimeout(self._url, request, timeout_second) from None
+            raise ReplyTimeout(self._url, request, deadline.total_second) from None
         if isinstance(arrived, DriverError):
             self._queue.put_nowait(arrived)
             raise arrived

@@ -10,7 +10,9 @@ oscilloscope on a dummy cell.) Rest and impedance open the cell, because they me
 Each command is one measurement loop with its longest time as the loop's own ``run`` argument and both voltage limits tested
 at every measurement, before the wanted ends: a sample that passes a limit is a limit, whatever else it passes. The variable
 ``w`` holds the reason (`REASON_CODES`): it begins as what running out of time means and is overwritten by what is met. After
-a hard limit the remaining commands are skipped. The last section opens the cell.
+a hard limit the remaining commands are skipped. The last section opens the cell and sends one more end package, with the
+reason *aborted*: whoever listens has seen the real end by then, unless the script was aborted from outside. (That a package may
+be sent there follows from the grammar; nobody has shown it on hardware.)
 
 Three packages tell the host what happens, all beginning with token ``k``, command index ``n``, time ``t`` since the timer was
 last restarted, and base ``b``, the sum of the times before:
@@ -57,6 +59,7 @@ REASON_CODES = {
     EndReason.LIMIT_VOLTAGE_MIN: 7,
     EndReason.LIMIT_CURRENT: 8,
     EndReason.LIMIT_DURATION: 9,
+    EndReason.ABORTED: 10,
 }
 """What the reason variable says on the wire; from `FIRST_LIMIT_CODE` on they are hard limits."""
 FIRST_LIMIT_CODE = 6
@@ -95,16 +98,21 @@ def compile_program(program: Program, model: Model) -> Script:
     """
     for index, command in enumerate(program.commands):
         _check(f"command {index}", command, model)
-    lines = ["e", *_declarations(program), "set_pgstat_chan 0", "store_var b 0 eb", "timer_start"]
+    lines = ["e", *_declarations(program), "set_pgstat_chan 0", "timer_start"]
     on = False
     for index, command in enumerate(program.commands):
         body = [f"store_var n {index}i jb", *_command(command, model, cell_is_on=on)]
         lines += body if index == 0 else [f"if w < {FIRST_LIMIT_CODE}i", *body, "endif"]
         on = isinstance(command, Galvanostatic | Potentiostatic)
-    text = "\n".join([*lines, "on_finished:", "cell_off", "", ""]).encode("ascii")
+    text = "\n".join([*lines, *_on_finished(), "", ""]).encode("ascii")
     if len(text) > LONGEST_SCRIPT_BYTE:
         raise ProgramInvalid("program", f"its script of {len(text)} bytes is too long; divide it into several programs")
     return Script(text, tuple(_silence(command) for command in program.commands), _stop(program))
+
+
+def _on_finished() -> list[str]:
+    """The cell is opened first, and the time at which that was follows: after an abort it is the only end of its command."""
+    return ["on_finished:", "timer_get t", "cell_off", _reason(EndReason.ABORTED), *_package("w")]
 
 
 def out_of_time(until: Until, duration_max_second: float) -> tuple[float, EndReason]:
@@ -175,11 +183,14 @@ def _check_sweep(where: str, command: Impedance, model: Model) -> None:
 
 def _declarations(program: Program) -> list[str]:
     names = [*_PREFIX, "w", "p", "c"]
-    if any(not isinstance(command, Impedance) and _thinned(command.sampling) for command in program.commands):
-        names += ["x", "y", "g", "u", "l"]
+    begun = [f"store_var k {program.token}i ja", "store_var b 0 eb"]
+    samplings = [command.sampling for command in program.commands if not isinstance(command, Impedance)]
+    if any(_thinned(sampling) for sampling in samplings):
+        names += ["x", "y", "u", "l"]
+        begun += ["store_var u 0 ab", "store_var l 0 ab"]
     if any(isinstance(command, Impedance) for command in program.commands):
         names += ["f", "r", "i"]
-    return [*(f"var {name}" for name in names), f"store_var k {program.token}i ja"]
+    return [*(f"var {name}" for name in names), *begun]
 
 
 def _command(command: Command, model: Model, *, cell_is_on: bool) -> list[str]:
@@ -304,29 +315,18 @@ def _measured(
 
 
 def _send_when_due(sampling: Sampling, measured: tuple[str, ...]) -> list[str]:
-    """Half a check interval of tolerance keeps a sample that is due from being found due one check later."""
+    """Half a check interval of tolerance keeps a sample that is due from being found due one check later. A potential that has
+    left its band makes the sample due at once.
+    """
     pause = literal(sampling.interval_second - sampling.check_second / 2.0)
-    marked = "store_var g 1i jd"
-    change = sampling.voltage_change_volt
-    if change is None:
-        return ["if t >= y", *_package(*measured), "copy_var t x", "copy_var t y", f"add_var y {pause}", "endif"]
-    band = ["copy_var p u", f"add_var u {literal(change)}", "copy_var p l", f"sub_var l {literal(change)}"]
+    sent = ["if t >= y", *_package(*measured), "copy_var t x", "copy_var t y", f"add_var y {pause}"]
+    if sampling.voltage_change_volt is None:
+        return [*sent, "endif"]
+    change = literal(sampling.voltage_change_volt)
     return [
-        "store_var g 0i jd",
-        "if t >= y",
-        marked,
-        "elseif p >= u",
-        marked,
-        "elseif p <= l",
-        marked,
-        "endif",
-        "if g > 0i",
-        *_package(*measured),
-        "copy_var t x",
-        "copy_var t y",
-        f"add_var y {pause}",
-        *band,
-        "endif",
+        *("if p >= u", "store_var y 0 eb", "endif", "if p <= l", "store_var y 0 eb", "endif"),
+        *sent,
+        *("copy_var p u", f"add_var u {change}", "copy_var p l", f"sub_var l {change}", "endif"),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def main() -> None:
         frame.write_parquet(counted)
         frame.drop("step_charging_capacity_ah", "step_discharging_capacity_ah").write_parquet(plain)
         for name, path in (("with counters", counted), ("integrals only", plain)):
-            spent = best_of(3, lambda path=path: analyze_file(path, geometry=Geometry.DEPOSIT))
+            spent = best_of(3, partial(analyze_file, path, geometry=Geometry.DEPOSIT))
             ((_, rows),) = analyze_file(path, geometry=Geometry.DEPOSIT)
             worst = max(abs((row.coulombic_efficiency or 0.0) / EFFICIENCY - 1) for row in rows)
             print(f"{frame.height} rows, {len(rows)} cycles, {name}: {spent:.0f} ms, worst error {worst:.1e}")

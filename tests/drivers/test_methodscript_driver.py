@@ -118,6 +118,13 @@ async def items_of(channel: MethodScriptChannel, program: Program) -> list[Item]
         return [item async for item in items]
 
 
+async def collect(channel: MethodScriptChannel, program: Program, found: list[Item]) -> None:
+    """Run ``program``, keeping what comes before an error."""
+    async with aclosing(channel.run(program)) as items:
+        async for item in items:
+            found.append(item)  # noqa: PERF401 - what came before an error must be kept
+
+
 async def connecting(*turns: Turn, serial: str | None = SERIAL, patience_second: float = 5.0) -> Instrument:
     """Connect once and leave; what connecting raises comes out."""
     transport = ScriptedTransport(turns)
@@ -262,7 +269,7 @@ def test_refused_program_happened_to_no_cell() -> None:
 
     async def main() -> None:
         async with connected(PLATING_SENT, Received(b"e!4001: Line 1, Col 5\n")) as channel:
-            with pytest.raises(Rejected, match="line 1, column 5.*nothing happened to the cell") as caught:
+            with pytest.raises(Rejected, match=r"line 1, column 5.*nothing happened to the cell") as caught:
                 await items_of(channel, PLATING)
             assert caught.value.code == "4001"
             assert await channel.attach() == Idle()
@@ -321,8 +328,7 @@ def test_runtime_error_opens_the_cell_first(line: bytes, error: type[InstrumentF
         found: list[Item] = []
         async with connected(PLATING_SENT, PLATING_BEGUN, Received(line), *OPEN_CELL) as channel:
             with pytest.raises(InstrumentFault) as caught:
-                async for item in channel.run(PLATING):
-                    found.append(item)
+                await collect(channel, PLATING, found)
             assert type(caught.value) is error
             assert found == [FIRST_READING]
             assert await channel.attach() == Idle()
@@ -350,8 +356,7 @@ def test_lost_link_ends_a_program_with_port_gone() -> None:
         found: list[Item] = []
         async with connected(PLATING_SENT, PLATING_BEGUN, Gone(), Sent(b"Z\n")) as channel:
             with pytest.raises(PortGone):
-                async for item in channel.run(PLATING):
-                    found.append(item)
+                await collect(channel, PLATING, found)
             assert found == [FIRST_READING]
             safety = await channel.make_safe()
             assert isinstance(safety, Unconfirmed)
@@ -467,8 +472,7 @@ def test_garbled_reading_is_passed_over_and_a_lost_end_is_not() -> None:
         async with connected(sent, PLATING_BEGUN, Received(damaged)) as channel:
             found: list[Item] = []
             with pytest.raises(WireError, match="the end of command 0 is missing"):
-                async for item in channel.run(program):
-                    found.append(item)
+                await collect(channel, program, found)
             assert found == [FIRST_READING]
 
     run(main())
@@ -529,8 +533,9 @@ def test_attach_finds_the_running_program_and_adopt_follows_it() -> None:
             b"Pja8001267i;jb8000001i;eb8989A68u;eb9312D00u;ab7FE7960u;ba7F0BDC0n,10,215\n*\n"
             b"Pja8001267i;jb8000001i;eb8989E50u;eb9312D00u;jc8000003i;ab7FE7960u;ba7F0BDC0n,10,215\n\n"
         )
-        turns = (Sent(b"t\n"), Received(lost + b"t!0006\n" + ended), Sent(b"Z\n"), Received(b"Z!0006\n"))
-        async with connected(*turns, *CONNECT[4:], *OPEN_CELL, synchronise=False) as channel:
+        turns = (Sent(b"t\n"), Received(lost + b"t!0006\n" + ended), *CONNECT[4:], Sent(b"Z\n"), Received(b"Z!0006\n"))
+        async with connected(*turns, *OPEN_CELL, synchronise=False) as channel:
+            assert channel.capabilities.voltage_max_volt == 0.0
             assert await channel.attach() == Running(4711)
             items = [item async for item in channel.adopt(CYCLE)]
             assert items == [
@@ -540,8 +545,9 @@ def test_attach_finds_the_running_program_and_adopt_follows_it() -> None:
                 CommandEnded(1, EndReason.VOLTAGE_BELOW, 10.002, 30.002),
                 ProgramEnded(EndReason.COMPLETED),
             ]
-            assert await channel.make_safe() == Safe(3.0)
             assert channel.name == SERIAL
+            assert channel.capabilities.galvanostat
+            assert await channel.make_safe() == Safe(3.0)
 
     run(main())
 

@@ -118,9 +118,10 @@ def test_stopped_daemon_opens_and_verifies_every_cell(bench: Bench) -> None:
 
 
 def test_paused_run_goes_on_with_what_remains(bench: Bench) -> None:
-    """A pause opens the cell, a resume plates the rest: together as much as was asked for."""
+    """A pause opens the cell, a resume plates the rest: together as much as was asked for, and all of it is accounted for."""
     bench.scale = 1000.0
     start(bench)
+    bench.start("rollup")
     run = plating_run(bench, "abort")
     bench.wait(lambda: mid_plate(bench))
     assert bench.harness("run", "pause", run, "--site", str(bench.site)).returncode == 0
@@ -132,4 +133,8 @@ def test_paused_run_goes_on_with_what_remains(bench: Bench) -> None:
     bench.wait_ended(run)
     plated = [row["charge_coulomb"] for row in half_cycles(bench) if row["direction"] == "reduction"]
     assert len(plated) == 2
-    assert sum(plated) == pytest.approx(-0.5e-3 * AREA_CM2 * PLATE_SECOND, rel=2e-3)
+    assert sum(plated) == pytest.approx(-0.5e-3 * AREA_CM2 * PLATE_SECOND, rel=1e-5)
+    with Lab.open(bench.state) as lab:
+        bench.wait(lambda: lab.cell("cu-1").cycles()["stripping_capacity_ah"].drop_nulls().len() == 1)
+        measured = lab.cell("cu-1").cycles()["plating_capacity_ah"].item()
+    assert measured * 3600.0 == pytest.approx(-sum(plated), rel=1e-6)

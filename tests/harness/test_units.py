@@ -31,6 +31,9 @@ def test_quantity_is_converted(text: str, unit: str, magnitude: float) -> None:
     ("text", "complaint"),
     [
         ("-0,5 V", "decimal comma"),
+        ("−0.5 V", 'write the minus as "-"'),
+        ("10**10**10 V", "is not a quantity"),
+        ("1 V" + " " * 80, "is not a quantity"),
         ("1 banana", 'unknown unit, "banana"'),
         ("1 A", "has the unit ampere; expected something like V"),
         ("1", "has no unit"),

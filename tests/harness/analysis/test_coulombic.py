@@ -15,6 +15,7 @@ from harness.model.derived import CycleRow
 from harness.model.run import Role
 
 CURRENT = 6.3e-4
+UNKNOWN = Accuracy()
 
 
 def constant(current: float, duration: float, range_ampere: float | None = 1e-3) -> Charge:
@@ -25,7 +26,7 @@ def half(role: Role, charge: Charge, *, whole: bool = True) -> HalfCycle:
     return HalfCycle(role, 1_000, charge, whole)
 
 
-def row(efficiency_value: float, count: int, accuracy: Accuracy = Accuracy()) -> CycleRow:
+def row(efficiency_value: float, count: int, accuracy: Accuracy = UNKNOWN) -> CycleRow:
     plate = half(Role.PLATE, constant(-CURRENT, 3600.0))
     strip = half(Role.STRIP, constant(CURRENT, 3600.0 * efficiency_value))
     return cycle_row("cu-01", count, plate, strip, accuracy)

@@ -14,12 +14,22 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.analysis.charge import Array
-from harness.analysis.impedance import FLAG_POORLY_IDENTIFIED, Spectrum, Tail, _evaluate, _Model, fit_impedance
+from harness.analysis.impedance import (
+    FLAG_NO_ARC,
+    FLAG_NO_SERIES,
+    FLAG_OPEN_ARC,
+    FLAG_POORLY_IDENTIFIED,
+    Spectrum,
+    Tail,
+    _evaluate,
+    _Model,
+    fit_impedance,
+)
 from harness.errors import AnalysisError
 
 REALDATA = Path(os.environ.get("HARNESS_REALDATA", Path(__file__).parents[4] / "shared" / "realdata"))
 FREQUENCY = np.logspace(math.log10(2e5), -1, 61)
-JOMEGA: NDArray[np.complex128] = 2j * math.pi * FREQUENCY
+JOMEGA: NDArray[np.complex128] = np.asarray(2j * math.pi * FREQUENCY, dtype=np.complex128)
 
 
 def arc(resistance: float, capacitance: float, exponent: float) -> Spectrum:
@@ -78,11 +88,11 @@ def test_fit_jacobian_is_the_derivative_of_the_model(arcs: int, tail: Tail) -> N
 
 def test_fit_of_two_arcs_covers_their_sum() -> None:
     """For lithium with a film, a charge transfer and diffusion, at 0.2 % noise, the sum of the arcs lies within three standard
-    deviations in 11 of 12 spectra or the spectrum is flagged, and is never off by more than 5 %.
+    deviations in 7 of 8 spectra or the spectrum is flagged, and is never off by more than 5 %.
     """
     generator = np.random.default_rng(11)
     covered, errors = 0, []
-    for _ in range(12):
+    for _ in range(8):
         film, transfer = generator.uniform(15, 100), generator.uniform(5, 60)
         exact = generator.uniform(3, 20) + 1e-7 * JOMEGA + arc(film, 10 ** generator.uniform(-6, -5.3), 0.85)
         exact = exact + arc(transfer, 10 ** generator.uniform(-4, -3.4), 0.8) + diffusion(generator.uniform(1, 8), 2.0)
@@ -93,19 +103,19 @@ def test_fit_of_two_arcs_covers_their_sum() -> None:
         error = found.interface_resistance_ohm - film - transfer
         errors.append(abs(error) / (film + transfer))
         covered += abs(error) <= 3 * found.interface_resistance_ohm_std or bool(found.flags)
-    assert covered >= 11
+    assert covered >= 7
     assert max(errors) < 0.05
 
 
 def test_fit_of_a_half_seen_arc_says_so() -> None:
-    """An arc far below the lowest frequency is not identified: a wide error or a flag, never a confident number."""
+    """An arc far below the lowest frequency is not identified: no number or a flag, never a confident number."""
     frequency = FREQUENCY[FREQUENCY > 1e3]
     spectrum = (5.0 + arc(80.0, 1e-4, 0.9))[FREQUENCY > 1e3]
     found = fit_impedance(frequency, spectrum)
-    assert found.interface_resistance_ohm is not None
-    assert found.interface_resistance_ohm_std is not None
-    wide = abs(found.interface_resistance_ohm - 80.0) <= 3 * found.interface_resistance_ohm_std
-    assert wide or found.flags & {FLAG_POORLY_IDENTIFIED, "open_arc"}
+    if found.interface_resistance_ohm is None:
+        assert FLAG_NO_ARC in found.flags
+    else:
+        assert found.flags & {FLAG_POORLY_IDENTIFIED, FLAG_OPEN_ARC}
 
 
 @pytest.mark.parametrize("size", [0, 3, 7])
@@ -139,3 +149,5 @@ def test_fit_of_real_spectra_follows_the_growth_of_a_real_cell() -> None:
         assert found.interface_resistance_ohm_std is not None
         assert found.interface_resistance_ohm == pytest.approx(value, rel=0.04)
         assert abs(found.interface_resistance_ohm - value) <= 3 * found.interface_resistance_ohm_std
+        assert (found.series_resistance_ohm is None) == (FLAG_NO_SERIES in found.flags)
+        assert found.series_resistance_ohm is None or (found.series_resistance_ohm_std or 0.0) > 0.01

@@ -197,8 +197,8 @@ def test_plan_is_folded_however_long_it_is() -> None:
          "steps[0].longest: 10 s is too short: one period of each of the 21 points takes"),
         ("{step: repeat, count: 2, steps: [{step: rest, for: 1 h}, {step: plate, current: 9 mA, for: 1 h}]}", LI_CU, "",
          "steps[0].steps[1].current: 0.009 A exceeds what the channel may pass"),
-        ("{step: charge, current: C/3, until: {voltage_above: 4.3 V}, longest: 4 h}\n"
-         "  - {step: hold, voltage: 4.2 V, for: 1 h}", FULL, "",
+        (("{step: charge, current: C/3, until: {voltage_above: 4.3 V}, longest: 4 h}\n"
+         "  - {step: hold, voltage: 4.2 V, for: 1 h}"), FULL, "",
          "steps[1].voltage: 4.2 V after a charge to 4.3 V turns the current round; hold at 4.3 V"),
     ],
 )  # fmt: skip

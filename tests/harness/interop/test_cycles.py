@@ -1,4 +1,4 @@
-"""Efficiencies of imported files: real instruments' files against other programs' figures, and made files against closed forms."""
+"""Efficiencies of imported files: real ones against other programs' figures, made ones against closed forms."""
 
 from __future__ import annotations
 

@@ -191,8 +191,8 @@ def test_with_count_changes_the_outermost_repeat_only() -> None:
     ("steps", "count", "sentence"),
     [
         ("{step: rest, for: 1 h}", 2, "has no repeat"),
-        ("{step: repeat, count: 3, steps: [{step: rest, for: 1 h}]}\n"
-         "  - {step: repeat, count: 3, steps: [{step: rest, for: 1 h}]}",
+        (("{step: repeat, count: 3, steps: [{step: rest, for: 1 h}]}\n"
+         "  - {step: repeat, count: 3, steps: [{step: rest, for: 1 h}]}"),
          2, "has 2 repeats side by side"),
         ("{step: repeat, count: 3, steps: [{step: rest, for: 1 h}]}", 0, "0 is not a number of times"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import math
 import os
@@ -282,61 +283,72 @@ class Served:
     station: SmallStation
     process: subprocess.Popen[str]
     url: str
-    thread: threading.Thread
 
     def stop(self) -> int:
-        """End both; the server's exit status."""
+        """End the server; its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         status = self.process.wait(timeout=15)
         if self.process.stdout is not None:
             self.process.stdout.close()
-        self.station.halt()
-        self.thread.join(15)
         return status
 
 
-def serve_station(station: SmallStation) -> Served:
-    """Start ``station`` and a data server for it; warnings are errors in the server too."""
+@contextlib.contextmanager
+def living(station: SmallStation) -> Iterator[SmallStation]:
+    """Let ``station`` live in a thread."""
     thread = threading.Thread(target=station.run, name="small-station", daemon=True)
     thread.start()
-    assert station.ready.wait(20), "the small station did not start"
+    try:
+        assert station.ready.wait(20), "the small station did not start"
+        yield station
+    finally:
+        station.halt()
+        thread.join(15)
+
+
+@contextlib.contextmanager
+def serving(station: SmallStation) -> Iterator[Served]:
+    """Let ``station`` live and a data server show it; warnings are errors in the server too."""
     environment = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
-    program = Path(__file__).parent / "page_server.py"
-    process = subprocess.Popen([sys.executable, "-W", "error", program, station.directory], stdout=subprocess.PIPE, text=True,
-                               env=environment, cwd=station.directory)  # fmt: skip
-    assert process.stdout is not None
-    url = process.stdout.readline().strip()
-    assert url, "the data server did not start"
-    return Served(station, process, url, thread)
+    command = [sys.executable, "-W", "error", str(Path(__file__).parent / "page_server.py"), str(station.directory)]
+    with living(station):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=station.directory)
+        assert process.stdout is not None
+        made = Served(station, process, process.stdout.readline().strip())
+        try:
+            assert made.url, "the data server did not start"
+            yield made
+        finally:
+            made.stop()
 
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Eight channels that run, and the server that shows them."""
-    made = serve_station(SmallStation(tmp_path_factory.mktemp("station"), small_cells(8)))
-    try:
+    with serving(SmallStation(tmp_path_factory.mktemp("station"), small_cells(8))) as made:
         yield made
-    finally:
-        made.stop()
 
 
 @pytest.fixture
-def serving(tmp_path: Path) -> Iterator[Callable[..., Served]]:
-    """Serve a station of other cells; all are ended with the test."""
-    started: list[Served] = []
-
-    def start(cells: list[SmallCell], **changes: object) -> Served:
-        made = serve_station(SmallStation(tmp_path, cells, **changes))  # type: ignore[arg-type] - fields of the dataclass
-        started.append(made)
-        return made
-
-    yield start
-    for made in started:
-        made.stop()
+def serve() -> Iterator[Callable[[SmallStation], Served]]:
+    """Serve a station of one's own; it ends with the test."""
+    with contextlib.ExitStack() as stack:
+        yield lambda station: stack.enter_context(serving(station))
 
 
 @pytest.fixture(scope="session")
-def make_cells() -> Callable[[int], list[SmallCell]]:
-    """So many channels with a cell each."""
-    return small_cells
+def small_station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallStation]:
+    """Three channels whose journal grows, without a data server."""
+    with living(SmallStation(tmp_path_factory.mktemp("small"), small_cells(3), history=4 * CYCLE_SAMPLES)) as made:
+        yield made
+
+
+@pytest.fixture
+def make_station(tmp_path: Path) -> Callable[..., SmallStation]:
+    """A station of so many cells, in a directory of its own, that does not live yet."""
+
+    def make(count: int, *, history: int = 80, period_second: float = 0.2, links: tuple[LinkStatus, ...] = ()) -> SmallStation:
+        return SmallStation(tmp_path, small_cells(count), history, period_second, links)
+
+    return make

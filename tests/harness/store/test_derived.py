@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import StoreError
@@ -107,6 +107,7 @@ def test_put_keeps_all_rows_or_none(store: DerivedStore) -> None:
     assert everything(store) == [(0, cycle(1))]
 
 
+@settings(deadline=None, max_examples=25)
 @given(
     puts=st.lists(st.lists(st.tuples(st.booleans(), st.integers(1, 4), st.integers(0, 2)), max_size=6), max_size=6),
     limit=st.integers(1, 4),

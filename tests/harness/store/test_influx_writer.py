@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -44,7 +45,7 @@ async def gateway(url: str, version: str = "v1.8.10") -> AsyncIterator[str]:
 
     async def write(request: web.Request) -> web.Response:
         target = {"db": request.query["bucket"], "precision": request.query["precision"]}
-        async with session.post(f"{url}/write", params=target, data=await request.read()) as answer:
+        async with session.post(f"{url}/write", params=target, data=io.BytesIO(await request.read())) as answer:
             text = await answer.text()
         return web.Response(status=answer.status, text=text and json.dumps({"code": "invalid", "message": text}))
 
@@ -229,6 +230,34 @@ def test_writer_goes_on_when_the_server_returns(own_influxd: Influxd) -> None:
             assert await count(own_influxd, "lab") == 20
 
     asyncio.run(main())
+
+
+@apis
+def test_writer_takes_several_batches_at_once(influxd: Influxd, api: Api) -> None:
+    """Batches written side by side by one writer, from its first moment on, are all stored."""
+    batch = lines(4000)
+
+    async def use(writer: InfluxWriter, _: InfluxWriter) -> None:
+        portions = [batch[first : first + 500] for first in range(0, 4000, 500)]
+        assert await asyncio.gather(*(writer.write(portion) for portion in portions)) == [[]] * 8
+
+    database = with_writer(influxd, api, use)
+    assert asyncio.run(count(influxd, database)) == 4000
+
+
+@apis
+def test_writer_divides_what_no_server_takes_at_once(influxd: Influxd, api: Api) -> None:
+    """More bytes than a request may have, in lines far longer than usual, are stored all the same, and the bad one is found."""
+    text = "x" * 1_000_000
+    batch = [f'sample,run=cu-01 seq={seq}i,note="{text}" {START + seq}' for seq in range(30)]
+    batch[20] = f"sample,run=cu-01 seq=20i,note=1.0 {START + 20}"
+
+    async def use(writer: InfluxWriter, plain: InfluxWriter) -> None:
+        await plain.write(batch[:1])
+        assert await writer.write(batch) == [20]
+
+    database = with_writer(influxd, api, use)
+    assert asyncio.run(count(influxd, database)) == 29
 
 
 def test_database_names_are_quoted(influxd: Influxd) -> None:

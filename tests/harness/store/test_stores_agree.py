@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Protocol
@@ -97,15 +99,22 @@ class Serving(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def served(local: LocalStore) -> Iterator[str]:
-    handler = type("Handler", (Serving,), {"store": local})
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def served(local: LocalStore) -> Iterator[str]:
+    with serving(type("Handler", (Serving,), {"store": local})) as url:
+        yield url
 
 
 def assert_identical(left: pl.DataFrame, right: pl.DataFrame) -> None:
@@ -149,6 +158,44 @@ def test_influx_pages_join_without_seam(
     monkeypatch.setattr(influx_query, "PAGE_ROWS", rows)
     assert_identical(local.samples([FIRST, MOVED]), influx.samples([FIRST, MOVED]))
     assert_identical(local.samples([FIRST], after_seq=4), influx.samples([FIRST], after_seq=4))
+
+
+class BreakingOff(BaseHTTPRequestHandler):
+    """An InfluxDB whose CSV ends after ``lines`` lines, as it does when a query fails in the middle."""
+
+    url: str
+    lines: int
+
+    def do_GET(self) -> None:
+        request = urllib.request.Request(self.url + self.path, headers={"Accept": self.headers["Accept"]})
+        with urllib.request.urlopen(request) as answer:
+            body = answer.read()
+        if self.headers["Accept"] == "application/csv":
+            body = b"".join(body.splitlines(keepends=True)[: self.lines])
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("lines", [0, 1, 2, 4])
+def test_influx_reader_never_takes_a_broken_answer_for_a_whole_one(
+    local: LocalStore, influx: InfluxStore, influxd: Influxd, lines: int
+) -> None:
+    """A CSV that ends early is continued where it ended; one that never comes is an error, not an empty frame."""
+    handler = type("Handler", (BreakingOff,), {"url": influxd.url, "lines": lines})
+    with serving(handler) as url:
+        store = InfluxStore(InfluxSettings(url, "agree"))
+        if lines > 1:
+            assert_identical(local.samples([FIRST, MOVED]), store.samples([FIRST, MOVED]))
+        else:
+            with pytest.raises(StoreError, match="breaks off"):
+                store.samples([FIRST])
+        assert store.samples([EMPTY]).is_empty()
+        store.close()
+    assert influx.runs().height == 5
 
 
 def test_influx_reader_takes_no_statement_from_a_run_id(influx: InfluxStore) -> None:
@@ -222,15 +269,11 @@ def test_http_store_refuses_what_is_no_frame(kind: str) -> None:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        store = HttpStore(f"http://127.0.0.1:{server.server_port}")
+    with serving(Handler) as url:
+        store = HttpStore(url)
         with pytest.raises(StoreError, match="frame"):
             store.runs()
         store.close()
-        server.shutdown()
-        thread.join()
 
 
 def test_network_stores_tell_that_nothing_listens(influxd: Influxd) -> None:

@@ -50,41 +50,59 @@ def send(run: RunDelivery, last_seq: int, lines: int = 3, now: float = 0.0) -> F
     return run.depart(wanted[0], through, batch(wanted[0], through), quiet=frozenset(), now=now)
 
 
-@settings(max_examples=200)
+class World:
+    """A run's delivery, what the store has of it, and what was ever sent."""
+
+    def __init__(self, data: st.DataObject, last_seq: int, delivered: int) -> None:
+        self.data = data
+        self.last_seq = last_seq
+        self.run = RunDelivery("r", delivered)
+        self.stored = set(range(delivered + 1))
+        self.sent: list[Flight] = []
+
+    def send(self, now: int) -> None:
+        flight = send(self.run, self.last_seq, self.data.draw(st.integers(1, 5)), float(now))
+        self.sent += [flight] if flight is not None else []
+
+    def answer(self, event: str) -> None:
+        """Something happens to a batch that was once sent: an answer is only given for what is stored."""
+        flight = self.data.draw(st.sampled_from(self.sent))
+        lines = range(flight.line_first, flight.line_last + 1)
+        if event == "fail":
+            self.run.fail(flight)
+        elif event == "store":
+            self.stored |= set(lines)
+        else:
+            first = lines.start if event == "whole" else self.data.draw(st.sampled_from(lines))
+            if set(range(first, lines.stop)) <= self.stored:
+                self.run.acknowledge(first, lines[-1])
+
+    def happen(self, event: str, now: int) -> None:
+        if event == "send":
+            self.send(now)
+        elif event == "expire":
+            self.run.expire(now - self.data.draw(st.floats(0, 5)))
+        elif event == "stray":
+            self.run.acknowledge(self.last_seq + 1, self.last_seq + 50)
+        elif self.sent:
+            self.answer(event)
+
+
+EVENTS = ["send", "store", "whole", "part", "fail", "expire", "stray"]
+
+
+@settings(max_examples=100, deadline=None)
 @given(st.data(), st.integers(0, 40), st.integers(-1, 10))
 def test_the_cursor_moves_only_over_what_is_stored(data: st.DataObject, last_seq: int, delivered: int) -> None:
     """Answers may be lost, late, repeated, in pieces and out of order: the cursor never passes what is not stored, never
     falls, and reaches the end once answers come.
     """
-    delivered = min(delivered, last_seq)
-    run = RunDelivery("r", delivered)
-    stored: set[int] = set(range(delivered + 1))
-    sent: list[Flight] = []
+    world = World(data, last_seq, min(delivered, last_seq))
+    run = world.run
     before = run.confirmed
-    for now in range(data.draw(st.integers(0, 40))):
-        match data.draw(st.sampled_from(["send", "store", "answer", "partly", "fail", "expire", "stray"])):
-            case "send":
-                flight = send(run, last_seq, data.draw(st.integers(1, 5)), float(now))
-                sent += [flight] if flight is not None else []
-            case "store" if sent:
-                flight = data.draw(st.sampled_from(sent))
-                stored |= set(range(flight.line_first, flight.line_last + 1))
-            case "answer" if sent:
-                flight = data.draw(st.sampled_from(sent))
-                if set(range(flight.line_first, flight.line_last + 1)) <= stored:
-                    run.acknowledge(flight.line_first, flight.line_last)
-            case "partly" if sent:
-                flight = data.draw(st.sampled_from(sent))
-                first = data.draw(st.integers(flight.line_first, flight.line_last))
-                if set(range(first, flight.line_last + 1)) <= stored:
-                    run.acknowledge(first, flight.line_last)
-            case "fail" if sent:
-                run.fail(data.draw(st.sampled_from(sent)))
-            case "expire":
-                run.expire(now - data.draw(st.floats(0, 5)))
-            case "stray":
-                run.acknowledge(last_seq + 1, last_seq + 50)
-        assert set(range(run.confirmed + 1)) <= stored
+    for now, event in enumerate(data.draw(st.lists(st.sampled_from(EVENTS), max_size=40))):
+        world.happen(event, now)
+        assert set(range(run.confirmed + 1)) <= world.stored
         assert before <= run.confirmed <= run.sent <= last_seq
         before = run.confirmed
     run.expire(1e9)

@@ -28,6 +28,12 @@ RUN = "cu-01"
 DEADLINE_SECOND = 30.0
 
 
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for another process to make it so; the test's own deadline ends it."""
+    while not true():  # noqa: ASYNC110 - what other processes do sets no event here
+        await asyncio.sleep(0.005)
+
+
 @dataclass
 class Station:
     """A journal, and the things around it that deliver it."""
@@ -39,8 +45,7 @@ class Station:
 
     async def delivered(self, run_id: str, seq: int) -> None:
         """Wait until the journal's cursor is there."""
-        while self.journal.delivered()[run_id] < seq:
-            await asyncio.sleep(0.005)
+        await until(lambda: self.journal.delivered()[run_id] >= seq)
 
 
 @dataclass
@@ -211,8 +216,7 @@ def test_publisher_moves_no_cursor_without_an_answer(
         async with delivering(tmp_path / "j") as station, storing(station.broker.settings, answer) as store:
             station.journal.begin_run(context(RUN), started(RUN))
             station.journal.append(sample(RUN, 1))
-            while store.counts.get((RUN, 1), 0) < 3:
-                await asyncio.sleep(0.01)
+            await until(lambda: store.counts.get((RUN, 1), 0) >= 3)
             await store.link.publish(topics.run("lab3", RUN, "ack"), b"noise")
             await store.link.publish(topics.run("lab3", "cu-99", "ack"), codec.Ack(0, 1).payload())
             assert station.journal.delivered()[RUN] == -1
@@ -284,8 +288,7 @@ def test_publisher_takes_the_brokers_word_where_the_site_says_so(
             for seq in range(1, 2001):
                 station.journal.append(sample(RUN, seq))
             await station.delivered(RUN, 2000)
-            while len(store.counts) < 2001:
-                await asyncio.sleep(0.01)
+            await until(lambda: len(store.counts) == 2001)
 
     check(main)
 
@@ -305,8 +308,7 @@ def test_publisher_without_a_store_needs_no_broker(
             task = asyncio.create_task(publisher.run())
             journal.begin_run(context(RUN), started(RUN))
             journal.append(sample(RUN, 1))
-            while journal.delivered()[RUN] < 1:
-                await asyncio.sleep(0.01)
+            await until(lambda: journal.delivered()[RUN] == 1)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
             reader.close()
