@@ -62,7 +62,7 @@ class CellParameters(BaseModel):
     run_in_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1.5
     run_in_cycles: Positive = 4.0
     cathode_capacity_mah_cm2: Positive = 4.8
-    cathode_stoichiometry: Annotated[float, Field(gt=0.1, lt=0.95)] = 0.9
+    cathode_stoichiometry: Annotated[float, Field(gt=0.1, lt=0.99)] = 0.98
     cathode_exchange_current_ma_cm2: Positive = 1.0
     cathode_capacitance_uf_cm2: Positive = 1000.0
     cathode_diffusion_time_second: Positive = 300.0

@@ -114,8 +114,9 @@ class JournalReader:
         return {found.run.context.run_id: found.delivered for found in self._found(schema.RUN_SQL)}
 
     def close(self) -> None:
-        """Close the file."""
-        self._database.close()
+        """Close the file, once a call from another thread has returned."""
+        with self._lock:
+            self._database.close()
 
     def _check_version(self) -> None:
         application = self._select("PRAGMA application_id")[0][0]

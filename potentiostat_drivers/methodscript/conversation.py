@@ -112,7 +112,7 @@ async def stop(link: Link, inbox: Inbox, clock: Clock, stop_second: float, earli
         inbox: the conversation that stops.
         clock: whose instrument time scales ``stop_second``.
         stop_second: how long, in instrument time, the abort of a running script may take.
-        earlier: the conversation whose program may run: it gets what comes until the abort is acknowledged.
+        earlier: the conversation whose program may run: it gets what that program still sends.
 
     Raises:
         ReplyTimeout: no answer; something may still run.
@@ -166,7 +166,7 @@ async def _stopped(
     event = first
     while True:
         if event == Ack("Z"):
-            await _finished(inbox, patience_second)
+            await _finished(inbox, patience_second, earlier)
             return True
         if isinstance(event, ErrorReply) and event.echo == "Z" and event.code == NOT_NOW:
             await clock.sleep(PAUSE_SECOND)
@@ -180,7 +180,9 @@ async def _stopped(
             return False
 
 
-async def _finished(inbox: Inbox, patience_second: float) -> None:
+async def _finished(inbox: Inbox, patience_second: float, earlier: Inbox | None) -> None:
+    """Wait for the end of an aborted script; what it still sends, the end of its command among it, belongs to its program."""
     deadline = Deadline(patience_second)
-    while not isinstance(await inbox.next("Z", deadline), Blank):
-        pass
+    while not isinstance(event := await inbox.next("Z", deadline), Blank):
+        if earlier is not None and isinstance(event, Package):
+            earlier.put(event)

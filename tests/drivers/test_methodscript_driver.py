@@ -366,12 +366,13 @@ def test_lost_link_ends_a_program_with_port_gone() -> None:
 
 
 def test_making_safe_overtakes_a_running_program() -> None:
-    """Another task aborts: what came before the abort is yielded, and the program ends as aborted with the time known."""
+    """Another task aborts: all the program still sends is yielded, and it ends at the time its last section says."""
 
     async def main() -> None:
         late = (
             b"Pja8001267i;jb8000000i;eb8989E50u;eb8000000 ;ab80186A0u;ba7F0BDC0n,10,215\n"
-            b"Z\nPja8001267i;jb8000000i;eb8E4E1C0u;eb8000000 ;ab80186A0u;ba7F0BDC0n,10,215\n*\n\n"
+            b"Z\nPja8001267i;jb8000000i;eb8E4E1C0u;eb8000000 ;ab80186A0u;ba7F0BDC0n,10,215\n*\n"
+            b"Pja8001267i;jb8000000i;eb8EC8260u;eb8000000 ;jc800000Ai\n\n"
         )
         turns = (PLATING_SENT, PLATING_BEGUN, Sent(b"Z\n"), Received(late), *OPEN_CELL)
         async with connected(*turns) as channel:
@@ -385,7 +386,8 @@ def test_making_safe_overtakes_a_running_program() -> None:
             assert found == [
                 FIRST_READING,
                 Reading(0, 10.002, 0.1, -1e-3, 1e-3),
-                CommandEnded(0, EndReason.ABORTED, 10.002, 10.002),
+                Reading(0, 15.0, 0.1, -1e-3, 1e-3),
+                CommandEnded(0, EndReason.ABORTED, 15.499872, 15.499872),
                 ProgramEnded(EndReason.ABORTED),
             ]
             assert await channel.attach() == Idle()

@@ -226,3 +226,19 @@ def test_bad_scenario_is_one_sentence_and_status_2(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("instruments[0].channels[0].listen: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_stalling_instrument_keeps_the_current_on_without_a_reader(emulated: Emulated) -> None:
+    """With reader_absent: stall a script waits in its output while charge flows beyond its own limits, until somebody reads."""
+    started = emulated("reader_absent: stall\n" + SCENARIO.format(scale=1000, listen="tcp"))
+    host = Host(started.ports["a1"]["url"])
+    host.tell(f"e\n{PLATE.format(second=600)}\n".encode())
+    host.hear(lambda heard: b"P" in heard)
+    host.close()
+    gone = time.monotonic()
+    wait_for(lambda: time.monotonic() > gone + 1.5)
+    again = Host(started.ports["a1"]["url"])
+    again.hear(lambda heard: heard.endswith(b"*\n\n"))
+    again.close()
+    (row,) = [row for row in started.truth() if row["kind"] == "half_cycle"]
+    assert row["charge_coulomb"] < -5e-4 * (600.0 + 1000.0)
