@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Coroutine
 import structlog
 
 from harness.config import EMBEDDED, InfluxSection, Site
-from harness.errors import BadInput
+from harness.errors import BadInput, StoreError
 from harness.ingest import run_ingest
 from harness.rollup import redo, run_rollup
 from harness.service.broker import EmbeddedBroker
@@ -18,12 +18,13 @@ from harness.service.broker_file import broker_settings, describe_broker, forget
 from harness.service.daemon import JOURNAL
 from harness.service.supervisor import Child, ChildFailed, keep_running
 from harness.store.derived import DerivedOutbox, DerivedStore
-from harness.store.influx import InfluxSettings, InfluxWriter
+from harness.store.influx import InfluxSettings, InfluxWriter, detect
 from harness.stream.journal_reader import JournalReader
-from harness.stream.mqtt import connection
+from harness.stream.mqtt import MqttSettings, connection
 from harness.stream.publisher import Publisher
 
 DERIVED = "derived.sqlite"
+STORE_LOOK_SECOND = 2.0
 
 log = structlog.get_logger(__name__)
 
@@ -109,7 +110,20 @@ async def run_ingest_process(site: Site) -> None:
     if settings is None:
         raise BadInput(str(site.path), 'mqtt.url is "embedded" and no broker runs; start harness up, or name a broker')
     async with InfluxWriter(influx_settings(site, site.influx)) as writer:
-        await _until_stopped(run_ingest(settings, writer, station=site.station))
+        await _until_stopped(_ingest(site, settings, site.influx, writer))
+
+
+async def _ingest(site: Site, settings: MqttSettings, influx: InfluxSection, writer: InfluxWriter) -> None:
+    """Ingest, once the database is there; a 1.x server is asked to make it."""
+    while True:
+        try:
+            if (await detect(influx.url)).api == "v1":
+                await writer.create_database()
+            break
+        except StoreError as error:
+            log.warning("store not ready", reason=str(error))
+            await asyncio.sleep(STORE_LOOK_SECOND)
+    await run_ingest(settings, writer, station=site.station)
 
 
 async def run_serve_process(site: Site) -> None:

@@ -1,4 +1,4 @@
-"""How fast the emulator is: ``python tests/benchmarks/bench_emulator.py`` prints microseconds per step and per loop iteration.
+"""How fast the emulator is: microseconds per cell step and per loop iteration, and how many channels keep up at which scale.
 
 An iteration is what a demo channel does once per check interval: one cell step, two readings, and the thinning and cut-off
 statements that a cycling program carries.
@@ -21,6 +21,10 @@ from emulator.instruments.methodscript.parser import parse_script
 from emulator.instruments.models import MODELS
 from emulator.noise import Normals
 from emulator.truth import TruthFile
+from tests.benchmarks.figure import Figure
+
+CHANNELS = 8
+SCALES = (1000.0, 2000.0)
 
 SCRIPT = """\
 var k
@@ -121,7 +125,7 @@ async def iteration_microsecond(count: int = 100_000) -> tuple[float, int]:
     return (time.perf_counter() - begun) / execution.iterations * 1e6, sum(sent)
 
 
-async def channels_at_scale(scale: float, channels: int = 8, wall_second: float = 5.0) -> tuple[int, float]:
+async def channels_at_scale(scale: float, channels: int = CHANNELS, wall_second: float = 5.0) -> tuple[int, float]:
     """Iterations per second of that many channels checking every simulated second, and the worst lag (s of wall time)."""
     clock = Clock(scale, 0, time.time_ns())
     script = parse_script(SCRIPT.format(second=round(wall_second * scale)))
@@ -133,15 +137,13 @@ async def channels_at_scale(scale: float, channels: int = 8, wall_second: float 
     return round(sum(run.iterations for run in runs) / (time.perf_counter() - begun)), clock.worst_lag_second
 
 
-def main() -> None:
-    """Print the figures."""
-    print(f"cell step               {cell_step_microsecond():8.2f} µs")
+def measure() -> list[Figure]:
+    """Steps, iterations, and eight channels at two scales."""
+    figures = [Figure("one cell step of 1 s", cell_step_microsecond(), "µs", "charge, thicknesses and voltage")]
     microsecond, sent = asyncio.run(iteration_microsecond())
-    print(f"loop iteration          {microsecond:8.2f} µs  ({sent} bytes sent)")
-    for scale in (1000.0, 2000.0):
+    figures.append(Figure("one loop iteration of a script", microsecond, "µs", f"two readings, thinning, cut-offs; {sent:,} B sent"))
+    for scale in SCALES:
         rate, lag = asyncio.run(channels_at_scale(scale))
-        print(f"8 channels, scale {scale:5.0f} {rate:8d} iterations/s, worst lag {lag * 1e3:.1f} ms")
-
-
-if __name__ == "__main__":
-    main()
+        beside = f"{CHANNELS * scale:,.0f} wanted, worst lag {lag * 1e3:.1f} ms"
+        figures.append(Figure(f"{CHANNELS} channels at scale {scale:,.0f}", rate, "iterations/s", beside))
+    return figures

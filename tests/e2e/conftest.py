@@ -62,7 +62,7 @@ class Bench:
             "truth": {"file": "truth.jsonl"},
             "instruments": [{"serial": "EMU4HR0001", "model": "es4_hr", "imperfections": imperfections, "channels": channels}],
         }
-        (self.directory / "scenario.yaml").write_text(yaml.safe_dump(scenario, sort_keys=False), encoding="utf-8")
+        (self.directory / "scenario.yaml").write_text(json.dumps(scenario), encoding="utf-8")
         ports = self.directory / "ports.json"
         self.emulator = self._spawn("emulator", "-m", "emulator", str(self.directory / "scenario.yaml"), "--ports", str(ports))
         self.wait(ports.exists)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,24 +10,27 @@ from pathlib import Path
 import pytest
 from polars.testing import assert_frame_equal
 
+from harness.model.status import LinkStatus
 from harness.query import Lab
 from harness.store.base import Store
+from harness.stream.codec import BATCH_LINES
 from tests.e2e.conftest import Bench
 from tests.services import Influxd, Mosquitto, new_influxd, new_mosquitto
 
-pytestmark = [pytest.mark.service, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.service, pytest.mark.timeout(400)]
 
-CELLS = {"a1": "cu-1", "a2": "cu-2", "a3": "cu-3", "a4": "cu-4"}
+CELLS = {f"a{number}": f"cu-{number}" for number in range(1, 9)}
+WAITING_RECORDS = 200 * BATCH_LINES
 CHATTY = """
 schedule: chatty
 version: 1
 on_gap: adopt
-sampling: {every: 2 s, check: 2 s}
+sampling: {every: 1 s, check: 1 s}
 limits: {voltage: [-0.5 V, 3.3 V]}
 steps:
   - step: repeat
     name: cycle
-    count: 2
+    count: 1000
     steps:
       - {step: plate, current: 0.5 mA/cm^2, until: {charge: 0.5 mAh/cm^2}}
       - {step: rest, for: 10 min}
@@ -54,8 +58,8 @@ def influxd(tmp_path: Path) -> Iterator[Influxd]:
 
 
 def station(bench: Bench, mosquitto: Mosquitto, influxd: Influxd) -> None:
-    """Four cells on a site that writes to both servers."""
-    bench.scale = 400.0
+    """Eight cells on a site that writes to both servers."""
+    bench.scale = 1000.0
     preset = {"geometry": "deposit", "preset": "bare_fec", "area_cm2": 1.267}
     bench.start_emulator([{"name": name, "listen": "tcp", "cell": preset} for name in CELLS])
     bench.write_site(f'[mqtt]\nurl = "{mosquitto.url}"\n[influx]\nurl = "{influxd.url}"\ndatabase = "harness"')
@@ -67,6 +71,21 @@ def all_confirmed(bench: Bench) -> bool:
     """Whether every run is over and every record of it confirmed."""
     runs = bench.status().runs
     return len(runs) == len(CELLS) and all(run.ended and run.confirmed == run.journaled for run in runs)
+
+
+def broker_link(bench: Bench) -> LinkStatus:
+    return next(link for link in bench.status().links if link.name == "broker")
+
+
+def command_all(bench: Bench, action: str) -> None:
+    """Pause, resume or stop every run."""
+
+    async def ask() -> None:
+        commands = {"pause": bench.client.pause, "resume": bench.client.resume, "stop": bench.client.stop}
+        runs = (await bench.client.status()).runs
+        await asyncio.gather(*(commands[action](run.run_id, "test") for run in runs))
+
+    asyncio.run(ask())
 
 
 def waiting(bench: Bench) -> int:
@@ -100,23 +119,23 @@ def test_stores_agree_after_every_outage(bench: Bench, mosquitto: Mosquitto, inf
     bench.wait(lambda: any(run.confirmed > 100 for run in bench.status().runs))
 
     mosquitto.stop()
-    bench.wait(lambda: not next(link for link in bench.status().links if link.name == "broker").connected)
-    before = waiting(bench)
-    bench.wait(lambda: waiting(bench) >= before + 1000)
+    bench.wait(lambda: not broker_link(bench).connected)
+    bench.wait(lambda: waiting(bench) >= WAITING_RECORDS, 90.0)
+    command_all(bench, "pause")
     mosquitto.start()
-    bench.wait(lambda: waiting(bench) < 500)
+    bench.wait(lambda: waiting(bench) == 0, 120.0)
 
     influxd.stop()
-    before = waiting(bench)
-    bench.wait(lambda: waiting(bench) >= before + 1000)
-    influxd.start()
-
+    command_all(bench, "resume")
+    bench.wait(lambda: waiting(bench) >= WAITING_RECORDS, 90.0)
     bench.end(ingest, signal.SIGKILL)
     bench.start("ingest")
-    bench.wait(lambda: all_confirmed(bench), 90.0)
+    command_all(bench, "stop")
+    influxd.start()
+    bench.wait(lambda: all_confirmed(bench), 120.0)
 
     status = bench.status()
-    broker = next(link for link in status.links if link.name == "broker")
+    broker = broker_link(bench)
     assert broker.connected
     assert broker.last_outage_start_nanosecond is not None
     assert broker.last_outage_end_nanosecond is not None

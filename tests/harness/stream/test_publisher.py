@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+from harness.errors import BrokerError
 from harness.model.records import Incident, RunStarted, Sample
 from harness.model.run import RunContext
 from harness.service.broker import BrokerKind, EmbeddedBroker
@@ -72,7 +74,8 @@ class Store:
         while True:
             batch = await self.batches.get()
             for ack in self.answer(batch):
-                await self.link.publish(topics.run("lab3", batch.run_id, "ack"), ack.payload())
+                with contextlib.suppress(BrokerError):
+                    await self.link.publish(topics.run("lab3", batch.run_id, "ack"), ack.payload())
 
 
 def stored(batch: codec.Batch) -> list[codec.Ack]:
