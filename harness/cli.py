@@ -68,6 +68,13 @@ def main() -> None:
         sys.exit(BAD_INPUT_STATUS)
 
 
+def _log_to_stderr() -> None:
+    """Logs are for the one who runs the machine; standard output is for what a command says to a person."""
+    import structlog  # noqa: PLC0415
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+
+
 def _leaves(error: BaseException) -> list[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         return [leaf for part in error.exceptions for leaf in _leaves(part)]
@@ -90,6 +97,7 @@ def demo(
     """Eight emulated cells, the whole pipeline, a live page, and a table of what came out beside the truth."""
     from harness.service.demo import DemoOptions, run_demo  # noqa: PLC0415
 
+    _log_to_stderr()
     asyncio.run(run_demo(DemoOptions(cycles, exit_when_done, report, directory, port, ideal)))
 
 
@@ -99,6 +107,7 @@ def up(site: SiteArgument = DEFAULT_SITE) -> None:
     from harness.config import load_site  # noqa: PLC0415
     from harness.service.processes import run_up  # noqa: PLC0415
 
+    _log_to_stderr()
     sys.exit(asyncio.run(run_up(load_site(site))))
 
 
@@ -108,6 +117,7 @@ def daemon(site: SiteArgument = DEFAULT_SITE) -> None:
     from harness.config import load_site  # noqa: PLC0415
     from harness.service.daemon import run_daemon  # noqa: PLC0415
 
+    _log_to_stderr()
     asyncio.run(run_daemon(load_site(site)))
 
 
@@ -121,6 +131,7 @@ def rollup(
     from harness.config import load_site  # noqa: PLC0415
     from harness.service.processes import run_rollup_process  # noqa: PLC0415
 
+    _log_to_stderr()
     asyncio.run(run_rollup_process(load_site(site), again=again))
 
 
@@ -130,6 +141,7 @@ def ingest(site: SiteArgument = DEFAULT_SITE) -> None:
     from harness.config import load_site  # noqa: PLC0415
     from harness.service.processes import run_ingest_process  # noqa: PLC0415
 
+    _log_to_stderr()
     asyncio.run(run_ingest_process(load_site(site)))
 
 
@@ -139,6 +151,7 @@ def serve(site: SiteArgument = DEFAULT_SITE) -> None:
     from harness.config import load_site  # noqa: PLC0415
     from harness.service.processes import run_serve_process  # noqa: PLC0415
 
+    _log_to_stderr()
     asyncio.run(run_serve_process(load_site(site)))
 
 
@@ -267,22 +280,18 @@ def query(
 
 
 def _frame(lab: Lab, table: Table, cell: str | None) -> pl.DataFrame:
-    runs = (lab.runs() if cell is None else lab.cell(cell).runs())["run_id"].to_list()
-    match table:
-        case Table.RUNS:
-            return lab.runs() if cell is None else lab.cell(cell).runs()
-        case Table.CELLS:
-            return lab.cells() if cell is None else lab.cells().filter(lab.cells()["cell"] == cell)
-        case Table.SAMPLES:
-            return lab.store.samples(runs)
-        case Table.CYCLES:
-            return lab.store.cycles(runs)
-        case Table.IMPEDANCE:
-            return lab.store.impedance_fits(runs)
-        case Table.SPECTRA:
-            return lab.store.impedance(runs)
-        case Table.EVENTS:
-            return lab.store.events(runs)
+    asked = lab.runs() if cell is None else lab.cell(cell).runs()
+    runs = asked["run_id"].to_list()
+    frames = {
+        Table.RUNS: lambda: asked,
+        Table.CELLS: lambda: lab.cells().filter(lab.cells()["cell"].is_in(asked["cell"].unique().to_list())),
+        Table.SAMPLES: lambda: lab.store.samples(runs),
+        Table.CYCLES: lambda: lab.store.cycles(runs),
+        Table.IMPEDANCE: lambda: lab.store.impedance_fits(runs),
+        Table.SPECTRA: lambda: lab.store.impedance(runs),
+        Table.EVENTS: lambda: lab.store.events(runs),
+    }
+    return frames[table]()
 
 
 @app.command(rich_help_panel="Numbers")

@@ -247,7 +247,7 @@ def redo(reader: JournalReader, store: DerivedStore) -> int:
 
 
 async def run_rollup(journal: Path, store: DerivedStore, *, poll_second: float = 0.5) -> None:
-    """Follow the journal at ``journal``, which need not exist yet, until cancelled; look again every ``poll_second`` of wall time.
+    """Follow the journal at ``journal``, which need not exist yet, until cancelled; look every ``poll_second`` of wall time.
 
     Reading, fitting and writing happen in a thread of their own.
     """
@@ -270,7 +270,7 @@ async def run_rollup(journal: Path, store: DerivedStore, *, poll_second: float =
 async def _opened(thread: ThreadPoolExecutor, journal: Path, poll_second: float) -> JournalReader:
     """The journal, once its maker has made it: a file that stays without tables for a deadline is no journal."""
     loop = asyncio.get_running_loop()
-    while not await loop.run_in_executor(thread, journal.exists):
+    while not await loop.run_in_executor(thread, journal.exists):  # noqa: ASYNC110 - its maker tells nobody
         await asyncio.sleep(poll_second)
     until = loop.time() + SHORTEST_DEADLINE_SECOND
     while True:

@@ -55,7 +55,7 @@ def parse_quantity(text: object, unit: str, where: str = "") -> float:
     try:
         magnitude = float(registry().Quantity(text).to(unit).magnitude)
     except pint.UndefinedUnitError as error:
-        names = error.unit_names if isinstance(error.unit_names, str) else ", ".join(error.unit_names)
+        names = ", ".join(error.unit_names)
         raise BadInput(where, f'"{text}" has an unknown unit, "{names}"; expected something like {unit}') from None
     except pint.DimensionalityError as error:
         found = "no unit" if error.units1 == registry().dimensionless else f"the unit {error.units1}"

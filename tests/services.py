@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import shutil
 import socket
@@ -9,10 +11,15 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 READY_SECOND = 20.0
 
@@ -151,3 +158,23 @@ def new_mosquitto(root: Path) -> Mosquitto:
     server = Mosquitto(required("mosquitto", "mosquitto"), root, free_port())
     server.start()
     return server
+
+
+@asynccontextmanager
+async def gateway(url: str, version: str = "v1.8.10") -> AsyncIterator[str]:
+    """A server that speaks ``/api/v2/write`` in front of one that does not, and says what version it is."""
+
+    async def write(request: web.Request) -> web.Response:
+        target = {"db": request.query["bucket"], "precision": request.query["precision"]}
+        async with session.post(f"{url}/write", params=target, data=io.BytesIO(await request.read())) as answer:
+            text = await answer.text()
+        return web.Response(status=answer.status, text=text and json.dumps({"code": "invalid", "message": text}))
+
+    async def ping(_: web.Request) -> web.Response:
+        return web.Response(status=204, headers={"X-Influxdb-Version": version})
+
+    app = web.Application(client_max_size=2**26)
+    app.router.add_post("/api/v2/write", write)
+    app.router.add_get("/ping", ping)
+    async with aiohttp.ClientSession() as session, TestServer(app) as server:
+        yield str(server.make_url("")).rstrip("/")

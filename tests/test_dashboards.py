@@ -7,12 +7,9 @@ import itertools
 import json
 import os
 import re
-import shutil
-import socket
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +23,7 @@ from harness.model.derived import CycleRow, ImpedanceFitRow
 from harness.model.records import ImpedancePoint, Incident, RunStarted, Sample, StepEnded
 from harness.model.run import Geometry, Role, RunContext, RunFacts
 from harness.stream.codec import encode_derived, encode_record
+from tests.services import Influxd
 
 GRAFANA = Path(build.__file__).parent
 START = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
@@ -72,22 +70,17 @@ def interface(cell: str, cycle: int) -> float:
 class Influx:
     """A database of a real influxd."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, database: str) -> None:
         self._client = httpx.Client(base_url=url, trust_env=False)
-
-    def ready(self) -> bool:
-        try:
-            return self._client.get("/ping").status_code == 204
-        except httpx.TransportError:
-            return False
+        self._database = database
 
     def write(self, lines: list[str]) -> None:
-        self._client.post("/query", params={"q": "CREATE DATABASE harness"}).raise_for_status()
-        answer = self._client.post("/write", params={"db": "harness", "precision": "ns"}, content="\n".join(lines).encode())
+        self._client.post("/query", params={"q": f"CREATE DATABASE {self._database}"}).raise_for_status()
+        answer = self._client.post("/write", params={"db": self._database, "precision": "ns"}, content="\n".join(lines).encode())
         assert answer.status_code == 204, answer.text
 
     def ask(self, query: str) -> list[Series]:
-        answer = self._client.post("/query", params={"db": "harness", "epoch": "ms"}, data={"q": query})
+        answer = self._client.post("/query", params={"db": self._database, "epoch": "ms"}, data={"q": query})
         answer.raise_for_status()
         result = answer.json()["results"][0]
         assert "error" not in result, f"{result['error']}: {query}"
@@ -162,40 +155,14 @@ def lines_of_run(channel: str, cell: str, build_id: str) -> list[str]:
     return lines
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
-def influx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
-    """A real influxd of our own, filled with three small runs through the codec."""
-    program = shutil.which("influxd")
-    if program is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("influxd is missing: apt install influxdb")
-        pytest.skip("influxd is missing: apt install influxdb")
-    root = tmp_path_factory.mktemp("influxd")
-    port = free_port()
-    (root / "influxdb.conf").write_text(
-        f'reporting-disabled = true\nbind-address = "127.0.0.1:{free_port()}"\n[meta]\ndir = "{root}/meta"\n'
-        f'[data]\ndir = "{root}/data"\nwal-dir = "{root}/wal"\n[monitor]\nstore-enabled = false\n'
-        f'[http]\nbind-address = "127.0.0.1:{port}"\nlog-enabled = false\n'
-    )
-    with (root / "log").open("wb") as log, subprocess.Popen([program, "-config", root / "influxdb.conf"], stderr=log) as process:
-        database = Influx(f"http://127.0.0.1:{port}")
-        try:
-            deadline = time.monotonic() + 20
-            while not database.ready():
-                assert process.poll() is None, (root / "log").read_text()
-                assert time.monotonic() < deadline, "influxd did not start"
-            for number, (cell, build_id) in enumerate(CELLS.items()):
-                database.write(lines_of_run(f"a{number + 1}", cell, build_id))
-            yield database
-        finally:
-            database.close()
-            process.terminate()
+def influx(influxd: Influxd) -> Iterator[Influx]:
+    """A database of a real influxd, filled with three small runs through the codec."""
+    database = Influx(influxd.url, "dashboards")
+    for number, (cell, build_id) in enumerate(CELLS.items()):
+        database.write(lines_of_run(f"a{number + 1}", cell, build_id))
+    yield database
+    database.close()
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)

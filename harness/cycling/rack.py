@@ -7,6 +7,7 @@ reconnecting are `recovery`'s; here stands only their order: ask who answers, th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -16,15 +17,21 @@ import structlog
 
 from harness.clock import StationClock
 from harness.cycling.runner import LINK_ERRORS, ChannelRunner, Phase
-from harness.errors import Refused
+from harness.errors import HarnessError, Refused
 from harness.model.status import ChannelState
-from potentiostat_drivers.errors import DriverError
-from potentiostat_drivers.interface import Autonomy, Capabilities, Channel, Identity, Instrument, Safety, Unconfirmed
+from potentiostat_drivers.errors import DriverError, ReplyTimeout, WrongInstrument
+from potentiostat_drivers.interface import Autonomy, Capabilities, Channel, Identity, Instrument, Safe, Safety, Unconfirmed
 from potentiostat_drivers.opening import open_instrument
 
 LOOK_EVERY_SECOND = 10.0
 """How often an idle instrument is asked whether it is still there, and an unconfirmed cell is made safe again."""
 LONGEST_BACKOFF_SECOND = 30.0
+FIRST_TRY_SECOND = 30.0
+"""How long the daemon waits for an instrument before it goes up without it; stopping a slow sweep can take longer."""
+EMULATED = "EMU"
+"""How the serial numbers of emulated instruments begin."""
+_ATTEMPTS = 2
+_MOST_DOUBLINGS = 16
 
 log = structlog.get_logger(__name__)
 
@@ -82,22 +89,32 @@ class Slot:
     _tried: asyncio.Event = field(default_factory=asyncio.Event)
     _leased: asyncio.Event = field(default_factory=asyncio.Event)
     _channel: Channel | None = None
-    _last_safety: Safety | None = None
+    _alarmed: bool = False
 
     # -- what others call ----------------------------------------------------------------------------------------------
 
     async def first_try(self) -> str | None:
-        """Wait for the first attempt to connect; a sentence if it failed."""
-        await self._tried.wait()
+        """Wait for the first attempt to connect; a sentence if it failed, ``None`` if it did not or goes on for very long."""
+        try:
+            async with asyncio.timeout(FIRST_TRY_SECOND):
+                await self._tried.wait()
+        except TimeoutError:
+            return None
         return None if self._channel is not None else self.message
 
-    def lease(self, runner: ChannelRunner) -> None:
-        """Give the channel to ``runner``; `Refused` if it is in use or not there."""
+    def check_ready(self) -> None:
+        """`Refused` unless a run can begin here now: in no use, connected, and its cell not in alarm."""
         if self.runner is not None:
             run_id = self.runner.recorder.context.run_id
             raise Refused(f"channel {self.settings.name} is in use by run {run_id}; stop that run or choose another")
         if self._channel is None:
-            raise Refused(f"channel {self.settings.name} is not connected: {self.message}")
+            raise Refused(f"channel {self.settings.name} is not connected: {self.message or 'connecting'}")
+        if self._alarmed:
+            raise Refused(f"channel {self.settings.name} is in alarm: {self.message}; look at the instrument first")
+
+    def lease(self, runner: ChannelRunner) -> None:
+        """Give the channel to ``runner``; `Refused` as `check_ready` says."""
+        self.check_ready()
         self.take_back(runner)
 
     def take_back(self, runner: ChannelRunner) -> None:
@@ -108,54 +125,77 @@ class Slot:
     async def make_safe(self) -> Safety:
         """Open the cell now, whatever else goes on."""
         if self._channel is None:
-            return Unconfirmed(f"channel {self.settings.name} is not connected: {self.message}")
-        self._last_safety = await self._channel.make_safe()
-        return self._last_safety
+            return Unconfirmed(f"channel {self.settings.name} is not connected: {self.message or 'connecting'}")
+        outcome = await self._channel.make_safe()
+        self._tell(outcome)
+        return outcome
 
     async def keep(self) -> None:
-        """Connect, serve, reconnect; for ever."""
+        """Connect, serve, reconnect; for ever. Nothing that goes wrong in here reaches another slot."""
         failures = 0
         while True:
             try:
-                async with self._open() as instrument:
-                    failures = 0
-                    self._connected(instrument)
-                    await self._serve(instrument, instrument.channels[0])
-            except DriverError as error:
+                failures = await self._one_connection(failures)
+            except Exception as error:  # noqa: BLE001 - the slots' supervisor: the one place where everything ends
                 failures += 1
-                self._disconnected(error)
+                self._failed(error)
             finally:
                 self._channel = None
                 self._tried.set()
-            await self.clock.sleep(random.uniform(0.2, 1.0) * min(LONGEST_BACKOFF_SECOND, 0.5 * 2**failures))  # noqa: S311 - jitter
+            await self.clock.sleep(random.uniform(0.2, 1.0) * backoff_second(failures))  # noqa: S311 - jitter
+
+    async def _one_connection(self, failures: int) -> int:
+        """Connect and serve until the link fails; how often it has failed in a row by then."""
+        try:
+            async with self._open() as instrument:
+                failures = 0
+                self._connected(instrument)
+                await self._serve(instrument, instrument.channels[0])
+        except DriverError as error:
+            self._channel = None
+            self._disconnected(error)
+        return failures + 1
 
     # -- one connection ------------------------------------------------------------------------------------------------
 
     def _open(self) -> AbstractAsyncContextManager[Instrument]:
-        may_adopt = self.runner is not None and self.runner.pending and self.runner.plan.on_gap != "abort"
+        emulated = self.clock.scale == 1.0 or (self.settings.serial or "").startswith(EMULATED)
+        may_adopt = emulated and self.runner is not None and self.runner.pending and self.runner.plan.on_gap != "abort"
         return open_instrument(
             self.settings.driver, self.settings.url, self.clock, serial=self.settings.serial, synchronise=not may_adopt
         )
 
     def _connected(self, instrument: Instrument) -> None:
-        self._channel = instrument.channels[0]
         self._note_identity(instrument)
+        self._channel = instrument.channels[0]
         self.outage.end(self.clock.now_nanosecond())
-        self.state, self.message = ChannelState.IDLE, ""
+        if not self._alarmed:
+            self.state, self.message = ChannelState.IDLE, ""
         self._tried.set()
         log.info("connected", channel=self.settings.name, serial=instrument.identity.serial or "busy", url=self.settings.url)
 
     def _disconnected(self, error: DriverError) -> None:
         first = self.outage.start_nanosecond is None or self.outage.end_nanosecond is not None
         self.outage.begin(self.clock.now_nanosecond(), str(error))
-        self.state, self.message = ChannelState.LOST, str(error)
+        if not self._alarmed:
+            self.state, self.message = ChannelState.LOST, str(error)
         if first:
             log.warning("not connected", channel=self.settings.name, reason=str(error))
             if self.runner is not None:
                 self.runner.recorder.incident("warning", "link_lost", str(error))
 
+    def _failed(self, error: Exception) -> None:
+        """Something that no driver may raise: the run cannot be trusted to go on."""
+        sentence = f"a fault in the software: {type(error).__name__}: {error}"
+        log.error("slot failed", channel=self.settings.name, exc_info=error)
+        if not self._alarmed:
+            self.state, self.message = ChannelState.LOST, sentence
+        if self.runner is not None:
+            with contextlib.suppress(HarnessError):
+                self.runner.give_up(sentence)
+
     async def _serve(self, instrument: Instrument, channel: Channel) -> None:
-        if self.runner is None:
+        if self.runner is None or not self.runner.pending:
             await self._ensure_safe(channel)
         while True:
             self._note_identity(instrument)
@@ -163,12 +203,16 @@ class Slot:
                 await self._idle(channel)
                 continue
             runner = self.runner
-            await runner.recover(channel)
+            await runner.recover(channel, lambda: self._ensure_safe(channel))
             await self._drive(channel, runner)
 
     def _note_identity(self, instrument: Instrument) -> None:
         """Keep who answered. An instrument that was busy when it was opened says it later; the driver compares it then."""
-        if instrument.identity.serial:
+        serial = instrument.identity.serial
+        if serial and self.clock.scale != 1.0 and not serial.startswith(EMULATED):
+            wanted = f"{EMULATED}…, since time is scaled by {self.clock.scale:g}"
+            raise WrongInstrument(self.settings.url, "serial number", wanted, serial)
+        if serial:
             self.identity, self.capabilities = instrument.identity, instrument.channels[0].capabilities
 
     async def _idle(self, channel: Channel) -> None:
@@ -178,7 +222,12 @@ class Slot:
             async with asyncio.timeout(LOOK_EVERY_SECOND):
                 await self._leased.wait()
         except TimeoutError:
-            await channel.attach()
+            await self._look(channel)
+
+    async def _look(self, channel: Channel) -> None:
+        """Whether the instrument is still there and the cell open; where that cannot be shown, connecting anew will tell."""
+        if isinstance(await channel.make_safe(), Unconfirmed):
+            raise ReplyTimeout(self.settings.url, "the look at an open cell", LOOK_EVERY_SECOND)
 
     async def _drive(self, channel: Channel, runner: ChannelRunner) -> None:
         try:
@@ -187,31 +236,59 @@ class Slot:
                 if runner.phase is Phase.RUNNING:
                     await runner.drive(channel)
                 else:
-                    await runner.wait_changed()
+                    await self._paused(channel, runner)
         except LINK_ERRORS:
             raise
+        except asyncio.CancelledError:
+            self._tell(await channel.make_safe())
+            raise
         except BaseException:
-            await asyncio.shield(self._ensure_safe(channel))
+            await self._ensure_safe(channel)
             raise
         self.state = ChannelState.STOPPING
         await self._ensure_safe(channel)
         self.message = runner.ending_sentence
         self.runner = None
 
+    async def _paused(self, channel: Channel, runner: ChannelRunner) -> None:
+        try:
+            async with asyncio.timeout(LOOK_EVERY_SECOND):
+                await runner.wait_changed()
+        except TimeoutError:
+            await self._look(channel)
+
     async def _ensure_safe(self, channel: Channel) -> None:
-        """Make safe until the instrument shows it; alarm and repeat while it does not."""
-        alarmed = False
-        while isinstance(outcome := await channel.make_safe(), Unconfirmed):
-            self._last_safety = outcome
-            self.state, self.message = ChannelState.ALARM, f"the cell may be polarised: {outcome.reason}"
-            if not alarmed:
-                self.on_alarm(self.settings.name, self.message)
-                alarmed = True
+        """Return when the instrument has shown that the cell is open; alarm and repeat while it does not.
+
+        Raises:
+            ReplyTimeout: twice in a row it could not be shown; connect anew and begin again.
+        """
+        for _ in range(_ATTEMPTS):
+            outcome = await channel.make_safe()
+            self._tell(outcome)
+            if isinstance(outcome, Safe):
+                return
             await self.clock.sleep(LOOK_EVERY_SECOND)
-            await channel.attach()
-        self._last_safety = outcome
-        if alarmed:
-            self.message = ""
+        raise ReplyTimeout(self.settings.url, "opening the cell", LOOK_EVERY_SECOND)
+
+    def _tell(self, outcome: Safety) -> None:
+        """Begin or end the alarm. It sounds once, and stands through lost links until the cell is shown to be open."""
+        if isinstance(outcome, Safe):
+            if self._alarmed:
+                self._alarmed, self.state, self.message = False, ChannelState.STOPPING, ""
+            return
+        self.state, self.message = ChannelState.ALARM, f"the cell may be polarised: {outcome.reason}"
+        if self._alarmed:
+            return
+        self._alarmed = True
+        if self.runner is not None:
+            self.runner.recorder.safety(outcome)
+        self.on_alarm(self.settings.name, self.message)
+
+
+def backoff_second(failures: int) -> float:
+    """The longest wait after so many failures in a row."""
+    return min(LONGEST_BACKOFF_SECOND, 0.5 * 2.0 ** min(failures, _MOST_DOUBLINGS))
 
 
 def check_autonomy(settings: ChannelSettings, capabilities: Capabilities, identity: Identity, longest_second: float) -> None:

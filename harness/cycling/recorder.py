@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
+import structlog
+
 from harness.clock import NANOSECOND
 from harness.cycling.resumption import LOST
 from harness.cycling.stepper import PlannedStep
@@ -13,6 +15,8 @@ from harness.model import records
 from harness.model.run import RunContext, RunFacts
 from potentiostat_drivers.interface import Safe, Safety, Unconfirmed
 from potentiostat_drivers.program import EndReason, ImpedancePoint, Reading
+
+log = structlog.get_logger(__name__)
 
 
 class Journal(Protocol):
@@ -38,6 +42,7 @@ class Recorder:
     started_nanosecond: int
     next_seq: int = 0
     last_nanosecond: int = 0
+    over: bool = False
 
     def begin(self, facts: RunFacts) -> None:
         """Write the run's first record."""
@@ -103,7 +108,10 @@ class Recorder:
         self.journal.append(records.CycleEnded(run_id, seq, stamp, cycle_count))
 
     def incident(self, severity: str, kind: str, message: str) -> None:
-        """Something a person may ask about later, stamped now."""
+        """Something a person may ask about later, stamped now. What happens after the end of a run is only logged."""
+        if self.over:
+            log.warning("after the end of a run", run=self.context.run_id, kind=kind, what=message)
+            return
         run_id, seq, stamp = self._place(None)
         self.journal.append(records.Incident(run_id, seq, stamp, severity, kind, message))
 
@@ -119,6 +127,7 @@ class Recorder:
 
     def run_ended(self, reason: str, *, completed: bool) -> None:
         """The run is over."""
+        self.over = True
         run_id, seq, stamp = self._place(None)
         self.journal.append(records.RunEnded(run_id, seq, stamp, completed, reason))
 

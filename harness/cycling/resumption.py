@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.cycling.plan import Plan
-from harness.cycling.stepper import Cursor, Finished, Stopped, block_ended, command_ended, next_block
+from harness.cycling.stepper import Cursor, Finished, Stopped, block_ended, command_ended, next_block, start
 from harness.model import records
 from potentiostat_drivers.program import EndReason
 
 LOST = "lost"
 """The reason of a step whose end nobody saw."""
+_BRIDGED = "the run goes on behind the gap at "
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,9 @@ class Resumption:
     """What the journal knows of a run that did not end.
 
     ``block_cursor`` is where the last program began, ``cursor`` where it had come to; ``token`` is ``None`` when its end was
-    seen. ``anchor_nanosecond`` is the start of the command that ran last, ``step_time_second`` the last time heard of in it.
-    ``stopped`` is why the run must not go on, where it had come to that.
+    seen. ``anchor_nanosecond`` is the start of the command that ran last, ``program_nanosecond`` that of its program,
+    ``step_time_second`` the last time heard of in it, ``points`` its impedance points. ``stopped`` is why the run must not go
+    on, where it had come to that.
     """
 
     block_cursor: Cursor
@@ -32,6 +34,8 @@ class Resumption:
     step_time_second: float
     paused: bool
     cycle_count: int
+    program_nanosecond: int = 0
+    points: int = 0
     stopped: str = ""
 
 
@@ -40,38 +44,79 @@ def told_of(token: int, block_cursor: Cursor, cursor: Cursor) -> str:
     return json.dumps({"token": token, "block": json.loads(block_cursor.to_json()), "cursor": json.loads(cursor.to_json())})
 
 
+def bridged_to(cursor: Cursor) -> str:
+    """What the incident ``bridged`` says: where a run goes on behind a gap, since the end of the step in it tells too little."""
+    return _BRIDGED + cursor.to_json()
+
+
 def resumption_from(plan: Plan, history: Sequence[records.Record]) -> Resumption | None:
-    """Where a run of ``plan`` was; ``None`` if no step had begun. ``history`` are its records in order."""
-    started: records.StepStarted | None = None
-    ended: records.StepEnded | None = None
-    paused = False
-    step_time = 0.0
+    """Where a run of ``plan`` was; ``None`` if nothing had happened yet. ``history`` are its records in order.
+
+    An alarm that ends runs ends this one too, though its last records were cut off: nobody goes on after a limit by accident.
+    """
+    heard = _Heard()
     for record in history:
-        match record:
-            case records.StepStarted():
-                started, ended, step_time = record, None, 0.0
-            case records.StepEnded():
-                ended = record
-            case records.Sample() | records.ImpedancePoint():
-                step_time = record.step_time_second
-            case records.Incident(kind="paused" | "resumed"):
-                paused = record.kind == "paused"
-            case _:
-                pass
-    if started is None:
-        return None
-    told = json.loads(started.program)
+        heard.take(record)
+    if heard.started is None:
+        nothing = Resumption(start(plan), start(plan), None, 0, 0, 0.0, heard.paused, 0)
+        return nothing if heard.paused else None
+    told = json.loads(heard.started.program)
     known = Resumption(
         block_cursor=Cursor.from_json(json.dumps(told["block"])),
         cursor=Cursor.from_json(json.dumps(told["cursor"])),
         token=int(told["token"]),
-        anchor_nanosecond=started.anchor_nanosecond,
-        command_index=started.command_index,
-        step_time_second=step_time,
-        paused=paused,
-        cycle_count=started.cycle_count,
+        anchor_nanosecond=heard.started.anchor_nanosecond,
+        command_index=heard.started.command_index,
+        step_time_second=heard.step_time_second,
+        paused=heard.paused,
+        cycle_count=heard.cycle_count,
+        program_nanosecond=heard.program_nanosecond,
+        points=heard.points,
+        stopped=heard.stopped,
     )
-    return known if ended is None else _after(plan, known, ended)
+    if heard.bridged is not None:
+        return replace(known, block_cursor=heard.bridged, cursor=heard.bridged, token=None)
+    return known if heard.ended is None else _after(plan, known, heard.ended)
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What matters of a history, gathered record by record. ``cycle_count`` is 0 once the end of that cycle is written."""
+
+    started: records.StepStarted | None = None
+    ended: records.StepEnded | None = None
+    bridged: Cursor | None = None
+    paused: bool = False
+    stopped: str = ""
+    step_time_second: float = 0.0
+    points: int = 0
+    program_nanosecond: int = 0
+    cycle_count: int = 0
+
+    def take(self, record: records.Record) -> None:
+        """Add the next record."""
+        match record:
+            case records.StepStarted():
+                if record.command_index == 0:
+                    self.program_nanosecond = record.anchor_nanosecond
+                self.started, self.ended, self.bridged, self.step_time_second, self.points = record, None, None, 0.0, 0
+                self.cycle_count = record.cycle_count
+            case records.StepEnded():
+                self.ended = record
+            case records.CycleEnded():
+                self.cycle_count = 0
+            case records.Sample():
+                self.step_time_second = record.step_time_second
+            case records.ImpedancePoint():
+                self.step_time_second, self.points = record.step_time_second, self.points + 1
+            case records.Incident(kind="paused" | "resumed"):
+                self.paused = record.kind == "paused"
+            case records.Incident(kind="bridged"):
+                self.bridged = Cursor.from_json(record.message.removeprefix(_BRIDGED))
+            case records.Incident(severity="alarm", kind="limit" | "instrument" | "software"):
+                self.stopped = record.message
+            case _:
+                pass
 
 
 def _after(plan: Plan, known: Resumption, ended: records.StepEnded) -> Resumption:
@@ -85,8 +130,9 @@ def _after(plan: Plan, known: Resumption, ended: records.StepEnded) -> Resumptio
     cut = reason is EndReason.ABORTED or reason.is_limit
     if not cut and known.command_index < len(block.steps) - 1:
         began = ended.unix_time_nanosecond
-        return replace(known, cursor=cursor, command_index=known.command_index + 1, anchor_nanosecond=began, step_time_second=0.0)
+        return replace(known, cursor=cursor, command_index=known.command_index + 1, anchor_nanosecond=began)
     following = block_ended(plan, cursor, block, reason)
     if isinstance(following, Stopped):
-        return replace(known, cursor=cursor, token=None, stopped=following.sentence)
+        return replace(known, cursor=cursor, token=None, stopped=known.stopped or following.sentence)
     return replace(known, block_cursor=following, cursor=following, token=None)
+

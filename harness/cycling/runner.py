@@ -12,8 +12,9 @@ finds a program recorded but not yet sent keeps it from being sent.
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -24,10 +25,11 @@ from harness.clock import NANOSECOND, StationClock
 from harness.cycling import recovery, safety, stepper
 from harness.cycling.plan import Plan
 from harness.cycling.recorder import Recorder
-from harness.cycling.resumption import Resumption, told_of
+from harness.cycling.resumption import Resumption, bridged_to, told_of
+from harness.errors import JournalError
 from harness.model.run import Role
 from potentiostat_drivers.errors import InstrumentFault, PortGone, ProgramInvalid, Rejected, ReplyTimeout, WireError
-from potentiostat_drivers.interface import Channel, Unconfirmed
+from potentiostat_drivers.interface import Attachment, Channel, Safety, Unconfirmed
 from potentiostat_drivers.program import CommandEnded, EndReason, ImpedancePoint, Item, ProgramEnded, Reading
 
 LINK_ERRORS = (PortGone, ReplyTimeout, WireError)
@@ -44,10 +46,6 @@ class Phase(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     ENDED = "ended"
-
-
-class Tripped(Exception):
-    """A reading that `safety` does not accept; `make_safe` has been sent by the time this is raised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +65,17 @@ class _Doing:
     """The program that is being done: its block, the command that runs, and where times count from.
 
     ``anchor_nanosecond`` is the station time at which the instrument's times are zero, ``command_start_second`` where the
-    command that runs begins in them.
+    command that runs begins in them. ``over`` is why the command ended, where it did and no other follows it. ``gap`` is what
+    became of it while the link was lost, as it was found before the cell was opened.
     """
 
     block: stepper.Block
     index: int
     anchor_nanosecond: int
     command_start_second: float = 0.0
-    adopted: bool = False
     points: int = 0
+    over: EndReason | None = None
+    gap: tuple[EndReason, float] | None = None
 
     @property
     def step(self) -> stepper.PlannedStep:
@@ -84,6 +84,10 @@ class _Doing:
     @property
     def is_last(self) -> bool:
         return self.index == len(self.block.steps) - 1
+
+    def next(self, start_second: float) -> _Doing:
+        """The next command of the program, which began ``start_second`` after the program."""
+        return replace(self, index=self.index + 1, command_start_second=start_second, points=0, over=None)
 
     def stamp(self, step_time_second: float) -> int:
         """The station time of an instrument's time."""
@@ -113,8 +117,8 @@ class ChannelRunner:
         self._cycle_count = 0
         self._doing: _Doing | None = None
         self._channel: Channel | None = None
-        self._request: Callable[[], None] | None = None
-        self._request_sent = False
+        self._requests: list[Callable[[], None]] = []
+        self._overtaken = False
         self._changed = asyncio.Event()
         if resumption is not None:
             self._take_up(resumption)
@@ -141,6 +145,10 @@ class ChannelRunner:
             return
         await self._interrupt(lambda: self._set_phase(Phase.PAUSED, "shutdown", "the daemon was stopped; the cell is open"))
 
+    def give_up(self, sentence: str) -> None:
+        """End the run because of a fault in the software itself."""
+        self._fail("software", sentence)
+
     async def wait_changed(self) -> None:
         """Return after the next command was carried out, or the run ended."""
         await self._changed.wait()
@@ -159,38 +167,64 @@ class ChannelRunner:
         try:
             while self.phase is Phase.RUNNING:
                 await self._next(channel)
-        except Tripped as tripped:
-            self._fail("limit", str(tripped))
         except (Rejected, ProgramInvalid, InstrumentFault) as fault:
             self._fail("instrument", str(fault))
         finally:
             self._channel = None
-            self._changed.set()
+            self._carry_out()
 
-    async def recover(self, channel: Channel) -> None:
-        """Decide what became of a program whose end was not seen, now that the instrument answers again."""
+    async def recover(self, channel: Channel, ensure_safe: Callable[[], Awaitable[None]]) -> None:
+        """Decide what became of a program whose end was not seen, now that the instrument answers again.
+
+        ``ensure_safe`` returns when the cell is open and the instrument has shown it. Commands may end the run at every await.
+        """
         doing = self._doing
         if doing is None:
             return
-        attachment = await channel.attach()
-        choice = recovery.decide(self.plan.on_gap, attachment, doing.block.program.token)
-        if isinstance(choice, recovery.Adopt):
-            self.recorder.incident("warning", "gap", "the link was lost; the program that runs is the recorded one, and adopted")
-            self._doing = replace(
-                doing, adopted=True, anchor_nanosecond=doing.stamp(doing.command_start_second), command_start_second=0.0
-            )
+        if doing.over is None:
+            attachment = await channel.attach()
+            if self._doing is None:
+                return
+            choice = recovery.decide(self._on_gap(), attachment, doing.block.program.token)
+            if isinstance(choice, recovery.Adopt):
+                self.recorder.incident(
+                    "warning", "gap", "the link was lost; the program that runs is the recorded one, and adopted"
+                )
+                return
+            self._note_gap(attachment)
+        await ensure_safe()
+        if self._doing is None:
             return
-        outcome = await channel.make_safe()
-        self.recorder.incident("warning", "gap", "the link was lost while a program ran; readings since then are missing")
-        self.recorder.safety(outcome)
-        if isinstance(choice, recovery.GiveUp):
+        self.recorder.incident("info", "made_safe", "the cell is open, and the instrument showed it")
+        if doing.over is not None:
+            self._block_over(doing.over)
+        elif isinstance(choice, recovery.GiveUp):
             self._end("the link was lost while a program ran, and the schedule's on_gap is abort", completed=False)
+        else:
+            self._bridge_gap()
+
+    def _on_gap(self) -> recovery.OnGap:
+        """What the schedule wishes; but what should not run now is not adopted."""
+        if self.plan.on_gap == "adopt" and self.phase is not Phase.RUNNING:
+            return "continue"
+        return self.plan.on_gap
+
+    def _note_gap(self, attachment: Attachment) -> None:
+        """Keep what was found first: after a second loss the program has been stopped by us, and says nothing more."""
+        doing = self._current()
+        if doing.gap is not None:
             return
         elapsed = (self._clock.now_nanosecond() - doing.stamp(doing.command_start_second)) / NANOSECOND
         command = doing.block.program.commands[doing.index]
-        reason, duration = recovery.outcome_of_gap(command, attachment, max(elapsed, 0.0))
+        self._doing = replace(doing, gap=recovery.outcome_of_gap(command, attachment, max(elapsed, 0.0)))
+        self.recorder.incident("warning", "gap", "the link was lost while a program ran; readings since then are missing")
+
+    def _bridge_gap(self) -> None:
+        reason, duration = self._current().gap or (EndReason.ABORTED, 0.0)
         self._command_over(reason, duration, seen=False)
         self._block_over(reason)
+        if self.phase is not Phase.ENDED:
+            self.recorder.incident("info", "bridged", bridged_to(self._cursor))
 
     # -- one block -----------------------------------------------------------------------------------------------------
 
@@ -204,12 +238,22 @@ class ChannelRunner:
             return
         self._block_cursor = self._cursor
         self._doing = _Doing(block, 0, self._announce(block, 0, self._clock.now_nanosecond()))
-        await self.recorder.flush()
-        if self._request is not None:
-            self._close_step(EndReason.ABORTED, 0.0)
+        await self._written()
+        if self._requests:
+            self._command_over(EndReason.ABORTED, 0.0, seen=True)
             self._block_over(EndReason.ABORTED)
             return
         await self._follow(channel, channel.run(block.program))
+
+    async def _written(self) -> None:
+        """Wait until the program is in the journal, however long it fails, or somebody asks otherwise. The cell is open."""
+        while not self._requests:
+            try:
+                await self.recorder.flush()
+            except JournalError as error:
+                log.warning("a program waits for the journal", run=self.recorder.context.run_id, reason=str(error))
+            else:
+                return
 
     async def _follow(self, channel: Channel, stream: AsyncGenerator[Item]) -> None:
         block = self._current().block
@@ -218,14 +262,14 @@ class ChannelRunner:
             while (item := await self._heard(channel, stream, block)) is not None:
                 verdict = judge.check(item)
                 if isinstance(verdict, safety.Trip):
-                    outcome = await channel.make_safe()
+                    self._tripped(verdict, item, await channel.make_safe())
+                    return
+                if _is_number(item):
                     self._take(item)
-                    self.recorder.safety(outcome)
-                    raise Tripped(verdict.sentence)
-                self._take(item)
                 if isinstance(item, ProgramEnded):
                     return
-                if self._request is not None and self._request_sent:
+                if self._requests and self._overtaken:
+                    self._overtaken = False
                     await channel.make_safe()  # the command overtook a program that was only then being sent
 
     async def _heard(self, channel: Channel, stream: AsyncGenerator[Item], block: stepper.Block) -> Item | None:
@@ -236,6 +280,14 @@ class ChannelRunner:
         except TimeoutError:
             raise ReplyTimeout(channel.name, "a running program, whose readings stopped", patience) from None
 
+    def _tripped(self, trip: safety.Trip, item: Item, outcome: Safety) -> None:
+        """Record why the cell was opened: the reason first, so that no crash can forget it and go on."""
+        self.recorder.incident("alarm", "limit", trip.sentence)
+        if _is_number(item) and not isinstance(item, ProgramEnded) and item.command_index < len(self._current().block.steps):
+            self._take(item)
+        self.recorder.safety(outcome)
+        self._end(trip.sentence, completed=False)
+
     def _take(self, item: Item) -> None:
         match item:
             case Reading():
@@ -245,7 +297,7 @@ class ChannelRunner:
             case CommandEnded():
                 self._command_ended(item)
             case ProgramEnded():
-                self._block_over(item.reason)
+                self._program_ended(item.reason)
 
     def _sample(self, reading: Reading) -> None:
         doing = self._at(reading.command_index, reading.step_time_second)
@@ -261,16 +313,25 @@ class ChannelRunner:
         self._doing = replace(doing, points=doing.points + 1)
 
     def _command_ended(self, ended: CommandEnded) -> None:
-        doing = self._at(ended.command_index, ended.step_time_second)
+        doing = self._at(ended.command_index, ended.step_time_second - ended.duration_second)
         self._command_over(ended.reason, ended.duration_second, seen=True)
         if not doing.is_last and ended.reason is not EndReason.ABORTED and not ended.reason.is_limit:
             self._announce(doing.block, doing.index + 1, doing.stamp(ended.step_time_second))
-            self._doing = replace(doing, index=doing.index + 1, command_start_second=ended.step_time_second, points=0)
+            self._doing = doing.next(ended.step_time_second)
 
     def _command_over(self, reason: EndReason, duration_second: float, *, seen: bool) -> None:
-        step = self._current().step
+        doing = self._current()
         self._close_step(reason if seen else None, duration_second if seen else None)
-        self._cursor = stepper.command_ended(self.plan, self._cursor, step, reason, duration_second)
+        self._cursor = stepper.command_ended(self.plan, self._cursor, doing.step, reason, duration_second)
+        self._doing = replace(doing, over=reason)
+
+    def _program_ended(self, reason: EndReason) -> None:
+        """The program is over; a command of it whose end was not said had not begun, or ended with it."""
+        if self._current().over is None and reason is EndReason.ABORTED:
+            self._command_over(reason, 0.0, seen=True)
+        elif self._current().over is None:
+            self._close_step(None, None)
+        self._block_over(reason)
 
     def _block_over(self, reason: EndReason) -> None:
         doing, self._doing = self._current(), None
@@ -279,18 +340,16 @@ class ChannelRunner:
             self._fail("limit", following.sentence)
         else:
             self._cursor = following
-        if self._request is not None:
-            request, self._request = self._request, None
-            request()
+        self._carry_out()
 
     def _at(self, command_index: int, step_time_second: float) -> _Doing:
         """The program at the command an item is of; ends that nobody saw lie between when it was adopted late."""
         while (doing := self._current()).index < command_index:
             lasted = recovery.longest_second(doing.block.program.commands[doing.index])
             self._command_over(EndReason.DURATION, lasted, seen=False)
-            began = self._clock.now_nanosecond() - round(step_time_second * NANOSECOND)
-            anchor = self._announce(doing.block, doing.index + 1, began)
-            self._doing = replace(doing, index=doing.index + 1, anchor_nanosecond=anchor, command_start_second=0.0, points=0)
+            began = min(doing.command_start_second + lasted, step_time_second)
+            self._announce(doing.block, doing.index + 1, doing.stamp(began))
+            self._doing = doing.next(began)
         return doing
 
     def _announce(self, block: stepper.Block, index: int, wanted_nanosecond: int) -> int:
@@ -320,9 +379,9 @@ class ChannelRunner:
     def _end(self, reason: str, *, completed: bool) -> None:
         if self.phase is Phase.ENDED:
             return
-        if self._doing is not None:
+        if self._doing is not None and self._doing.over is None:
             self._close_step(None, None)
-            self._doing = None
+        self._doing = None
         if self._cycle_count > 0:
             self.recorder.cycle_ended(self._cycle_count)
         self.phase = Phase.ENDED
@@ -332,19 +391,27 @@ class ChannelRunner:
         self._changed.set()
 
     async def _interrupt(self, then: Callable[[], None]) -> None:
-        if self._channel is None or self._doing is None:
+        """Open the cell, then do ``then``: once the program has ended, or at once where no link is there to end it."""
+        channel = self._channel
+        if channel is None or self._doing is None:
             then()
             return
-        self._request, self._request_sent = then, False
-        outcome = await self._channel.make_safe()
-        self._request_sent = True
+        if not self._requests:
+            self._overtaken = False
+        self._requests.append(then)
+        outcome = await channel.make_safe()
+        self._overtaken = True
         if isinstance(outcome, Unconfirmed):
             self.recorder.safety(outcome)
-        while self._request_waits():
+        while then in self._requests:
             await self.wait_changed()
 
-    def _request_waits(self) -> bool:
-        return self._request is not None and self._channel is not None
+    def _carry_out(self) -> None:
+        """Do what was asked for, in the order in which it was asked."""
+        requests, self._requests = self._requests, []
+        for request in requests:
+            request()
+        self._changed.set()
 
     def _set_phase(self, phase: Phase, kind: str, message: str) -> None:
         if self.phase is Phase.ENDED:
@@ -368,5 +435,18 @@ class ChannelRunner:
         if resumption.token is None:
             return
         block = stepper.next_block(self.plan, resumption.block_cursor, resumption.token)
-        if isinstance(block, stepper.Block):
-            self._doing = _Doing(block, resumption.command_index, resumption.anchor_nanosecond)
+        if isinstance(block, stepper.Block) and self.phase is not Phase.ENDED:
+            start = (resumption.anchor_nanosecond - resumption.program_nanosecond) / NANOSECOND
+            self._doing = _Doing(block, resumption.command_index, resumption.program_nanosecond, start, resumption.points)
+
+
+def _is_number(item: Item) -> bool:
+    """Whether the journal can hold ``item``; what is not a number is judged by `safety` and not kept."""
+    match item:
+        case Reading():
+            values = (item.step_time_second, item.voltage_volt, item.current_ampere)
+        case ImpedancePoint():
+            values = (item.step_time_second, item.frequency_hertz, item.real_impedance_ohm, item.imaginary_impedance_ohm)
+        case CommandEnded() | ProgramEnded():
+            return True
+    return all(map(math.isfinite, values))

@@ -92,7 +92,7 @@ async def run_demo(options: DemoOptions) -> None:
         site = _write_site(directory, ports, origin, options)
         _register(site)
         async with asyncio.TaskGroup() as tasks:
-            up = tasks.create_task(run_up(site, stop), name="up")
+            up = tasks.create_task(run_up(site, stop, log_directory=directory), name="up")
             try:
                 await _show(console, site, options, stop, up)
             finally:
@@ -339,17 +339,17 @@ def _read_report(lab: Lab, truth: Truth, one: DemoCell, cycles: int) -> CellRepo
 
 
 def _table(reports: list[CellReport]) -> Table:
-    columns = ("cycles #", "efficiency / %", "true / %", "off by / σ #", "series / Ω", "interface / Ω")
-    table = headed("What came out, beside the truth", "cell", "build", *columns)
+    columns = ("cycles #", "CE / %", "true CE / %", "off/σ #", "series / Ω", "interface / Ω")
+    table = headed("What came out, beside the truth", "cell", "build", *columns, tight=True)
     for report in reports:
         table.add_row(
             report.cell,
             report.build,
             str(report.cycles),
-            plus_minus(report.coulombic_efficiency, report.coulombic_efficiency_std, 100.0),
-            plus_minus(report.true_coulombic_efficiency, None, 100.0),
+            plus_minus(report.coulombic_efficiency, report.coulombic_efficiency_std, 100.0, 2),
+            plus_minus(report.true_coulombic_efficiency, None, 100.0, 2),
             _deviation(report),
-            plus_minus(report.series_resistance_ohm, report.series_resistance_ohm_std, digits=2),
+            plus_minus(report.series_resistance_ohm, report.series_resistance_ohm_std, digits=1),
             plus_minus(report.interface_resistance_ohm, report.interface_resistance_ohm_std, digits=1),
         )
     return table

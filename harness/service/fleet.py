@@ -47,9 +47,9 @@ FLEET = (
     _demo_cell("a1", Geometry.DEPOSIT, "cu-bare-1", "bare-foil", "bare_fec", "bare lithium foil, carbonate with FEC"),
     _demo_cell("a2", Geometry.DEPOSIT, "cu-stack-1", "claim-1-stack", "claim1_stack", "polymer, LiPON and polymer on foil"),
     _demo_cell("a3", Geometry.DEPOSIT, "cu-stack-2", "claim-1-stack", "claim1_stack", "a replicate of cu-stack-1"),
-    _demo_cell("a4", Geometry.DEPOSIT, "cu-co2-1", "co2-co-deposited", "co_deposited_co2", "lithium co-deposited with CO2"),
-    _demo_cell("b1", Geometry.DEPOSIT, "cu-ether-1", "bare-foil-ether", "bare_ether", "bare lithium foil, 1 M ether"),
-    _demo_cell("b2", Geometry.SYMMETRIC, "lili-stack-1", "claim-1-stack", "claim1_stack", "Li||Li with the stack on both sides"),
+    _demo_cell("a4", Geometry.DEPOSIT, "cu-co2-1", "co2-deposited", "co_deposited_co2", "lithium co-deposited with CO2"),
+    _demo_cell("b1", Geometry.DEPOSIT, "cu-ether-1", "bare-ether", "bare_ether", "bare lithium foil, 1 M ether"),
+    _demo_cell("b2", Geometry.SYMMETRIC, "li-stack-1", "claim-1-stack", "claim1_stack", "Li||Li with the stack on both sides"),
     _demo_cell("b3", Geometry.FULL, "nmc-bare-1", "bare-foil", "bare_fec", "Li||NMC with bare foil"),
     _demo_cell("b4", Geometry.FULL, "nmc-stack-1", "claim-1-stack", "claim1_stack", "Li||NMC with the stack"),
 )

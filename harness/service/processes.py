@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
 
 import structlog
 
@@ -29,28 +30,34 @@ STORE_LOOK_SECOND = 2.0
 log = structlog.get_logger(__name__)
 
 
-async def run_up(site: Site, stop: asyncio.Event | None = None) -> int:
-    """Run all processes of a site until ``stop``, SIGTERM or SIGINT; the status to end with."""
+async def run_up(site: Site, stop: asyncio.Event | None = None, *, log_directory: Path | None = None) -> int:
+    """Run all processes of a site until ``stop``, SIGTERM or SIGINT; the status to end with.
+
+    With ``log_directory`` each process logs to a file of its own there.
+    """
     if stop is None:
         stop = stop_on_signals()
     async with _broker(site):
         try:
-            await keep_running(_children(site), stop)
+            await keep_running(_children(site, log_directory), stop)
         except ChildFailed as failed:
             return failed.status
     return 0
 
 
-def _children(site: Site) -> list[Child]:
-    path = str(site.path)
-    children = [
-        Child("daemon", ("harness", "daemon", path), patient=True),
-        Child("rollup", ("harness", "rollup", path)),
-        Child("serve", ("harness", "serve", path)),
-    ]
+def _children(site: Site, log_directory: Path | None) -> list[Child]:
+    names = ["daemon", "rollup", "serve"]
     if site.influx is not None and site.mqtt.acknowledge == "store":
-        children.append(Child("ingest", ("harness", "ingest", path)))
-    return children
+        names.append("ingest")
+    return [
+        Child(
+            name,
+            ("harness", name, str(site.path)),
+            patient=name == "daemon",
+            log=None if log_directory is None else log_directory / f"{name}.log",
+        )
+        for name in names
+    ]
 
 
 @contextlib.asynccontextmanager
@@ -133,9 +140,11 @@ async def run_serve_process(site: Site) -> None:
     from harness.store.local import LocalStore  # noqa: PLC0415
 
     journal = site.state_directory / JOURNAL
-    while not journal.exists():
+    while not journal.exists():  # noqa: ASYNC110 - another process makes the file, and tells nobody
         await asyncio.sleep(0.2)
-    app = create_app(lambda: LocalStore(site.state_directory), ControlClient(site.state_directory), token=new_token())
+    app = create_app(
+        lambda: LocalStore(site.state_directory, engine="adbc"), ControlClient(site.state_directory), token=new_token()
+    )
     await serve(app, site.serve.host, site.serve.port, announce=lambda url: log.info("page", url=url))
 
 

@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -26,11 +27,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One process: its name, its arguments after ``python -m``, and whether to wait for it without limit when stopping."""
+    """One process: its name, its arguments after ``python -m``, and whether to wait for it without limit when stopping.
+
+    What it logs goes to the file ``log``, or to our own standard error; what it says to people stays on the screen.
+    """
 
     name: str
     arguments: tuple[str, ...]
     patient: bool = False
+    log: Path | None = None
 
 
 class ChildFailed(Exception):
@@ -74,9 +79,7 @@ class _Keeper:
         quick_ends = 0
         while not self._ending:
             began = asyncio.get_running_loop().time()
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", *self.child.arguments, start_new_session=True
-            )
+            self._process = await self._start()
             status = await self._process.wait()
             if self._ending:
                 return
@@ -86,6 +89,13 @@ class _Keeper:
             quick_ends = quick_ends + 1 if lived < 60.0 else 0
             log.error("process ended", name=self.child.name, status=status, restarting=True)
             await asyncio.sleep(min(LONGEST_BACKOFF_SECOND, 0.5 * 2**quick_ends))
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        with contextlib.ExitStack() as files:
+            log = None if self.child.log is None else files.enter_context(self.child.log.open("ab"))
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-m", *self.child.arguments, stderr=log, start_new_session=True
+            )
 
     async def end(self) -> None:
         """Ask the child to end; kill it where its time is limited and over."""

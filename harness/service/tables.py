@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -31,9 +32,17 @@ def plus_minus(value: float | None, std: float | None, scale: float = 1.0, digit
     return shown if std is None else f"{shown} ± {std * scale:.{digits}f}"
 
 
-def headed(title: str, *columns: str) -> Table:
-    """An empty table; columns whose head ends with a unit hold numbers, and ``#`` marks counts."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim", box=box.SIMPLE_HEAD, pad_edge=False)
+def headed(title: str, *columns: str, tight: bool = False) -> Table:
+    """An empty table; columns whose head ends with a unit hold numbers, and ``#`` marks counts. ``tight`` fits 80 columns."""
+    table = Table(
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        header_style="dim",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 0 if tight else 1),
+    )
     for column in columns:
         justify: Literal["left", "right"] = "right" if column.endswith(_NUMERIC) else "left"
         table.add_column(column.removesuffix(" #"), justify=justify, no_wrap=column not in _WRAPPED, overflow="fold")
@@ -115,11 +124,40 @@ def cycle_table(cell: str, rows: Sequence[CycleRow]) -> Table:
 
 
 def show_frame(console: Console, frame: pl.DataFrame) -> None:
-    """Print the last rows of a frame, readably."""
-    table = headed(f"{frame.height} rows" + (f", the last {_ROWS_SHOWN}" if frame.height > _ROWS_SHOWN else ""), *frame.columns)
-    for row in frame.tail(_ROWS_SHOWN).iter_rows():
-        table.add_row(*("–" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value) for value in row))
+    """Print the last rows of a frame, as many columns as fit; what is the same in all rows is said once, above."""
+    same = {name: frame[name][0] for name in frame.columns if frame.height > 1 and frame[name].n_unique() == 1}
+    shown = frame.drop([*same, *(name for name in frame.columns if name.endswith("_std") and name[:-4] in frame.columns)])
+    columns = {name: _column(frame.tail(_ROWS_SHOWN), name) for name in shown.columns}
+    widths = {name: max(map(len, [*_broken(name).split(), *texts])) + 3 for name, texts in columns.items()}
+    fitting = [name for name, end in zip(columns, itertools.accumulate(widths.values()), strict=True) if end <= console.width]
+    rows = f"{frame.height} rows" + (f", the last {_ROWS_SHOWN}" if frame.height > _ROWS_SHOWN else "")
+    told = "; ".join(f"{name} {_text(value)}" for name, value in same.items() if value not in (None, ""))
+    console.print(f"[bold]{rows}[/]" + (f"\n[dim]{told}[/]" if told else ""), highlight=False)
+    table = headed("", *map(_broken, fitting))
+    for texts in zip(*(columns[name] for name in fitting), strict=True):
+        table.add_row(*texts)
     console.print(table)
+    if hidden := [name for name in columns if name not in fitting]:
+        console.print(f"[dim]not shown for want of room: {', '.join(hidden)}; see them all with --out FILE[/]", highlight=False)
+
+
+def _column(frame: pl.DataFrame, name: str) -> list[str]:
+    """A column's values as text, each with its standard deviation where the frame has it."""
+    if name == "unix_time_nanosecond":
+        return [iso_from_nanosecond(value) for value in frame[name]]
+    texts = [_text(value) for value in frame[name]]
+    if f"{name}_std" not in frame.columns:
+        return texts
+    return [text if std is None else f"{text} ± {std:.2g}" for text, std in zip(texts, frame[f"{name}_std"], strict=True)]
+
+
+def _broken(name: str) -> str:
+    """A long name that may stand in several lines."""
+    return name.replace("_", "_\n") if len(name) > 12 else name
+
+
+def _text(value: object) -> str:
+    return "–" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def write_frame(frame: pl.DataFrame, path: Path) -> None:
@@ -128,7 +166,11 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
     Raises:
         BadInput: the ending is none of .csv, .parquet and .json, or the file cannot be written.
     """
-    writers = {".csv": frame.write_csv, ".parquet": frame.write_parquet, ".json": frame.write_json}
+    writers: dict[str, Callable[[Path], object]] = {
+        ".csv": frame.write_csv,
+        ".parquet": frame.write_parquet,
+        ".json": frame.write_json,
+    }
     if path.suffix not in writers:
         raise BadInput("--out", f'"{path}" ends in none of {", ".join(writers)}')
     try:

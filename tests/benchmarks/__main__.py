@@ -30,7 +30,7 @@ BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The figures of one benchmark, and how busy the machine was before it began (processes that wanted to run, over a minute)."""
+    """The figures of one benchmark, and the load before it: how many processes wanted to run, averaged over a minute."""
 
     name: str
     load: float

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -61,14 +60,11 @@ class Fleet(Bench):
 
     def start_fleet(self) -> None:
         """Serve all instruments, with their imperfections."""
-        cell = {"geometry": "deposit", "preset": "bare_fec", "area_cm2": _AREA_CM2}
         instruments = [
             {
                 "serial": f"EMU4HR{number:04d}",
                 "model": "es4_hr",
-                "channels": [
-                    {"name": f"a{number * CHANNELS_EACH + place}", "listen": "tcp", "cell": dict(cell)} for place in range(CHANNELS_EACH)
-                ],
+                "channels": [_channel(number, place) for place in range(CHANNELS_EACH)],
             }
             for number in range(INSTRUMENTS)
         ]
@@ -122,6 +118,12 @@ class Fleet(Bench):
             self.end(process)
 
 
+def _channel(number: int, place: int) -> dict[str, object]:
+    """Channel ``place`` of instrument ``number``, as a scenario says it."""
+    cell = {"geometry": "deposit", "preset": "bare_fec", "area_cm2": _AREA_CM2}
+    return {"name": f"a{number * CHANNELS_EACH + place}", "listen": "tcp", "cell": cell}
+
+
 @contextmanager
 def _fleet() -> Iterator[Fleet]:
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
@@ -158,11 +160,12 @@ class _Window:
     def daemon_figures(self, title: str) -> list[Figure]:
         """The daemon's rows, once it has ended."""
         late = [late for at, late in json.loads(self._fleet.lateness.read_text()) if self.begun <= at <= self.ended]
+        tail = f"p99 {percentile(late, 99):.1f}, worst {max(late):.1f}"
         return [
             Figure(f"{title}, CPU", self.percent["daemon"], "% of a core", f"{self.records_per_second:.1f} rows/s journaled"),
             Figure(f"{title}, memory", self.usage["daemon"].resident_megabyte, "MB", "resident"),
-            Figure(f"{title}, event loop late, p50", percentile(late, 50), "ms", f"p99 {percentile(late, 99):.1f}, worst {max(late):.1f}"),
-        ]  # fmt: skip
+            Figure(f"{title}, event loop late, p50", percentile(late, 50), "ms", tail),
+        ]
 
     def others(self, *names: str) -> list[Figure]:
         """One row for each of the other processes."""

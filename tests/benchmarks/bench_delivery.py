@@ -1,4 +1,7 @@
-"""From the journal to InfluxDB: publisher, mosquitto, ingest in a process of its own, influxd; beside bare writes of the same lines."""
+"""From the journal to InfluxDB through mosquitto and an ingest process, beside bare writes of the same lines.
+
+The publisher runs in this process, alone with the journal, as it would in a daemon that comes back from a long outage.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,19 @@ PER_RUN = 4000
 RAW_BATCH_LINES = 5000
 RAW_IN_FLIGHT = 2
 _READY_SECOND = 30.0
-_CHANNEL = '[[channel]]\nname = "a1"\ndriver = "methodscript"\nurl = "socket://127.0.0.1:9"\nwindow = ["-1 V", "4.6 V"]\ncurrent = "10 mA"'
+_SITE = """
+station = "bench"
+[mqtt]
+url = "{mosquitto}"
+[influx]
+url = "{influxd}"
+[[channel]]
+name = "a1"
+driver = "methodscript"
+url = "socket://127.0.0.1:9"
+window = ["-1 V", "4.6 V"]
+current = "10 mA"
+"""
 
 
 def measure() -> list[Figure]:
@@ -65,15 +80,13 @@ async def _measure(directory: Path, influxd: Influxd, mosquitto: Mosquitto) -> l
     after = await _bare(influxd, "after", bodies, len(samples))
     rate, bare = len(samples) / spent, (before + after) / 2
     shares = ", ".join(f"{name} {percent:.0f} %" for name, percent in used.items())
+    how = f"batches of {RAW_BATCH_LINES}, {RAW_IN_FLIGHT} in flight; {before:,.0f} before, {after:,.0f} after"
     return [
         Figure(f"journal → InfluxDB, {len(samples):,} samples", rate, "samples/s", f"CPU: {shares}; count exact"),
-        Figure(
-            "the same lines written bare", bare, "samples/s",
-            f"batches of {RAW_BATCH_LINES}, {RAW_IN_FLIGHT} in flight; {before:,.0f} before, {after:,.0f} after",
-        ),
+        Figure("the same lines written bare", bare, "samples/s", how),
         Figure("ratio end to end / bare", rate / bare, "", f"{RUNS} channels at 10 Hz need {10 * RUNS / rate:.1%} of it"),
         Figure("ingest, memory", resident, "MB", "at the end of it"),
-    ]  # fmt: skip
+    ]
 
 
 def counted(influxd: Influxd, database: str) -> int:
@@ -141,7 +154,7 @@ async def _bare(influxd: Influxd, database: str, bodies: list[bytes], samples: i
 def _ingest(directory: Path, influxd: Influxd, mosquitto: Mosquitto) -> Iterator[subprocess.Popen[bytes]]:
     """The ingest process of a site, subscribed."""
     site, log = directory / "site.toml", directory / "ingest.log"
-    site.write_text(f'station = "bench"\n[mqtt]\nurl = "{mosquitto.url}"\n[influx]\nurl = "{influxd.url}"\n{_CHANNEL}\n')
+    site.write_text(_SITE.format(mosquitto=mosquitto.url, influxd=influxd.url))
     with log.open("wb") as output:
         process = subprocess.Popen([sys.executable, "-m", "harness", "ingest", str(site)], stdout=output, stderr=output)
     try:

@@ -141,7 +141,9 @@ def measure() -> list[Figure]:
     """Steps, iterations, and eight channels at two scales."""
     figures = [Figure("one cell step of 1 s", cell_step_microsecond(), "µs", "charge, thicknesses and voltage")]
     microsecond, sent = asyncio.run(iteration_microsecond())
-    figures.append(Figure("one loop iteration of a script", microsecond, "µs", f"two readings, thinning, cut-offs; {sent:,} B sent"))
+    figures.append(
+        Figure("one loop iteration of a script", microsecond, "µs", f"two readings, thinning, cut-offs; {sent:,} B sent")
+    )
     for scale in SCALES:
         rate, lag = asyncio.run(channels_at_scale(scale))
         beside = f"{CHANNELS * scale:,.0f} wanted, worst lag {lag * 1e3:.1f} ms"

@@ -56,7 +56,9 @@ def _burst(path: Path, plain_path: Path, samples: list[Sample]) -> list[Figure]:
     beside = f"plain sqlite3 executemany, {COMMIT_ROWS} rows per commit: {bare:,.0f} rows/s, ratio {ours / bare:.2f}"
     return [
         Figure(f"journal, burst of {len(samples):,} rows of {RUNS} runs", ours, "rows/s", beside),
-        Figure("journal, size", path.stat().st_size / len(samples), "B/row", f"plain: {plain_path.stat().st_size / len(rows):.0f}"),
+        Figure(
+            "journal, size", path.stat().st_size / len(samples), "B/row", f"plain: {plain_path.stat().st_size / len(rows):.0f}"
+        ),
     ]
 
 
@@ -76,7 +78,9 @@ async def _fill(path: Path, samples: list[Sample]) -> float:
 
 async def _paced(path: Path, plain_path: Path) -> list[Figure]:
     """Commits of 64 rows, ten per second; the plain ones take turns with ours, so that both see the same machine."""
-    ours, bare, log_bytes = [], [], [0]
+    ours: list[float] = []
+    bare: list[float] = []
+    log_bytes: list[int] = []
     log = path.with_name(f"{path.name}-wal")
     with closing(_plain(plain_path)) as plain:
         async with Journal(path, flush_deadline_second=_PATIENCE_SECOND) as journal:

@@ -15,8 +15,8 @@ from harness.service.daemon import run_daemon
 EVERY_SECOND = 0.05
 
 
-async def run(site: Path, lateness: Path) -> None:
-    """Run the daemon until SIGTERM, then write the lateness of every look, in milliseconds, with its monotonic time."""
+async def run(site: Path) -> list[tuple[float, float]]:
+    """Run the daemon until SIGTERM; the monotonic time of every look, and how late it was in milliseconds."""
     late: list[tuple[float, float]] = []
     probe = asyncio.create_task(_probe(late), name="probe")
     try:
@@ -25,7 +25,7 @@ async def run(site: Path, lateness: Path) -> None:
         probe.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await probe
-        lateness.write_text(json.dumps(late), encoding="utf-8")
+    return late
 
 
 async def _probe(late: list[tuple[float, float]]) -> None:
@@ -37,4 +37,5 @@ async def _probe(late: list[tuple[float, float]]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(Path(sys.argv[1]), Path(sys.argv[2])))
+    looks = asyncio.run(run(Path(sys.argv[1])))
+    Path(sys.argv[2]).write_text(json.dumps(looks), encoding="utf-8")

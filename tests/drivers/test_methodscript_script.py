@@ -26,6 +26,11 @@ from potentiostat_drivers.program import (
     Until,
 )
 
+LAST_SECTION = (
+    "on_finished:\ntimer_get t\ncell_off\nstore_var w 10i jc\n"
+    "pck_start\npck_add k\npck_add n\npck_add t\npck_add b\npck_add w\npck_end\n\n"
+)
+
 HIGH = MODELS["es4_hr"]
 LIMITS = Limits(-0.5, 4.5, 5e-3, 36_000.0)
 REST = Rest(Sampling(10.0), Until(duration_second=600.0), LIMITS)
@@ -37,7 +42,7 @@ SWEEP = Impedance(200e3, 0.1, 51, 0.01, LIMITS)
 
 def lines_of(*commands: Command) -> list[str]:
     text = compile_program(Program(commands, token=1), HIGH).text.decode("ascii")
-    assert text.endswith("on_finished:\ntimer_get t\ncell_off\nstore_var w 10i jc\npck_start\npck_add k\npck_add n\npck_add t\npck_add b\npck_add w\npck_end\n\n")
+    assert text.endswith(LAST_SECTION)
     return text.splitlines()
 
 
@@ -78,7 +83,7 @@ def test_every_script_keeps_the_rules_of_the_language(made: list[Command], token
     """Short lines, no blank inside, balanced blocks, declared variables, literals without a point, the cell off at the end."""
     text = compile_program(Program(tuple(made), token), HIGH).text.decode("ascii")
     assert text.startswith("e\n")
-    assert text.endswith("\non_finished:\ntimer_get t\ncell_off\nstore_var w 10i jc\npck_start\npck_add k\npck_add n\npck_add t\npck_add b\npck_add w\npck_end\n\n")
+    assert text.endswith("\n" + LAST_SECTION)
     lines = text[:-2].split("\n")
     assert all(lines)
     assert max(map(len, lines)) < 256

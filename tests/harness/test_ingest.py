@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.parse
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
@@ -30,6 +28,7 @@ from harness.stream.journal import Journal
 from harness.stream.journal_reader import JournalReader
 from harness.stream.mqtt import Connection, MqttSettings, connection
 from harness.stream.publisher import JournalOutbox, Publisher
+from tests.services import Influxd
 
 EPOCH = 1_767_225_600_000_000_000
 CONTEXT = RunContext("lab3", "a1", "cu-01", "bare", "cu-01-20260101t000000")
@@ -224,47 +223,15 @@ def test_inbox_takes_a_batch_that_is_larger_than_itself_when_it_is_empty() -> No
 
 
 @pytest.fixture(scope="module")
-def influx_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real InfluxDB 1.x of our own."""
-    influxd = shutil.which("influxd")
-    if influxd is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("influxd is missing: apt-get install influxdb")
-        pytest.skip("influxd is not installed: apt-get install influxdb")
-    directory = tmp_path_factory.mktemp("influx")
-    ports = []
-    for _ in range(2):
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            ports.append(int(listener.getsockname()[1]))
-    configuration = directory / "influxdb.conf"
-    configuration.write_text(
-        f'reporting-disabled = true\nbind-address = "127.0.0.1:{ports[0]}"\n'
-        f'[meta]\ndir = "{directory}/meta"\n[data]\ndir = "{directory}/data"\nwal-dir = "{directory}/wal"\n'
-        f'[http]\nbind-address = "127.0.0.1:{ports[1]}"\nlog-enabled = false\n'
-    )
-    with (directory / "log").open("wb") as log:
-        server = subprocess.Popen([influxd, "-config", str(configuration)], stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{ports[1]}"
+def influx_url(influxd: Influxd) -> str:
+    """A real InfluxDB 1.x with our database."""
 
-    async def wait() -> None:
-        async with asyncio.timeout(DEADLINE_SECOND):
-            await until(lambda: answers(url))
-        async with InfluxWriter(InfluxSettings(url, "harness")) as writer:
+    async def create() -> None:
+        async with InfluxWriter(InfluxSettings(influxd.url, "harness")) as writer:
             await writer.create_database()
 
-    asyncio.run(wait())
-    yield url
-    server.terminate()
-    server.wait()
-
-
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/ping", timeout=5) as answer:
-            return bool(answer.status == 204)
-    except OSError:
-        return False
+    asyncio.run(create())
+    return influxd.url
 
 
 def select(url: str, query: str) -> list[list[object]]:

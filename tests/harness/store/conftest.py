@@ -1,17 +1,9 @@
-"""A station with everything in it, and a real influxd of one's own: own directories, own ports, ended with its test."""
+"""A station with everything in it."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,104 +27,8 @@ from harness.stream import codec
 from harness.stream.journal import Journal
 from harness.stream.journal_reader import JournalReader
 
-READY_SECOND = 20.0
 SECOND = 1_000_000_000
 START = 1_767_225_600 * SECOND
-
-_CONFIGURATION = """
-reporting-disabled = true
-bind-address = "127.0.0.1:{rpc}"
-[meta]
-  dir = "{root}/meta"
-[data]
-  dir = "{root}/data"
-  wal-dir = "{root}/wal"
-[monitor]
-  store-enabled = false
-[http]
-  bind-address = "127.0.0.1:{http}"
-  log-enabled = false
-"""
-
-
-@dataclass(slots=True)
-class Influxd:
-    """One influxd. It can be stopped and started again on the same port, with the same data."""
-
-    program: str
-    root: Path
-    http_port: int
-    rpc_port: int
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.http_port}"
-
-    def start(self) -> None:
-        configuration = self.root / "influxdb.conf"
-        configuration.write_text(_CONFIGURATION.format(root=self.root, http=self.http_port, rpc=self.rpc_port))
-        with (self.root / "influxd.log").open("ab") as log:
-            self.process = subprocess.Popen([self.program, "-config", str(configuration)], stdout=log, stderr=log)
-        deadline = time.monotonic() + READY_SECOND
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"influxd did not start: {(self.root / 'influxd.log').read_text()}")
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(timeout=READY_SECOND)
-            self.process = None
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/ping", timeout=1.0):
-                return True
-        except urllib.error.HTTPError:
-            return False
-        except OSError:
-            time.sleep(0.02)
-            return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def started_influxd(root: Path) -> Influxd:
-    program = shutil.which("influxd")
-    if program is None:
-        missing = "influxd is missing: apt install influxdb"
-        if os.environ.get("CI") == "true":
-            pytest.fail(missing)
-        pytest.skip(missing)
-    server = Influxd(program, root, free_port(), free_port())
-    server.start()
-    return server
-
-
-@pytest.fixture(scope="session")
-def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
-    """An influxd that runs throughout; each test takes a database of its own."""
-    server = started_influxd(tmp_path_factory.mktemp("influxd"))
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture
-def own_influxd(tmp_path: Path) -> Iterator[Influxd]:
-    """An influxd that a test may stop and start."""
-    server = started_influxd(tmp_path)
-    try:
-        yield server
-    finally:
-        server.stop()
-
 
 FACTS = RunFacts(
     geometry=Geometry.DEPOSIT,

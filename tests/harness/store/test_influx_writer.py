@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import itertools
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Protocol
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
@@ -17,6 +13,7 @@ from aiohttp.test_utils import TestServer
 
 from harness.errors import StoreError
 from harness.store.influx import Api, InfluxSettings, InfluxWriter, detect
+from tests.services import Influxd, gateway
 
 START = 1_767_225_600_000_000_000
 BATCH = 5000
@@ -24,39 +21,8 @@ pytestmark = pytest.mark.service
 _names = itertools.count()
 
 
-class Influxd(Protocol):
-    """What these tests use of the fixture."""
-
-    url: str
-    http_port: int
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-
 def lines(count: int = BATCH) -> list[str]:
     return [f"sample,run=cu-01 seq={seq}i,voltage_volt={seq / 7!r} {START + seq}" for seq in range(count)]
-
-
-@asynccontextmanager
-async def gateway(url: str, version: str = "v1.8.10") -> AsyncIterator[str]:
-    """A server that speaks ``/api/v2/write`` in front of one that does not, and says what version it is."""
-
-    async def write(request: web.Request) -> web.Response:
-        target = {"db": request.query["bucket"], "precision": request.query["precision"]}
-        async with session.post(f"{url}/write", params=target, data=io.BytesIO(await request.read())) as answer:
-            text = await answer.text()
-        return web.Response(status=answer.status, text=text and json.dumps({"code": "invalid", "message": text}))
-
-    async def ping(_: web.Request) -> web.Response:
-        return web.Response(status=204, headers={"X-Influxdb-Version": version})
-
-    app = web.Application(client_max_size=2**26)
-    app.router.add_post("/api/v2/write", write)
-    app.router.add_get("/ping", ping)
-    async with aiohttp.ClientSession() as session, TestServer(app) as server:
-        yield str(server.make_url("")).rstrip("/")
 
 
 def with_writer(influxd: Influxd, api: Api, use: Callable[[InfluxWriter, InfluxWriter], Awaitable[None]]) -> str:
