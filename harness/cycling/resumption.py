@@ -135,4 +135,3 @@ def _after(plan: Plan, known: Resumption, ended: records.StepEnded) -> Resumptio
     if isinstance(following, Stopped):
         return replace(known, cursor=cursor, token=None, stopped=known.stopped or following.sentence)
     return replace(known, block_cursor=following, cursor=following, token=None)
-

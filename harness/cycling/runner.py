@@ -442,6 +442,7 @@ class ChannelRunner:
 
 def _is_number(item: Item) -> bool:
     """Whether the journal can hold ``item``; what is not a number is judged by `safety` and not kept."""
+    values: tuple[float, ...]
     match item:
         case Reading():
             values = (item.step_time_second, item.voltage_volt, item.current_ampere)

@@ -6,17 +6,17 @@ answers are JSON; a refusal is a status of 409 or 422 with one sentence.
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from harness.errors import BadInput, HarnessError, Refused
 from harness.model.status import StationStatus
@@ -80,9 +80,16 @@ class ControlClient:
         try:
             async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
                 answer = await client.request(method, address.url + path, json=body, headers={TOKEN_HEADER: address.token})
+        except httpx.ReadTimeout:
+            raise Refused(
+                f"the daemon is still busy with {method} {path} after {_ANSWER_SECOND:g} s; see harness status"
+            ) from None
         except httpx.HTTPError as error:
             raise ControlUnavailable(self._state_directory, f"the daemon does not answer ({type(error).__name__})") from None
-        content = answer.json()
+        try:
+            content = answer.json()
+        except ValueError:
+            raise Refused(f"the daemon failed over {method} {path} (status {answer.status_code}); see its log") from None
         if answer.status_code == web.HTTPUnprocessableEntity.status_code:
             raise BadInput(content["where"], content["what"])
         if answer.is_error:
@@ -96,6 +103,16 @@ class ControlClient:
             raise ControlUnavailable(self._state_directory, "no daemon runs here") from None
 
 
+class Command(BaseModel):
+    """What is said with a command: who gives it."""
+
+    who: str
+
+
+Asked = TypeVar("Asked")
+_RUN_REQUEST = TypeAdapter(RunRequest)
+_COMMAND = TypeAdapter(Command)
+
 Status = Callable[[], StationStatus]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -104,7 +121,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 async def control_server(station: Station, status: Status, state_directory: Path) -> AsyncIterator[ControlAddress]:
     """Serve ``station`` on an ephemeral port of loopback while the context lasts, and say where in ``control.json``."""
     token = secrets.token_urlsafe(32)
-    runner = web.AppRunner(_application(station, status, token), access_log=None)
+    runner = web.AppRunner(_application(station, status, token), access_log=None, shutdown_timeout=_CONNECT_SECOND)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -128,10 +145,19 @@ def write_secret(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
+def _read(kind: TypeAdapter[Asked], body: bytes) -> Asked:
+    """What a request asks for; `BadInput` for anything else."""
+    try:
+        return kind.validate_json(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(".".join(map(str, first["loc"])) or "request", first["msg"]) from None
+
+
 def _application(station: Station, status: Status, token: str) -> web.Application:
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not secrets.compare_digest(request.headers.get(TOKEN_HEADER, ""), token):
+        if not secrets.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), token.encode()):
             return web.json_response({"what": "the token is missing or wrong"}, status=403)
         try:
             return await handler(request)
@@ -144,20 +170,17 @@ def _application(station: Station, status: Status, token: str) -> web.Applicatio
         return web.Response(text=status().model_dump_json(), content_type="application/json")
 
     async def start(request: web.Request) -> web.Response:
-        try:
-            asked = RunRequest(**await request.json())
-        except (TypeError, json.JSONDecodeError) as error:
-            raise BadInput("request", f"this is not a run request: {error}") from None
+        asked = _read(_RUN_REQUEST, await request.read())
         return web.json_response({"run_id": await station.start_run(asked)})
 
     async def command(request: web.Request) -> web.Response:
         run_id, action = request.match_info["run_id"], request.match_info["action"]
-        who = str((await request.json())["who"])
+        who = _read(_COMMAND, await request.read()).who
         match action:
             case "pause":
                 await station.pause(run_id, who)
             case "resume":
-                station.resume(run_id, who)
+                await station.resume(run_id, who)
             case _:
                 await station.stop(run_id, who)
         return web.json_response({"run_id": run_id})

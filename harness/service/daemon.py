@@ -24,7 +24,7 @@ import structlog
 from harness.clock import StationClock, nanosecond_from_datetime, wall_nanosecond
 from harness.config import ChannelSection, Site
 from harness.cycling import rack
-from harness.errors import BadInput, JournalError, Refused
+from harness.errors import BadInput, JournalError, Refused, StoreError
 from harness.model.status import LinkStatus, RunStatus, StationStatus
 from harness.service.broker_file import broker_settings
 from harness.service.control import control_server
@@ -33,7 +33,7 @@ from harness.service.station import Station
 from harness.store.registry import Registry
 from harness.stream.journal import Journal
 from harness.stream.journal_reader import JournalReader
-from potentiostat_drivers.interface import Safe
+from potentiostat_drivers.interface import Safe, Safety
 
 JOURNAL = "journal.sqlite"
 CLOCK = "clock.json"
@@ -49,20 +49,22 @@ async def run_daemon(site: Site) -> None:
     Raises:
         BadInput: an instrument cannot be reached or is the wrong one, while no run waits to be taken up.
         Refused: another daemon has this state directory.
-        JournalError: the journal cannot be opened; every channel has been made safe by then.
+        JournalError, StoreError: the journal or the state directory cannot be used; every channel has been made safe by then.
     """
     directory = site.state_directory
-    directory.mkdir(parents=True, exist_ok=True)
-    with _lock(directory):
-        clock = station_clock(site)
-        alarms = _Alarms(site.kill_command)
-        slots = {section.name: rack.Slot(_settings(section), clock, alarms.sound) for section in site.channel}
-        try:
+    alarms = _Alarms(site.kill_command)
+    try:
+        with _lock(directory):
+            clock = station_clock(site)
             async with Journal(directory / JOURNAL) as journal:
-                await _run(site, clock, journal, slots, alarms)
-        except JournalError:
-            await _make_all_safe(slots, clock)
-            raise
+                await _run(site, clock, journal, _slots(site, clock, alarms), alarms)
+    except* (JournalError, StoreError):
+        await _make_all_safe(site, alarms)
+        raise
+
+
+def _slots(site: Site, clock: StationClock, alarms: _Alarms) -> dict[str, rack.Slot]:
+    return {section.name: rack.Slot(_settings(section), clock, alarms.cell) for section in site.channel}
 
 
 async def _run(site: Site, clock: StationClock, journal: Journal, slots: dict[str, rack.Slot], alarms: _Alarms) -> None:
@@ -74,7 +76,7 @@ async def _run(site: Site, clock: StationClock, journal: Journal, slots: dict[st
         clock=clock,
         journal=journal,
         reader=reader,
-        registry=Registry(directory),
+        registry=_registry(directory),
         slots=slots,
         on_alarm=alarms.sound,
     )
@@ -86,8 +88,10 @@ async def _run(site: Site, clock: StationClock, journal: Journal, slots: dict[st
         async with asyncio.TaskGroup() as tasks:
             keeping = tasks.create_task(station.keep(), name="station")
             try:
-                failures = await station.first_try()
-                _refuse_scaled_time_on_real_instruments(site, slots)
+                failures = await _first_try(station, stop)
+                if stop.is_set():
+                    await _open_every_cell(station)
+                    return
                 if failures and not unfinished:
                     raise BadInput(str(site.path), "; ".join(failures))
                 async with _outlet(site, station, journal, alarms) as outlet:
@@ -103,6 +107,18 @@ async def _run(site: Site, clock: StationClock, journal: Journal, slots: dict[st
             finally:
                 keeping.cancel()
                 reader.close()
+
+
+async def _first_try(station: Station, stop: asyncio.Event) -> list[str]:
+    """What could not be reached at the first attempt; nothing when somebody stops the daemon before that is known."""
+    trying = asyncio.create_task(station.first_try(), name="first-try")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({trying, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return trying.result() if trying.done() else []
+    finally:
+        trying.cancel()
+        stopping.cancel()
 
 
 def _outlet(site: Site, station: Station, journal: Journal, alarms: _Alarms) -> Outlet:
@@ -121,7 +137,11 @@ def _outlet(site: Site, station: Station, journal: Journal, alarms: _Alarms) -> 
 
 async def _open_every_cell(station: Station) -> None:
     print(f"{station.name}: opening every cell …", flush=True)
-    for name, outcome in (await station.shut_down()).items():
+    _print_outcomes(await station.shut_down())
+
+
+def _print_outcomes(outcomes: dict[str, Safety]) -> None:
+    for name, outcome in outcomes.items():
         if isinstance(outcome, Safe):
             measured = "" if outcome.open_circuit_voltage_volt is None else f" at {outcome.open_circuit_voltage_volt:.3f} V"
             print(f"  {name}: cell open, verified{measured}", flush=True)
@@ -129,16 +149,28 @@ async def _open_every_cell(station: Station) -> None:
             print(f"  {name}: NOT CONFIRMED, treat the cell as polarised: {outcome.reason}", flush=True)
 
 
-async def _make_all_safe(slots: dict[str, rack.Slot], clock: StationClock) -> None:
-    """Open every cell without a journal."""
+async def _make_all_safe(site: Site, alarms: _Alarms) -> None:
+    """Open every cell without a journal, and say what each channel showed."""
+    print(f"{site.station}: opening every cell, for the journal cannot be used …", flush=True)
+    slots = _slots(site, StationClock(site.clock.scale), alarms)
     async with asyncio.TaskGroup() as tasks:
         keeping = [tasks.create_task(slot.keep(), name=f"slot[{name}]") for name, slot in slots.items()]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(clock.deadline_second(0.0) * 2):
-                await asyncio.gather(*(slot.first_try() for slot in slots.values()))
-                await asyncio.gather(*(slot.make_safe() for slot in slots.values()))
+        outcomes = await asyncio.gather(*(_connect_and_make_safe(slot) for slot in slots.values()))
         for task in keeping:
             task.cancel()
+    _print_outcomes(dict(zip(slots, outcomes, strict=True)))
+
+
+async def _connect_and_make_safe(slot: rack.Slot) -> Safety:
+    await slot.first_try()
+    return await slot.make_safe()
+
+
+def _registry(directory: Path) -> Registry:
+    try:
+        return Registry(directory)
+    except sqlite3.Error as error:
+        raise StoreError(str(directory), f"the registry of cells cannot be used ({error})") from error
 
 
 def _status(station: Station, journal: Journal, outlet: Outlet) -> StationStatus:
@@ -181,25 +213,31 @@ def _instrument_links(station: Station) -> Iterator[LinkStatus]:
 
 
 class _Alarms:
-    """Where alarms go: log, waiting MQTT messages, and once the site's kill command."""
+    """Where alarms go: log and waiting MQTT messages; and for a cell that may be polarised the site's kill command."""
 
     def __init__(self, kill_command: str | None) -> None:
         self.waiting: asyncio.Queue[tuple[str, str]] = asyncio.Queue(maxsize=1000)
         self._kill_command = kill_command
-        self._killed = False
 
     def sound(self, where: str, sentence: str) -> None:
         """Raise an alarm about ``where``."""
         log.error("alarm", where=where, what=sentence)
         with contextlib.suppress(asyncio.QueueFull):
             self.waiting.put_nowait((where, sentence))
-        if self._kill_command is not None and not self._killed:
-            self._killed = True
-            asyncio.get_running_loop().run_in_executor(None, self._kill, self._kill_command, where)
 
-    def _kill(self, command: str, where: str) -> None:
-        done = subprocess.run([*shlex.split(command), where], timeout=_KILL_SECOND, check=False)  # noqa: S603 - the site's own
-        log.error("kill command ran", command=command, status=done.returncode)
+    def cell(self, channel: str, sentence: str) -> None:
+        """Raise the alarm of a channel whose cell may be polarised; called once until its cell is shown to be open."""
+        self.sound(channel, sentence)
+        if self._kill_command is not None:
+            asyncio.get_running_loop().run_in_executor(None, self._kill, self._kill_command, channel)
+
+    def _kill(self, command: str, channel: str) -> None:
+        try:
+            done = subprocess.run([*shlex.split(command), channel], timeout=_KILL_SECOND, check=False)  # noqa: S603 - the site's own
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            log.error("kill command failed", command=command, channel=channel, reason=str(error))  # noqa: TRY400 - one sentence
+        else:
+            log.error("kill command ran", command=command, channel=channel, status=done.returncode)
 
 
 def station_clock(site: Site) -> StationClock:
@@ -215,9 +253,12 @@ def station_clock(site: Site) -> StationClock:
 
 
 def _kept_origin(path: Path) -> int:
-    if not path.exists():
-        path.write_text(json.dumps({"origin_nanosecond": wall_nanosecond()}), encoding="utf-8")
-    return int(json.loads(path.read_text(encoding="utf-8"))["origin_nanosecond"])
+    try:
+        if not path.exists():
+            path.write_text(json.dumps({"origin_nanosecond": wall_nanosecond()}), encoding="utf-8")
+        return int(json.loads(path.read_text(encoding="utf-8"))["origin_nanosecond"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(str(path), f"the station's clock cannot be kept or read ({error})") from error
 
 
 def _settings(section: ChannelSection) -> rack.ChannelSettings:
@@ -238,31 +279,32 @@ def _settings(section: ChannelSection) -> rack.ChannelSettings:
     )
 
 
-def _refuse_scaled_time_on_real_instruments(site: Site, slots: dict[str, rack.Slot]) -> None:
-    if site.clock.scale == 1.0:
-        return
-    for name, slot in slots.items():
-        if slot.identity is not None and not slot.identity.serial.startswith("EMU"):
-            raise BadInput(
-                f"{site.path}: clock.scale",
-                f"channel {name} is a real instrument ({slot.identity.serial}); any scale but 1 is for emulated ones",
-            )
-
-
 @contextmanager
 def _lock(directory: Path) -> Iterator[None]:
     """One daemon per state directory: an exclusive transaction on an empty database, which ends with the process."""
-    database = sqlite3.connect(directory / LOCK, timeout=0.0, isolation_level=None)
+    database = _locked(directory)
     try:
-        try:
-            database.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            raise Refused(
-                f"{directory}: another daemon is running here; stop it first, or name another state directory"
-            ) from None
         yield
     finally:
         database.close()
+
+
+def _locked(directory: Path) -> sqlite3.Connection:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        database = sqlite3.connect(directory / LOCK, timeout=0.0, isolation_level=None)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(str(directory), f"the state directory cannot be used ({error})") from error
+    try:
+        database.execute("BEGIN EXCLUSIVE")
+    except sqlite3.Error as error:
+        database.close()
+        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            raise Refused(
+                f"{directory}: another daemon is running here; stop it first, or name another state directory"
+            ) from None
+        raise StoreError(str(directory), f"the state directory cannot be locked ({error})") from error
+    return database
 
 
 @contextmanager

@@ -339,8 +339,8 @@ def _read_report(lab: Lab, truth: Truth, one: DemoCell, cycles: int) -> CellRepo
 
 
 def _table(reports: list[CellReport]) -> Table:
-    columns = ("cycles #", "CE / %", "true CE / %", "off/σ #", "series / Ω", "interface / Ω")
-    table = headed("What came out, beside the truth", "cell", "build", *columns, tight=True)
+    columns = ("n #", "CE %", "true %", "off/σ #", "series Ω", "interface Ω")
+    table = headed("Coulombic efficiency (CE) over n cycles, beside the truth; resistances of the last sweep", "cell", "build", *columns, tight=True)
     for report in reports:
         table.add_row(
             report.cell,
@@ -349,7 +349,7 @@ def _table(reports: list[CellReport]) -> Table:
             plus_minus(report.coulombic_efficiency, report.coulombic_efficiency_std, 100.0, 2),
             plus_minus(report.true_coulombic_efficiency, None, 100.0, 2),
             _deviation(report),
-            plus_minus(report.series_resistance_ohm, report.series_resistance_ohm_std, digits=1),
+            plus_minus(report.series_resistance_ohm, report.series_resistance_ohm_std, digits=2),
             plus_minus(report.interface_resistance_ohm, report.interface_resistance_ohm_std, digits=1),
         )
     return table

@@ -20,7 +20,7 @@ from harness.cycling.recorder import Recorder
 from harness.cycling.resumption import resumption_from
 from harness.cycling.runner import ChannelRunner, Phase
 from harness.cycling.safety import Envelope
-from harness.errors import BadInput, Refused
+from harness.errors import BadInput, JournalError, Refused
 from harness.model.cell import Cell
 from harness.model.run import RunContext, RunFacts, run_id_for
 from harness.model.schedule import Schedule, parse_schedule, with_count
@@ -32,6 +32,7 @@ from potentiostat_drivers.interface import Capabilities, Identity, Safety
 
 JOURNAL_PATIENCE_SECOND = 60.0
 """How long readings may wait in memory for a journal that cannot be written, before every cell is made safe."""
+_JOURNAL_LOOK_SECOND = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +60,8 @@ class Station:
     registry: Registry
     slots: dict[str, rack.Slot]
     on_alarm: Callable[[str, str], None]
+    journal_patience_second: float = JOURNAL_PATIENCE_SECOND
+    _stopping: bool = False
 
     async def keep(self) -> None:
         """Keep every slot going, and watch the journal."""
@@ -81,16 +84,22 @@ class Station:
             BadInput: the schedule or a name in the request is wrong.
             Refused: the request is right but cannot be carried out now.
         """
+        self._refuse_if_stopping()
         slot = self._slot(request.channel)
         registered = self.registry.get(request.cell)
         schedule = parse_schedule(request.schedule_text, request.schedule_name)
         if request.count is not None:
             schedule = with_count(schedule, request.count)
         self._refuse_if_in_use(slot, registered.cell)
+        slot.check_ready()
         plan = self._bind(schedule, registered.cell, slot)
         runner = self._new_runner(request, registered, schedule, plan, slot)
         slot.lease(runner)
-        await self.journal.flush()
+        try:
+            await self.journal.flush()
+        except JournalError:
+            await runner.stop("the journal could not be written when the run was to begin")
+            raise
         log.info("run started", run=runner.recorder.context.run_id, cell=registered.cell.id, channel=request.channel)
         return runner.recorder.context.run_id
 
@@ -100,22 +109,26 @@ class Station:
         if runner.phase is Phase.PAUSED:
             raise Refused(f"run {run_id} is paused already")
         await runner.pause(who)
+        await self.journal.flush()
 
-    def resume(self, run_id: str, who: str) -> None:
+    async def resume(self, run_id: str, who: str) -> None:
         """Go on with a paused run."""
+        self._refuse_if_stopping()
         runner = self._runner(run_id)
         if runner.phase is not Phase.PAUSED:
             raise Refused(f"run {run_id} is not paused")
         runner.resume(who)
+        await self.journal.flush()
 
     async def stop(self, run_id: str, who: str) -> None:
         """Open the run's cell and end the run."""
         await self._runner(run_id).stop(f"{who} stopped the run")
+        await self.journal.flush()
 
     async def shut_down(self) -> dict[str, Safety]:
-        """Open every cell because the daemon stops; what each channel showed."""
-        await asyncio.gather(*(slot.runner.shut_down() for slot in self.slots.values() if slot.runner is not None))
-        outcomes = await asyncio.gather(*(slot.make_safe() for slot in self.slots.values()))
+        """Open every cell because the daemon stops; what each channel showed. From now on nothing can be started."""
+        self._stopping = True
+        outcomes = await asyncio.gather(*(_shut_down(slot) for slot in self.slots.values()))
         return dict(zip(self.slots, outcomes, strict=True))
 
     def take_up(self, run: JournaledRun) -> None:
@@ -125,11 +138,18 @@ class Station:
         if slot is None or slot.runner is not None:
             log.warning("run without a channel", run=run.context.run_id, channel=run.context.channel)
             return
-        plan = plans.Plan.from_json(run.facts.plan)
-        resumption = resumption_from(plan, list(self.reader.all_records(run.context.run_id)))
-        slot.take_back(
-            ChannelRunner(recorder=recorder, plan=plan, envelope=_envelope(slot), clock=self.clock, resumption=resumption)
-        )
+        try:
+            plan = plans.Plan.from_json(run.facts.plan)
+            resumption = resumption_from(plan, list(self.reader.all_records(run.context.run_id)))
+            runner = ChannelRunner(
+                recorder=recorder, plan=plan, envelope=_envelope(slot), clock=self.clock, resumption=resumption
+            )
+        except (ValueError, KeyError, TypeError, BadInput) as error:
+            sentence = f"the run cannot go on, for its journal is not understood ({error}); start it again"
+            recorder.incident("alarm", "software", sentence)
+            recorder.run_ended(sentence, completed=False)
+            return
+        slot.take_back(runner)
         log.info("run taken up", run=run.context.run_id, channel=run.context.channel)
 
     def note_refused(self, run_id: str, seqs: tuple[int, ...]) -> None:
@@ -153,8 +173,14 @@ class Station:
     def _runner(self, run_id: str) -> ChannelRunner:
         for slot in self.slots.values():
             if slot.runner is not None and slot.runner.recorder.context.run_id == run_id:
+                if slot.runner.phase is Phase.ENDED:
+                    raise Refused(f"run {run_id} is over: {slot.runner.ending_sentence}")
                 return slot.runner
         raise Refused(f"run {run_id} is not running on this station; see harness status")
+
+    def _refuse_if_stopping(self) -> None:
+        if self._stopping:
+            raise Refused(f"station {self.name} is stopping and has opened every cell; start it again first")
 
     def _refuse_if_in_use(self, slot: rack.Slot, cell: Cell) -> None:
         for other in self.slots.values():
@@ -236,14 +262,31 @@ class Station:
         )
 
     async def _watch_journal(self) -> None:
+        """End every run and open every cell once for each time the journal has failed for too long."""
+        acted = False
         while True:
-            await self.clock.sleep(1.0)
-            if self.journal.failing_for_second <= JOURNAL_PATIENCE_SECOND:
+            await self.clock.sleep(_JOURNAL_LOOK_SECOND)
+            if self.journal.failing_for_second <= self.journal_patience_second:
+                acted = False
                 continue
-            sentence = f"the journal could not be written for {JOURNAL_PATIENCE_SECOND:g} s; every cell was opened"
+            if acted:
+                continue
+            acted = True
+            sentence = f"the journal could not be written for {self.journal_patience_second:g} s; every cell was opened"
+            await asyncio.gather(*(_stop(slot, sentence) for slot in self.slots.values()))
             self.on_alarm(self.name, sentence)
-            await asyncio.gather(*(slot.make_safe() for slot in self.slots.values()))
-            await asyncio.gather(*(slot.runner.stop(sentence) for slot in self.slots.values() if slot.runner is not None))
+
+
+async def _stop(slot: rack.Slot, sentence: str) -> None:
+    if slot.runner is not None:
+        await slot.runner.stop(sentence)
+    await slot.make_safe()
+
+
+async def _shut_down(slot: rack.Slot) -> Safety:
+    if slot.runner is not None:
+        await slot.runner.shut_down()
+    return await slot.make_safe()
 
 
 def _connected(slot: rack.Slot) -> tuple[Identity, Capabilities]:

@@ -19,6 +19,7 @@ import structlog
 
 BAD_INPUT_STATUS = 2
 LONGEST_BACKOFF_SECOND = 30.0
+_MOST_DOUBLINGS = 16
 STOP_SECOND = 15.0
 """How long a child may take to end after SIGTERM; the daemon may take as long as its cells need."""
 
@@ -64,31 +65,48 @@ async def keep_running(children: Sequence[Child], stop: asyncio.Event) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done - {stopping}:
-        task.result()
+    for ended in done - {stopping}:
+        ended.result()
+
+
+def backoff_second(quick_ends: int) -> float:
+    """How long to wait after so many quick ends in a row."""
+    return min(LONGEST_BACKOFF_SECOND, 0.5 * 2.0 ** min(quick_ends, _MOST_DOUBLINGS))
 
 
 class _Keeper:
     def __init__(self, child: Child) -> None:
         self.child = child
         self._process: asyncio.subprocess.Process | None = None
-        self._ending = False
+        self._ending = asyncio.Event()
+        self._starting = asyncio.Lock()
 
     async def keep(self) -> None:
         """Start the child, and again after each end that was not asked for."""
         quick_ends = 0
-        while not self._ending:
+        while not self._ending.is_set():
             began = asyncio.get_running_loop().time()
-            self._process = await self._start()
-            status = await self._process.wait()
-            if self._ending:
+            status = await self._run()
+            if self._ending.is_set():
                 return
             if status == BAD_INPUT_STATUS:
                 raise ChildFailed(self.child.name, status)
             lived = asyncio.get_running_loop().time() - began
             quick_ends = quick_ends + 1 if lived < 60.0 else 0
             log.error("process ended", name=self.child.name, status=status, restarting=True)
-            await asyncio.sleep(min(LONGEST_BACKOFF_SECOND, 0.5 * 2**quick_ends))
+            await asyncio.sleep(backoff_second(quick_ends))
+
+    async def _run(self) -> int | None:
+        """Start the child and wait for its end; ``None`` if it could not be started, or must not any more."""
+        async with self._starting:
+            if self._ending.is_set():
+                return None
+            try:
+                self._process = await self._start()
+            except OSError as error:
+                log.error("process could not be started", name=self.child.name, reason=str(error))  # noqa: TRY400 - one sentence
+                return None
+        return await self._process.wait()
 
     async def _start(self) -> asyncio.subprocess.Process:
         with contextlib.ExitStack() as files:
@@ -99,8 +117,9 @@ class _Keeper:
 
     async def end(self) -> None:
         """Ask the child to end; kill it where its time is limited and over."""
-        self._ending = True
-        process = self._process
+        self._ending.set()
+        async with self._starting:
+            process = self._process
         if process is None or process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -109,7 +128,7 @@ class _Keeper:
             async with asyncio.timeout(None if self.child.patient else STOP_SECOND):
                 await process.wait()
         except TimeoutError:
-            log.error("process did not end and was killed", name=self.child.name)
+            log.error("process did not end and was killed", name=self.child.name)  # noqa: TRY400 - one sentence
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()

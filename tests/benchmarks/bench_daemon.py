@@ -91,7 +91,7 @@ class Fleet(Bench):
 
         async def start() -> list[str]:
             requests = [RunRequest(f"cu-{channel}", channel, "one-hertz", SCHEDULE) for channel in self.ports]
-            return [await self.client.start(request) for request in requests]
+            return list(await asyncio.gather(*map(self.client.start, requests)))
 
         runs = asyncio.run(start())
         self.wait(lambda: all(channel.voltage_volt is not None for channel in self.status().channels))
@@ -101,8 +101,7 @@ class Fleet(Bench):
         """End them all and wait until every record is confirmed."""
 
         async def stop() -> None:
-            for run in runs:
-                await self.client.stop(run, "bench")
+            await asyncio.gather(*(self.client.stop(run, "bench") for run in runs))
 
         asyncio.run(stop())
         self.wait(lambda: all(run.ended and run.confirmed == run.journaled for run in self.status().runs))

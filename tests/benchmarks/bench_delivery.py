@@ -32,7 +32,7 @@ from tests.benchmarks.many_runs import RUNS, begin_runs, context_of, samples_of_
 from tests.benchmarks.usage import cpu_percent, usage_of
 from tests.services import Influxd, Mosquitto, new_influxd, new_mosquitto
 
-PER_RUN = 4000
+PER_RUN = 3500
 RAW_BATCH_LINES = 5000
 RAW_IN_FLIGHT = 2
 _READY_SECOND = 30.0

@@ -125,7 +125,7 @@ async def iteration_microsecond(count: int = 100_000) -> tuple[float, int]:
     return (time.perf_counter() - begun) / execution.iterations * 1e6, sum(sent)
 
 
-async def channels_at_scale(scale: float, channels: int = CHANNELS, wall_second: float = 5.0) -> tuple[int, float]:
+async def channels_at_scale(scale: float, channels: int = CHANNELS, wall_second: float = 3.0) -> tuple[int, float]:
     """Iterations per second of that many channels checking every simulated second, and the worst lag (s of wall time)."""
     clock = Clock(scale, 0, time.time_ns())
     script = parse_script(SCRIPT.format(second=round(wall_second * scale)))

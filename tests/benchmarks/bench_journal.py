@@ -22,7 +22,7 @@ from harness.stream.journal_reader import JournalReader
 from tests.benchmarks.figure import Figure, percentile
 from tests.benchmarks.many_runs import RUNS, begin_runs, context_of, samples_of_all
 
-BURST_PER_RUN = 3000
+BURST_PER_RUN = 2000
 COMMIT_ROWS = 5000
 PACED_SECOND = 10
 TICK_SECOND = 0.1

@@ -1,0 +1,162 @@
+"""The demo as a newcomer starts it, and everything its data must then be good for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.compare import half_cycle_windows, true_cycles
+from harness.model.records import Incident
+from harness.model.run import Geometry, RunContext
+from harness.query import Lab
+from harness.store.derived import DerivedOutbox, DerivedStore
+from harness.store.influx import InfluxSettings, InfluxWriter
+from harness.stream.codec import encode_record
+from harness.stream.journal_reader import JournalReader
+from tests.services import Influxd, free_port
+from tests.test_dashboards import QUERIES, Influx, rows_of
+
+CYCLES = 10
+WITHIN_STD = 3.5
+pytestmark = pytest.mark.timeout(300)
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What a demo left behind."""
+
+    directory: Path
+    output: str
+    report: list[dict[str, Any]]
+
+    @property
+    def state(self) -> Path:
+        return self.directory / "demo"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """``harness demo --exit --cycles 10 --report report.json`` in an empty directory."""
+    where = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-m", "harness", "demo", "--exit", "--cycles", str(CYCLES), "--report", "report.json"]
+    done = subprocess.run(
+        [*command, "--port", str(free_port())], cwd=where, capture_output=True, text=True, timeout=200, check=False,
+        env=os.environ | {"COLUMNS": "80"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((where / "report.json").read_text(encoding="utf-8"))
+    return Demo(where / "demo-station", done.stdout, report["cells"])
+
+
+def test_demo_runs_eight_cells_and_reports_them(demo: Demo) -> None:
+    """Every cell has its cycles, impedance, and an efficiency within its error of the truth; Li||Li has none."""
+    assert len(demo.report) == 8
+    for cell in demo.report:
+        assert cell["cycles"] == CYCLES
+        assert cell["series_resistance_ohm"] > 0.0
+        assert cell["interface_resistance_ohm"] > 0.0
+        if cell["cell"].startswith("li-"):
+            assert cell["coulombic_efficiency"] is cell["true_coulombic_efficiency"] is None
+            continue
+        off = abs(cell["coulombic_efficiency"] - cell["true_coulombic_efficiency"])
+        assert off <= WITHIN_STD * cell["coulombic_efficiency_std"], cell
+
+
+def test_demo_prints_the_numbers_it_reports(demo: Demo) -> None:
+    """The table on the screen is the report, and fits 80 columns; each cell was opened and verified at the end."""
+    for cell in demo.report:
+        row = next(line for line in demo.output.splitlines() if line.strip().startswith(cell["cell"]) and "±" in line)
+        assert len(row) <= 80
+        assert f"{cell['interface_resistance_ohm']:.1f}" in row
+    assert demo.output.count("cell open, verified") == 8
+
+
+def test_every_cycle_is_within_its_error_of_the_truth(demo: Demo) -> None:
+    """Instruments with offset, 16 bits and noise: each cycle's efficiency within 3.5 × its own standard deviation."""
+    compared = 0
+    for cell, found, true in cycles_and_truth(demo.state, demo.directory / "truth.jsonl"):
+        for row in found:
+            if row["coulombic_efficiency"] is not None and row["cycle_count"] in true:
+                off = abs(row["coulombic_efficiency"] - true[row["cycle_count"]])
+                assert off <= WITHIN_STD * row["coulombic_efficiency_std"], (cell, row)
+                compared += 1
+    assert compared >= 7 * CYCLES
+
+
+def cycles_and_truth(state: Path, truth: Path) -> Iterator[tuple[str, list[dict[str, Any]], dict[int, float]]]:
+    """For each cell with an efficiency: its cycle table, and the true efficiency by cycle."""
+    reader = JournalReader(state / "journal.sqlite")
+    try:
+        with Lab.open(state) as lab:
+            for run in reader.runs():
+                if run.facts.geometry is Geometry.SYMMETRIC:
+                    continue
+                windows = half_cycle_windows(run.context, run.facts.geometry, reader.all_records(run.context.run_id))
+                cycles = true_cycles(truth, windows).cycles
+                true = {c.cycle_count: c.true_coulombic_efficiency for c in cycles if c.true_coulombic_efficiency is not None}
+                yield run.context.cell, lab.cell(run.context.cell).cycles().to_dicts(), true
+    finally:
+        reader.close()
+
+
+@pytest.fixture(scope="module")
+def demo_database(demo: Demo, influxd: Influxd) -> Iterator[Influx]:
+    """The demo's journal and derived rows in InfluxDB, as ingest would have written them."""
+    asyncio.run(fill(demo.state, InfluxSettings(influxd.url, "demo")))
+    database = Influx(influxd.url, "demo")
+    yield database
+    database.close()
+
+
+async def fill(state: Path, settings: InfluxSettings) -> None:
+    reader = JournalReader(state / "journal.sqlite")
+    lines = [line for run in reader.runs() for record in reader.all_records(run.context.run_id)
+             for line in encode_record(run.context, record).splitlines()]  # fmt: skip
+    reader.close()
+    lines += mishaps(time.time_ns() - 30 * 86_400 * 10**9)
+    with DerivedStore(state / "derived.sqlite", read_only=True) as store:
+        outbox = DerivedOutbox(store)
+        lines += [line for context, last, _ in store.runs() for _, line in outbox.read(context.run_id, 0, last + 1)]
+        outbox.close()
+    async with InfluxWriter(settings) as writer:
+        await writer.create_database()
+        assert await writer.write(lines) == []
+
+
+def mishaps(stamp: int) -> list[str]:
+    """A warning and an alarm, which a demo that went well has not: panels of incidents must have something to show."""
+    run = "mishap-20260101t000000"
+    context = RunContext("demo", "a1", "mishap", "bare-foil", run)
+    records = [Incident(run, 0, stamp, "warning", "link_lost", "gone"), Incident(run, 1, stamp + 1, "alarm", "limit", "high")]
+    return [encode_record(context, record) for record in records]
+
+
+@pytest.mark.service
+@pytest.mark.parametrize(("name", "panel", "target"), QUERIES)
+def test_every_panel_has_rows_after_a_demo(
+    demo: Demo, demo_database: Influx, name: str, panel: dict[str, Any], target: dict[str, Any]
+) -> None:
+    """Every query of both dashboards brings rows from the demo's data."""
+    query = target["query"]
+    with Lab.open(demo.state) as lab:
+        run = lab.cell("cu-stack-1").runs().row(0, named=True)
+    bounds = f"time >= {run['started_nanosecond'] - 10**15}ns AND time <= {run['ended_nanosecond'] + 10**15}ns"
+    substitutes = {
+        "$timeFilter": bounds, "${cell:regex}": ".*", "${build:regex}": ".*", "$first_cycle": "2", "$__interval_ms": "600000",
+        "$__interval": "10m", "$sweep": "1", "$cell": "cu-stack-1", "$run": run["run_id"],
+    }  # fmt: skip
+    for variable, value in substitutes.items():
+        query = query.replace(variable, value)
+    assert not re.search(r"\$\w", query), query
+    assert rows_of(demo_database.ask(query)), f"{name}, {panel['title']}: no rows for {query}"
