@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import signal
+import threading
 from collections.abc import Iterator
-from pathlib import Path
 
+import httpx
 import pytest
 from polars.testing import assert_frame_equal
 
@@ -15,7 +17,7 @@ from harness.query import Lab
 from harness.store.base import Store
 from harness.stream.codec import BATCH_LINES
 from tests.e2e.conftest import Bench
-from tests.services import Influxd, Mosquitto, new_influxd, new_mosquitto
+from tests.services import Influxd, Mosquitto, gateway
 
 pytestmark = [pytest.mark.service, pytest.mark.timeout(400)]
 
@@ -40,37 +42,38 @@ steps:
 
 
 @pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    root = tmp_path / "mosquitto"
-    root.mkdir()
-    server = new_mosquitto(root)
-    yield server
-    server.stop()
+def gateway_url(own_influxd: Influxd) -> Iterator[str]:
+    """A server in front of influxd that takes ``/api/v2/write`` and says it is 1.8, so that influxdb-client is used."""
+    told: queue.Queue[tuple[str, asyncio.AbstractEventLoop, asyncio.Event]] = queue.Queue()
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        async with gateway(own_influxd.url) as url:
+            told.put((url, asyncio.get_running_loop(), stop))
+            await stop.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    url, loop, stop = told.get(timeout=10)
+    yield url
+    loop.call_soon_threadsafe(stop.set)
+    thread.join()
 
 
-@pytest.fixture
-def influxd(tmp_path: Path) -> Iterator[Influxd]:
-    root = tmp_path / "influxd"
-    root.mkdir()
-    server = new_influxd(root)
-    yield server
-    server.stop()
-
-
-def station(bench: Bench, mosquitto: Mosquitto, influxd: Influxd) -> None:
-    """Eight cells on a site that writes to both servers."""
+def station(bench: Bench, mosquitto: Mosquitto, influx_url: str, cells: dict[str, str]) -> None:
+    """Cells on a site that writes to both servers."""
     bench.scale = 1000.0
     preset = {"geometry": "deposit", "preset": "bare_fec", "area_cm2": 1.267}
-    bench.start_emulator([{"name": name, "listen": "tcp", "cell": preset} for name in CELLS])
-    bench.write_site(f'[mqtt]\nurl = "{mosquitto.url}"\n[influx]\nurl = "{influxd.url}"\ndatabase = "harness"')
-    for cell in CELLS.values():
+    bench.start_emulator([{"name": name, "listen": "tcp", "cell": preset} for name in cells])
+    bench.write_site(f'[mqtt]\nurl = "{mosquitto.url}"\n[influx]\nurl = "{influx_url}"\ndatabase = "harness"')
+    for cell in cells.values():
         bench.register(cell)
 
 
 def all_confirmed(bench: Bench) -> bool:
     """Whether every run is over and every record of it confirmed."""
     runs = bench.status().runs
-    return len(runs) == len(CELLS) and all(run.ended and run.confirmed == run.journaled for run in runs)
+    return all(run.ended and run.confirmed == run.journaled for run in runs)
 
 
 def broker_link(bench: Bench) -> LinkStatus:
@@ -108,9 +111,34 @@ def frames_agree(local: Store, influx: Store) -> bool:
     return True
 
 
-def test_stores_agree_after_every_outage(bench: Bench, mosquitto: Mosquitto, influxd: Influxd) -> None:
+def assert_stores_agree(bench: Bench, influxd: Influxd) -> None:
+    """Wait until the derived rows have arrived, then compare every frame; nothing is there twice."""
+    host = influxd.url.removeprefix("http://")
+    with Lab.open(bench.state) as local, Lab.connect(f"influxdb://{host}/harness") as influx:
+        bench.wait(lambda: frames_agree(local.store, influx.store))
+        samples = influx.store.samples(local.runs()["run_id"].to_list())
+        assert samples.select("run_id", "seq").is_duplicated().sum() == 0
+
+
+def test_stores_agree_through_influxdb_client(
+    bench: Bench, own_mosquitto: Mosquitto, own_influxd: Influxd, gateway_url: str
+) -> None:
+    """The same data come out when they were written by influxdb-client to /api/v2/write."""
+    cells = {"a1": "cu-1", "a2": "cu-2"}
+    station(bench, own_mosquitto, gateway_url, cells)
+    httpx.post(f"{own_influxd.url}/query", params={"q": "CREATE DATABASE harness"}).raise_for_status()
+    bench.start_daemon()
+    bench.start("rollup")
+    bench.start("ingest")
+    runs = [bench.run_cell(cell, channel, CHATTY, 2) for channel, cell in cells.items()]
+    bench.wait_ended(*runs)
+    bench.wait(lambda: all_confirmed(bench))
+    assert_stores_agree(bench, own_influxd)
+
+
+def test_stores_agree_after_every_outage(bench: Bench, own_mosquitto: Mosquitto, own_influxd: Influxd) -> None:
     """With broker and store down for 200 batches each and ingest killed, InfluxDB and the journal hold the same."""
-    station(bench, mosquitto, influxd)
+    station(bench, own_mosquitto, own_influxd.url, CELLS)
     bench.start_daemon()
     bench.start("rollup")
     ingest = bench.start("ingest")
@@ -118,20 +146,20 @@ def test_stores_agree_after_every_outage(bench: Bench, mosquitto: Mosquitto, inf
         bench.run_cell(cell, channel, CHATTY)
     bench.wait(lambda: any(run.confirmed > 100 for run in bench.status().runs))
 
-    mosquitto.stop()
+    own_mosquitto.stop()
     bench.wait(lambda: not broker_link(bench).connected)
     bench.wait(lambda: waiting(bench) >= WAITING_RECORDS, 90.0)
     command_all(bench, "pause")
-    mosquitto.start()
+    own_mosquitto.start()
     bench.wait(lambda: waiting(bench) == 0, 120.0)
 
-    influxd.stop()
+    own_influxd.stop()
     command_all(bench, "resume")
     bench.wait(lambda: waiting(bench) >= WAITING_RECORDS, 90.0)
     bench.end(ingest, signal.SIGKILL)
     bench.start("ingest")
     command_all(bench, "stop")
-    influxd.start()
+    own_influxd.start()
     bench.wait(lambda: all_confirmed(bench), 120.0)
 
     status = bench.status()
@@ -140,8 +168,4 @@ def test_stores_agree_after_every_outage(bench: Bench, mosquitto: Mosquitto, inf
     assert broker.last_outage_start_nanosecond is not None
     assert broker.last_outage_end_nanosecond is not None
     assert all(run.journaled == run.sent == run.confirmed for run in status.runs)
-    host = influxd.url.removeprefix("http://")
-    with Lab.open(bench.state) as local, Lab.connect(f"influxdb://{host}/harness") as influx:
-        bench.wait(lambda: frames_agree(local.store, influx.store))
-        samples = influx.store.samples(local.runs()["run_id"].to_list())
-        assert samples.select("run_id", "seq").is_duplicated().sum() == 0
+    assert_stores_agree(bench, own_influxd)
