@@ -22,7 +22,7 @@ BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.DOTALL)
 
 
 def block(language: str, beginning: str) -> str:
-    return next(text for kind, text in BLOCKS if kind == language and text.startswith(beginning))
+    return str(next(text for kind, text in BLOCKS if kind == language and text.startswith(beginning)))
 
 
 def commands() -> list[tuple[str, ...]]:

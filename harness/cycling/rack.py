@@ -30,7 +30,6 @@ FIRST_TRY_SECOND = 30.0
 """How long the daemon waits for an instrument before it goes up without it; stopping a slow sweep can take longer."""
 EMULATED = "EMU"
 """How the serial numbers of emulated instruments begin."""
-_ATTEMPTS = 2
 _MOST_DOUBLINGS = 16
 
 log = structlog.get_logger(__name__)
@@ -170,7 +169,7 @@ class Slot:
         self._channel = instrument.channels[0]
         self.outage.end(self.clock.now_nanosecond())
         if not self._alarmed:
-            self.state, self.message = ChannelState.IDLE, ""
+            self.state, self.message = ChannelState.CONNECTING, ""
         self._tried.set()
         log.info("connected", channel=self.settings.name, serial=instrument.identity.serial or "busy", url=self.settings.url)
 
@@ -258,18 +257,16 @@ class Slot:
             await self._look(channel)
 
     async def _ensure_safe(self, channel: Channel) -> None:
-        """Return when the instrument has shown that the cell is open; alarm and repeat while it does not.
+        """Return when the instrument has shown that the cell is open; else raise the alarm.
 
         Raises:
-            ReplyTimeout: twice in a row it could not be shown; connect anew and begin again.
+            ReplyTimeout: it could not be shown; connect anew, synchronise, and begin again.
         """
-        for _ in range(_ATTEMPTS):
-            outcome = await channel.make_safe()
-            self._tell(outcome)
-            if isinstance(outcome, Safe):
-                return
+        outcome = await channel.make_safe()
+        self._tell(outcome)
+        if isinstance(outcome, Unconfirmed):
             await self.clock.sleep(LOOK_EVERY_SECOND)
-        raise ReplyTimeout(self.settings.url, "opening the cell", LOOK_EVERY_SECOND)
+            raise ReplyTimeout(self.settings.url, "opening the cell", LOOK_EVERY_SECOND)
 
     def _tell(self, outcome: Safety) -> None:
         """Begin or end the alarm. It sounds once, and stands through lost links until the cell is shown to be open."""

@@ -340,7 +340,13 @@ def _read_report(lab: Lab, truth: Truth, one: DemoCell, cycles: int) -> CellRepo
 
 def _table(reports: list[CellReport]) -> Table:
     columns = ("n #", "CE %", "true %", "off/σ #", "series Ω", "interface Ω")
-    table = headed("Coulombic efficiency (CE) over n cycles, beside the truth; resistances of the last sweep", "cell", "build", *columns, tight=True)
+    table = headed(
+        "Coulombic efficiency (CE) over n cycles, beside the truth; resistances of the last sweep",
+        "cell",
+        "build",
+        *columns,
+        tight=True,
+    )
     for report in reports:
         table.add_row(
             report.cell,
