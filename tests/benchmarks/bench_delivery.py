@@ -29,7 +29,7 @@ from harness.stream.mqtt import connection, parse_url
 from harness.stream.publisher import JournalOutbox, Publisher
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.many_runs import RUNS, begin_runs, context_of, samples_of_all
-from tests.benchmarks.usage import cpu_percent, usage_of
+from tests.benchmarks.usage import usage_of
 from tests.services import Influxd, Mosquitto, new_influxd, new_mosquitto
 
 PER_RUN = 3500
@@ -74,15 +74,15 @@ async def _measure(directory: Path, influxd: Influxd, mosquitto: Mosquitto) -> l
         processes = {"publisher": os.getpid(), "mosquitto": _pid(mosquitto), "ingest": ingest.pid, "influxd": _pid(influxd)}
         looks = {name: usage_of(pid) for name, pid in processes.items()}
         spent = await _deliver(directory / "journal.sqlite", mosquitto)
-        used = {name: cpu_percent(looks[name], usage_of(pid)) for name, pid in processes.items()}
+        used = {name: usage_of(pid).cpu_second - looks[name].cpu_second for name, pid in processes.items()}
         resident = usage_of(ingest.pid).resident_megabyte
     assert counted(influxd, "harness") == len(samples), "InfluxDB has not what the journal has"
     after = await _bare(influxd, "after", bodies, len(samples))
     rate, bare = len(samples) / spent, (before + after) / 2
-    shares = ", ".join(f"{name} {percent:.0f} %" for name, percent in used.items())
+    shares = ", ".join(f"{name} {1e6 * second / len(samples):.0f}" for name, second in used.items())
     how = f"batches of {RAW_BATCH_LINES}, {RAW_IN_FLIGHT} in flight; {before:,.0f} before, {after:,.0f} after"
     return [
-        Figure(f"journal → InfluxDB, {len(samples):,} samples", rate, "samples/s", f"CPU: {shares}; count exact"),
+        Figure(f"journal → InfluxDB, {len(samples):,} samples", rate, "samples/s", f"count exact; µs of CPU per sample: {shares}"),
         Figure("the same lines written bare", bare, "samples/s", how),
         Figure("ratio end to end / bare", rate / bare, "", f"{RUNS} channels at 10 Hz need {10 * RUNS / rate:.1%} of it"),
         Figure("ingest, memory", resident, "MB", "at the end of it"),

@@ -161,9 +161,22 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     """An empty bench; every process it started is ended afterwards."""
-    made = Bench(tmp_path)
-    yield made
-    for process in reversed(made.processes):
+    with running_bench(tmp_path) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def running_bench(directory: Path) -> Iterator[Bench]:
+    """An empty bench in ``directory``; every process it started is ended afterwards."""
+    made = Bench(directory)
+    try:
+        yield made
+    finally:
+        _end_all(made.processes)
+
+
+def _end_all(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in reversed(processes):
         if process.poll() is None:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
