@@ -394,6 +394,8 @@ class ChannelRunner:
         """Open the cell, then do ``then``: once the program has ended, or at once where no link is there to end it."""
         channel = self._channel
         if channel is None or self._doing is None:
+            if self._doing is not None:
+                self.recorder.incident("warning", "unconfirmed", "the link is down; the cell is opened once the instrument answers")
             then()
             return
         if not self._requests:

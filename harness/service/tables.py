@@ -41,6 +41,7 @@ def headed(title: str, *columns: str, tight: bool = False) -> Table:
         header_style="dim",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
+        show_edge=not tight,
         padding=(0, 0 if tight else 1),
     )
     for column in columns:

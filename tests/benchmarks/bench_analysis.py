@@ -65,7 +65,7 @@ def measure() -> list[Figure]:
             ((_, rows),) = analyze_file(path, geometry=Geometry.DEPOSIT)
             worst = max(abs((row.coulombic_efficiency or 0.0) / EFFICIENCY - 1) for row in rows)
             assert len(rows) == CYCLES
-            beside = f"{len(rows)} cycles, efficiency wrong by at most {worst:.0e}"
+            beside = f"{len(rows)} cycles, efficiency wrong by at most {worst:.0g}"
             figures.append(Figure(f"cycle table of {frame.height:,} rows, {name}", spent, "ms", beside))
     frequency = np.logspace(5, -1, 57)
     spectrum = 5 + 80 / (1 + (2j * np.pi * frequency * 80 * 3e-6) ** 0.9) + 4 / np.sqrt(2j * np.pi * frequency)

@@ -82,7 +82,9 @@ async def _measure(directory: Path, influxd: Influxd, mosquitto: Mosquitto) -> l
     shares = ", ".join(f"{name} {1e6 * second / len(samples):.0f}" for name, second in used.items())
     how = f"batches of {RAW_BATCH_LINES}, {RAW_IN_FLIGHT} in flight; {before:,.0f} before, {after:,.0f} after"
     return [
-        Figure(f"journal → InfluxDB, {len(samples):,} samples", rate, "samples/s", f"count exact; µs of CPU per sample: {shares}"),
+        Figure(
+            f"journal → InfluxDB, {len(samples):,} samples", rate, "samples/s", f"count exact; µs of CPU per sample: {shares}"
+        ),
         Figure("the same lines written bare", bare, "samples/s", how),
         Figure("ratio end to end / bare", rate / bare, "", f"{RUNS} channels at 10 Hz need {10 * RUNS / rate:.1%} of it"),
         Figure("ingest, memory", resident, "MB", "at the end of it"),

@@ -117,7 +117,6 @@ def test_second_daemon_on_one_state_directory_is_refused(station: Bench) -> None
         ('current = "10 mA"', 'current = "10 mV"', "current"),
         ('current = "10 mA"', 'current = "1,5 mA"', "comma"),
         ('name = "a2"', 'name = "a1"', "a1"),
-        ('driver = "methodscript"', 'driver = "nonesuch"', "nonesuch"),
         ("[clock]", "[clok]", "clok"),
     ],
 )

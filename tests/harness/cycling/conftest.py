@@ -74,9 +74,13 @@ class Cable:
         if self._pulled:
             writer.transport.abort()
             return
-        self.connections += 1
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
         mine = {writer, far_writer}
+        if self._pulled:
+            for one in mine:
+                one.transport.abort()
+            return
+        self.connections += 1
         self._writers |= mine
         await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
         self._writers -= mine

@@ -94,7 +94,7 @@ def test_pause_while_the_link_is_down_is_kept_and_never_adopts(bench: MakeBench)
     """A paused run's program is not followed after the gap but stopped, and what remains of it is done after `resume`."""
 
     async def main() -> None:
-        async with bench() as made:
+        async with bench(scale=1500.0) as made:
             await made.until(lambda: made.slot().state is ChannelState.IDLE)
             run = await made.start("adopt")
             await made.plating()
@@ -222,7 +222,7 @@ def test_stuck_relay_alarms_once_until_the_cell_is_shown_to_be_open(
             async with asyncio.timeout(15.0):
                 await made.station.stop(run, "somebody")
             await made.until(lambda: made.slot().state is ChannelState.ALARM)
-            with pytest.raises(Refused, match="in use|in alarm"):
+            with pytest.raises(Refused, match="already running|in alarm"):
                 await made.start("continue")
             assert made.slot("a2").state is ChannelState.IDLE
             await made.until(lambda: made.slot().state is ChannelState.IDLE)
@@ -238,11 +238,11 @@ def test_fault_in_one_run_stays_in_its_slot(bench: MakeBench) -> None:
     """A run that cannot go on for a fault of ours ends with an alarm; its slot and the others live on."""
 
     async def main() -> None:
-        async with bench(channels=2) as made:
+        async with bench(channels=2, scale=2000.0) as made:
             await made.until(lambda: all(slot.state is ChannelState.IDLE for slot in made.station.slots.values()))
             other = await made.start("continue", channel="a2")
             run = await made.start("continue")
-            made.runner._cursor = replace(made.runner._cursor, commands_over=99)
+            made.runner._cursor = replace(made.runner._cursor, step_count=99)
             await made.until(lambda: made.slot().runner is None)
             assert "software" in made.incidents(run)
             assert isinstance(made.records(run)[-1], records.RunEnded)
