@@ -9,11 +9,11 @@ import shutil
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
@@ -64,91 +64,105 @@ def free_port() -> int:
 
 
 @dataclass(slots=True)
-class Influxd:
-    """One influxd. It can be stopped and started again on the same port, with the same data."""
-
-    program: str
-    root: Path
-    http_port: int
-    rpc_port: int
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.http_port}"
-
-    def start(self) -> None:
-        """Start, and return when it answers."""
-        configuration = self.root / "influxdb.conf"
-        configuration.write_text(_INFLUXD.format(root=self.root, http=self.http_port, rpc=self.rpc_port))
-        with (self.root / "influxd.log").open("ab") as log:
-            self.process = subprocess.Popen([self.program, "-config", str(configuration)], stdout=log, stderr=log)
-        deadline = time.monotonic() + READY_SECOND
-        while not self._answers():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"influxd did not start: {(self.root / 'influxd.log').read_text()}")
-
-    def stop(self) -> None:
-        """End it; its data stay."""
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(timeout=READY_SECOND)
-            self.process = None
-
-    def _answers(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/ping", timeout=1.0):
-                return True
-        except urllib.error.HTTPError:
-            return False
-        except OSError:
-            time.sleep(0.02)
-            return False
-
-
-@dataclass(slots=True)
-class Mosquitto:
-    """One mosquitto without a password. It can be stopped and started again on the same port."""
+class Server(ABC):
+    """One server process. It can be stopped and started again on the same port."""
 
     program: str
     root: Path
     port: int
-    process: subprocess.Popen[bytes] | None = None
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     @property
     def url(self) -> str:
-        return f"mqtt://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    @property
+    @abstractmethod
+    def scheme(self) -> str:
+        """How its address begins."""
+
+    @abstractmethod
+    def configured(self) -> str:
+        """What its configuration file holds."""
+
+    @abstractmethod
+    def option(self) -> str:
+        """How it is told of that file."""
+
+    @abstractmethod
+    def answers(self) -> bool:
+        """Whether it is ready."""
 
     def start(self) -> None:
         """Start, and return when it answers."""
-        configuration = self.root / "mosquitto.conf"
-        configuration.write_text(_MOSQUITTO.format(port=self.port))
-        with (self.root / "mosquitto.log").open("ab") as log:
-            self.process = subprocess.Popen([self.program, "-c", str(configuration)], stdout=log, stderr=log)
+        configuration, log = self.root / "server.conf", self.root / "server.log"
+        configuration.write_text(self.configured())
+        with log.open("ab") as output:
+            command = [self.program, self.option(), str(configuration)]
+            self.process = subprocess.Popen(command, stdout=output, stderr=output)
         deadline = time.monotonic() + READY_SECOND
-        while not self._answers():
+        while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"mosquitto did not start: {(self.root / 'mosquitto.log').read_text()}")
+                raise RuntimeError(f"{self.program} did not start: {log.read_text()}")
+            time.sleep(0.02)
 
     def stop(self) -> None:
-        """End it; it keeps nothing."""
+        """End it; what it has on disk stays."""
         if self.process is not None:
             self.process.terminate()
             self.process.wait(timeout=READY_SECOND)
             self.process = None
 
-    def _answers(self) -> bool:
+
+@dataclass(slots=True)
+class Influxd(Server):
+    """One influxd."""
+
+    rpc_port: int = field(default_factory=free_port)
+
+    @property
+    def scheme(self) -> str:
+        return "http"
+
+    def configured(self) -> str:
+        return _INFLUXD.format(root=self.root, http=self.port, rpc=self.rpc_port)
+
+    def option(self) -> str:
+        return "-config"
+
+    def answers(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/ping", timeout=1.0):
+                return True
+        except OSError:
+            return False
+
+
+@dataclass(slots=True)
+class Mosquitto(Server):
+    """One mosquitto without a password; it keeps nothing."""
+
+    @property
+    def scheme(self) -> str:
+        return "mqtt"
+
+    def configured(self) -> str:
+        return _MOSQUITTO.format(port=self.port)
+
+    def option(self) -> str:
+        return "-c"
+
+    def answers(self) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1.0):
                 return True
         except OSError:
-            time.sleep(0.02)
             return False
 
 
 def new_influxd(root: Path) -> Influxd:
     """A running influxd with its files in ``root``."""
-    server = Influxd(required("influxd", "influxdb"), root, free_port(), free_port())
+    server = Influxd(required("influxd", "influxdb"), root, free_port())
     server.start()
     return server
 

@@ -21,8 +21,9 @@ import yaml
 from grafana import build
 from harness.model.derived import CycleRow, ImpedanceFitRow
 from harness.model.records import ImpedancePoint, Incident, RunStarted, Sample, StepEnded
-from harness.model.run import Geometry, Role, RunContext, RunFacts
+from harness.model.run import Role, RunContext
 from harness.stream.codec import encode_derived, encode_record
+from tests import facts
 from tests.services import Influxd
 
 GRAFANA = Path(build.__file__).parent
@@ -103,36 +104,13 @@ def rows_of(series: list[Series]) -> list[dict[str, Any]]:
     return [dict(zip(one["columns"], row, strict=True)) | one.get("tags", {}) for one in series for row in one["values"]]
 
 
-FACTS = RunFacts(
-    geometry=Geometry.DEPOSIT,
-    area_cm2=1.13,
-    nominal_capacity_ah=None,
-    cell_revision=1,
-    build_revision=1,
-    description="a cell of this test",
-    schedule_name="plating",
-    schedule_text="name: plating",
-    schedule_sha256="0" * 64,
-    plan="{}",
-    driver="methodscript",
-    instrument_model="EmStat4S",
-    instrument_serial="EMU0001",
-    instrument_firmware="1.3.02",
-    software_version="0.1.0",
-    accuracy_offset=2e-4,
-    accuracy_gain=2e-4,
-    adc_bits=16,
-    time_scale=1.0,
-)
-
-
 def lines_of_run(channel: str, cell: str, build_id: str) -> list[str]:
     """A small run: samples, two sweeps, incidents, closed cycles and fits."""
     run = f"{cell}-20260101t000000"
     context = RunContext("lab3", channel, cell, build_id, run)
     seq = itertools.count()
     stamp = itertools.count(START, SECOND)
-    records: list[Any] = [RunStarted(run, next(seq), next(stamp), FACTS)]
+    records: list[Any] = [RunStarted(run, next(seq), next(stamp), facts.FACTS)]
     records += [
         Sample(run, next(seq), next(stamp), float(i), float(i), 0.03 * (-1) ** (i // 60), -5e-4, i // 120, 1, "steps[0]",
                Role.PLATE, 1e-3, "") for i in range(600)

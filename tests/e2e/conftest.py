@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,13 +54,21 @@ class Bench:
     def client(self) -> ControlClient:
         return ControlClient(self.state)
 
-    def start_emulator(self, channels: list[dict[str, Any]], *, imperfections: Any = "none", seed: int = 1) -> None:
+    def start_emulator(
+        self,
+        channels: list[dict[str, Any]],
+        *,
+        imperfections: Any = "none",
+        seed: int = 1,
+        events: Sequence[dict[str, Any]] = (),
+    ) -> None:
         """Serve ``channels``; afterwards `ports` says where."""
         scenario = {
             "seed": seed,
             "clock": self._clock(),
             "truth": {"file": "truth.jsonl"},
             "instruments": [{"serial": "EMU4HR0001", "model": "es4_hr", "imperfections": imperfections, "channels": channels}],
+            "events": list(events),
         }
         (self.directory / "scenario.yaml").write_text(json.dumps(scenario), encoding="utf-8")
         ports = self.directory / "ports.json"

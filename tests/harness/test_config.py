@@ -30,9 +30,11 @@ def test_site_becomes_plain_numbers(tmp_path: Path) -> None:
     """Quantities come out in SI units, zero is a value, and the state directory lies beside the file."""
     site = load_site(written(tmp_path, GOOD))
     channel = site.channel[0]
-    assert (channel.window, channel.current) == ((-0.5, 4.5), pytest.approx(5e-3))
+    assert channel.window == (-0.5, 4.5)
+    assert channel.current == pytest.approx(5e-3)
     assert channel.accuracy is not None
-    assert (channel.accuracy.offset, channel.accuracy.gain) == (pytest.approx(2e-4), 0.0)
+    assert channel.accuracy.offset == pytest.approx(2e-4)
+    assert channel.accuracy.gain == 0.0
     assert site.state_directory == tmp_path / "lab3"
     assert site.influx is None
 
@@ -46,7 +48,7 @@ def test_site_becomes_plain_numbers(tmp_path: Path) -> None:
             'site.toml: channel[0].window[0]: "-0,5 V" is not a quantity (decimal comma?); write a decimal point',
         ),
         ("-0.5 V", "5 V", "channel[0]: window [5 V, 4.5 V] is empty; write the lower voltage first"),
-        ("5 mA", "5 mV", 'channel[0].current: "5 mV" has the unit volt; expected something like A'),
+        ("5 mA", "5 mV", 'channel[0].current: "5 mV" has the unit millivolt; expected something like A'),
         ('"5 mA"', "0.005", 'channel[0].current: 0.005 has no unit; write it as text, for example "1 A"'),
         ("5 mA", "0 mA", "channel[0]: current must be positive"),
         ("lab3", "Lab 3", 'station: "Lab 3" is not an id'),

@@ -12,6 +12,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -20,7 +21,7 @@ import pytest
 from harness.errors import StoreError
 from harness.ingest import Inbox, run_ingest
 from harness.model.records import Incident, RunStarted, Sample
-from harness.model.run import Geometry, Role, RunContext, RunFacts
+from harness.model.run import Role, RunContext
 from harness.service.broker import BrokerKind, EmbeddedBroker
 from harness.store.influx import InfluxSettings, InfluxWriter
 from harness.stream import codec, topics
@@ -28,32 +29,13 @@ from harness.stream.journal import Journal
 from harness.stream.journal_reader import JournalReader
 from harness.stream.mqtt import Connection, MqttSettings, connection
 from harness.stream.publisher import JournalOutbox, Publisher
+from tests import facts
 from tests.services import Influxd
 
 EPOCH = 1_767_225_600_000_000_000
 CONTEXT = RunContext("lab3", "a1", "cu-01", "bare", "cu-01-20260101t000000")
 RUN = CONTEXT.run_id
-FACTS = RunFacts(
-    geometry=Geometry.DEPOSIT,
-    area_cm2=1.0,
-    nominal_capacity_ah=None,
-    cell_revision=1,
-    build_revision=1,
-    description="",
-    schedule_name="rest",
-    schedule_text="steps:\n- rest: 1 h\n",
-    schedule_sha256="ab",
-    plan="{}",
-    driver="methodscript",
-    instrument_model="EmStat4S HR",
-    instrument_serial="EMU0001",
-    instrument_firmware="1.3",
-    software_version="0.1.0",
-    accuracy_offset=None,
-    accuracy_gain=None,
-    adc_bits=18,
-    time_scale=1.0,
-)
+FACTS = replace(facts.FACTS, accuracy_offset=None, accuracy_gain=None)
 DEADLINE_SECOND = 60.0
 ROOT = Path(__file__).parents[2]
 
@@ -247,6 +229,7 @@ import asyncio, sys
 from harness.ingest import run_ingest
 from harness.store.influx import InfluxSettings, InfluxWriter
 from harness.stream.mqtt import MqttSettings
+from tests import facts
 
 async def main():
     settings = MqttSettings("127.0.0.1", int(sys.argv[1]), False, sys.argv[2], sys.argv[3])

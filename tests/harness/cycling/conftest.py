@@ -48,7 +48,8 @@ class Cable:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._pulled = False
+        self._plugged = asyncio.Event()
+        self._plugged.set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
         self.connections = 0
@@ -58,12 +59,12 @@ class Cable:
         return f"socket://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     def pull(self) -> None:
-        self._pulled = True
+        self._plugged.clear()
         for writer in self._writers:
             writer.transport.abort()
 
     def plug(self) -> None:
-        self._pulled = False
+        self._plugged.set()
 
     def close(self) -> None:
         self.pull()
@@ -71,12 +72,12 @@ class Cable:
             self._server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._pulled:
+        if not self._plugged.is_set():
             writer.transport.abort()
             return
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._port)
         mine = {writer, far_writer}
-        if self._pulled:
+        if not self._plugged.is_set():
             for one in mine:
                 one.transport.abort()
             return
@@ -119,7 +120,9 @@ class Bench:
     async def until(self, condition: Callable[[], bool], second: float = PATIENCE_SECOND) -> None:
         deadline = time.monotonic() + second
         while not condition():
-            assert time.monotonic() < deadline, f"not within {second} s: {[vars_of(slot) for slot in self.station.slots.values()]}"
+            assert time.monotonic() < deadline, (
+                f"not within {second} s: {[vars_of(slot) for slot in self.station.slots.values()]}"
+            )
             await asyncio.sleep(0.01)
 
     async def plating(self) -> None:

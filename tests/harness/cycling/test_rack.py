@@ -204,9 +204,7 @@ def test_journal_that_fails_for_too_long_ends_runs_and_opens_cells(bench: MakeBe
     asyncio.run(main())
 
 
-def test_stuck_relay_alarms_once_until_the_cell_is_shown_to_be_open(
-    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_stuck_relay_alarms_once_until_the_cell_is_shown_to_be_open(bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Opening is repeated while it cannot be shown; meanwhile the channel is in alarm and takes no run."""
     monkeypatch.setattr(rack, "LOOK_EVERY_SECOND", 0.3)
     events = [
@@ -222,7 +220,7 @@ def test_stuck_relay_alarms_once_until_the_cell_is_shown_to_be_open(
             async with asyncio.timeout(15.0):
                 await made.station.stop(run, "somebody")
             await made.until(lambda: made.slot().state is ChannelState.ALARM)
-            with pytest.raises(Refused, match="already running|in alarm"):
+            with pytest.raises(Refused, match=r"already running|in alarm"):
                 await made.start("continue")
             assert made.slot("a2").state is ChannelState.IDLE
             await made.until(lambda: made.slot().state is ChannelState.IDLE)

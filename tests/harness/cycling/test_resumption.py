@@ -18,9 +18,7 @@ steps:
   - {step: hold, voltage: 0 V, for: 1 h}
   - {step: strip, current: 1 mA, until: {voltage_above: 1 V}, longest: 2 h}
 """
-PLAN: Plan = bind(
-    parse_schedule(TEXT, ""), CellFacts(Geometry.DEPOSIT, 1.0), ChannelWindow(-0.5, 4.5, 10e-3, 0.01, 2e5)
-)
+PLAN: Plan = bind(parse_schedule(TEXT, ""), CellFacts(Geometry.DEPOSIT, 1.0), ChannelWindow(-0.5, 4.5, 10e-3, 0.01, 2e5))
 RUN = "a-20260101t000000"
 
 
@@ -70,7 +68,7 @@ def test_resumption_in_a_second_command_knows_when_the_program_began() -> None:
     assert isinstance(block, Block)
     assert len(block.steps) == 2
     cursor = command_ended(PLAN, start(PLAN), block.steps[0], EndReason.DURATION, 3600.0)
-    history = [started(1000, 0, start(PLAN)), ended(2000, "duration", 3600.0), started(2001, 1, cursor)]
+    history: list[records.Record] = [started(1000, 0, start(PLAN)), ended(2000, "duration", 3600.0), started(2001, 1, cursor)]
     found = resumption_from(PLAN, history)
     assert found is not None
     assert (found.command_index, found.program_nanosecond, found.anchor_nanosecond) == (1, 1000, 2001)
@@ -80,7 +78,11 @@ def test_resumption_in_a_second_command_knows_when_the_program_began() -> None:
 def test_resumption_goes_on_behind_a_bridged_gap() -> None:
     """What was decided about a gap holds after a restart too, although the end of the step in it says nothing."""
     behind = Cursor(block_index=1, step_count=2, cycle_count=1, removed=False)
-    history = [started(1, 0, start(PLAN)), ended(2, "lost", None), incident(3, "info", "bridged", bridged_to(behind))]
+    history: list[records.Record] = [
+        started(1, 0, start(PLAN)),
+        ended(2, "lost", None),
+        incident(3, "info", "bridged", bridged_to(behind)),
+    ]
     found = resumption_from(PLAN, history)
     assert found is not None
     assert (found.cursor, found.block_cursor, found.token) == (behind, behind, None)

@@ -86,7 +86,9 @@ def test_run_is_recorded_whole_and_resumes_from_every_prefix(bench: MakeBench) -
             due = following.steps[found.command_index]
             assert due.step_count == len(over) + 1
             assert found.program_nanosecond <= found.anchor_nanosecond
-    assert isinstance(next_block(plan, found.cursor, 1), Finished)
+    whole = resumption_from(plan, history)
+    assert whole is not None
+    assert isinstance(next_block(plan, whole.cursor, 1), Finished)
 
 
 def test_adopted_second_command_keeps_the_time_of_its_program(bench: MakeBench) -> None:

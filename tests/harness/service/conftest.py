@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -20,12 +20,13 @@ from aiohttp import web
 
 from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
 from harness.model.records import Incident, RunStarted, Sample
-from harness.model.run import Geometry, Role, RunContext, RunFacts
+from harness.model.run import Role, RunContext
 from harness.model.status import ChannelState, ChannelStatus, LinkStatus, RunStatus, StationStatus
 from harness.service.control import FILE, TOKEN_HEADER, ControlAddress, write_secret
 from harness.store.derived import DerivedStore
 from harness.store.local import DERIVED_NAME, JOURNAL_NAME
 from harness.stream.journal import Journal
+from tests import facts
 
 START = 1_768_348_800_000_000_000  # 2026-01-14T00:00:00Z
 SECOND = 1_000_000_000
@@ -33,27 +34,7 @@ SAMPLE_SECOND = 120
 CYCLE_SAMPLES = 75
 BUILDS = ("bare-cu", "gold-5nm", "lipon-20nm", "n2-plasma")
 CURRENT = 565e-6
-FACTS = RunFacts(
-    geometry=Geometry.DEPOSIT,
-    area_cm2=1.13,
-    nominal_capacity_ah=None,
-    cell_revision=1,
-    build_revision=1,
-    description="",
-    schedule_name="li-cu-cycling",
-    schedule_text="name: li-cu-cycling",
-    schedule_sha256="0" * 64,
-    plan="{}",
-    driver="methodscript",
-    instrument_model="EmStat4S",
-    instrument_serial="EMU0001",
-    instrument_firmware="1.3.02",
-    software_version="0.1.0",
-    accuracy_offset=2e-4,
-    accuracy_gain=2e-4,
-    adc_bits=16,
-    time_scale=600.0,
-)
+FACTS = replace(facts.FACTS, time_scale=600.0)
 
 
 @dataclass(slots=True)

@@ -92,7 +92,7 @@ def test_killed_child_is_started_again(children: Path) -> None:
     async def main() -> None:
         stop = asyncio.Event()
         keeping = asyncio.create_task(keep_running([child(children, "one")], stop))
-        (_, pid), = await until(children, 1)
+        ((_, pid),) = await until(children, 1)
         os.kill(pid, signal.SIGKILL)
         assert (await until(children, 2))[1][1] != pid
         stop.set()

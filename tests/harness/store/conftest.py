@@ -21,36 +21,17 @@ from harness.model.records import (
     StepStarted,
     SweepEnded,
 )
-from harness.model.run import Geometry, Role, RunContext, RunFacts
+from harness.model.run import Role, RunContext
 from harness.store.derived import DerivedStore
 from harness.stream import codec
 from harness.stream.journal import Journal
 from harness.stream.journal_reader import JournalReader
+from tests import facts
 
 SECOND = 1_000_000_000
 START = 1_767_225_600 * SECOND
 
-FACTS = RunFacts(
-    geometry=Geometry.DEPOSIT,
-    area_cm2=1.27,
-    nominal_capacity_ah=None,
-    cell_revision=1,
-    build_revision=2,
-    description='layer "A", 5 nm\nsecond line, Ω \\ %',
-    schedule_name="plain",
-    schedule_text="name: plain\n",
-    schedule_sha256="0" * 64,
-    plan="{}",
-    driver="methodscript",
-    instrument_model="EmStat4S HR",
-    instrument_serial="EMU0001",
-    instrument_firmware="1.3",
-    software_version="0.1.0",
-    accuracy_offset=None,
-    accuracy_gain=2e-4,
-    adc_bits=16,
-    time_scale=1.0,
-)
+FACTS = replace(facts.FACTS, description='layer "A", 5 nm\nsecond line, Ω \\ %', accuracy_offset=None)
 MOVED, FIRST, OTHER, EMPTY, STATION = (
     RunContext("lab3", "b2", "cu-01", "b1", "cu-01-20260102t000000"),
     RunContext("lab3", "a1", "cu-01", "b1", "cu-01-20260101t000000"),

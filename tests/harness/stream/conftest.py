@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from harness.model.records import RunStarted, Sample
-from harness.model.run import Geometry, Role, RunContext, RunFacts
+from harness.model.run import Role, RunContext
 from harness.service.broker import find_mosquitto
+from tests import facts
 
 EPOCH = 1_767_225_600_000_000_000
 
@@ -26,28 +27,7 @@ def started() -> Callable[[str], RunStarted]:
     """Makes the first record of a run."""
 
     def make(run_id: str) -> RunStarted:
-        facts = RunFacts(
-            geometry=Geometry.DEPOSIT,
-            area_cm2=1.13,
-            nominal_capacity_ah=None,
-            cell_revision=1,
-            build_revision=2,
-            description="",
-            schedule_name="aurbach",
-            schedule_text="steps:\n- rest: 1 h\n",
-            schedule_sha256="ab",
-            plan="{}",
-            driver="methodscript",
-            instrument_model="EmStat4S HR",
-            instrument_serial="EMU0001",
-            instrument_firmware="1.3",
-            software_version="0.1.0",
-            accuracy_offset=0.0002,
-            accuracy_gain=None,
-            adc_bits=18,
-            time_scale=1.0,
-        )
-        return RunStarted(run_id, 0, EPOCH, facts)
+        return RunStarted(run_id, 0, EPOCH, facts.FACTS)
 
     return make
 
