@@ -95,7 +95,8 @@ def demo(
     ideal: Annotated[bool, typer.Option("--ideal", help="Switch the instruments' imperfections off.")] = False,
 ) -> None:
     """Eight emulated cells, the whole pipeline, a live page, and a table of what came out beside the truth."""
-    from harness.service.demo import DemoOptions, run_demo  # noqa: PLC0415
+    from harness.service.demo import run_demo  # noqa: PLC0415
+    from harness.service.demo_station import DemoOptions  # noqa: PLC0415
 
     _log_to_stderr()
     asyncio.run(run_demo(DemoOptions(cycles, exit_when_done, report, directory, port, ideal)))

@@ -210,14 +210,15 @@ class ChannelRunner:
         return self.plan.on_gap
 
     def _note_gap(self, attachment: Attachment) -> None:
-        """Keep what was found first: after a second loss the program has been stopped by us, and says nothing more."""
+        """Keep what is found now, before the cell is opened. Lost again before that was shown, the next look decides: an
+        instrument that is idle then counts as having done all it could, for no cell may be polarised twice.
+        """
         doing = self._current()
-        if doing.gap is not None:
-            return
         elapsed = (self._clock.now_nanosecond() - doing.stamp(doing.command_start_second)) / NANOSECOND
         command = doing.block.program.commands[doing.index]
         self._doing = replace(doing, gap=recovery.outcome_of_gap(command, attachment, max(elapsed, 0.0)))
-        self.recorder.incident("warning", "gap", "the link was lost while a program ran; readings since then are missing")
+        if doing.gap is None:
+            self.recorder.incident("warning", "gap", "the link was lost while a program ran; readings since then are missing")
 
     def _bridge_gap(self) -> None:
         reason, duration = self._current().gap or (EndReason.ABORTED, 0.0)
@@ -395,7 +396,9 @@ class ChannelRunner:
         channel = self._channel
         if channel is None or self._doing is None:
             if self._doing is not None:
-                self.recorder.incident("warning", "unconfirmed", "the link is down; the cell is opened once the instrument answers")
+                self.recorder.incident(
+                    "warning", "unconfirmed", "the link is down; the cell is opened once the instrument answers"
+                )
             then()
             return
         if not self._requests:
