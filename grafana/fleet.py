@@ -101,6 +101,23 @@ def _record_rate() -> timeseries.Panel:
     return panel.fill_opacity(15).axis_label("1/s").min(0).interval("1s")
 
 
+_STATE_COLUMNS = {
+    "channel": "channel",
+    "cell": "cell",
+    "build": "build",
+    "role": "role",
+    "step_path": "step",
+    "cycle_count": "cycle",
+    "voltage_volt": "voltage",
+    "current_ampere": "current",
+    "coulombic_efficiency": "last efficiency",
+    "coulombic_efficiency_std": "± std",
+    "interface_resistance_ohm": "interface",
+    "Time": "last reading",
+    "station": "station",
+}
+
+
 def _state() -> table.Panel:
     reading = (
         'SELECT last("voltage_volt") AS "voltage_volt", "current_ampere", "cycle_count", "role", "step_path" '
@@ -114,21 +131,6 @@ def _state() -> table.Panel:
         'SELECT last("interface_resistance_ohm") AS "interface_resistance_ohm" '
         f'FROM "impedance_fit" WHERE {_CHOSEN} GROUP BY "cell"'
     )
-    names = {
-        "channel": "channel",
-        "cell": "cell",
-        "build": "build",
-        "role": "role",
-        "step_path": "step",
-        "cycle_count": "cycle",
-        "voltage_volt": "voltage",
-        "current_ampere": "current",
-        "coulombic_efficiency": "last efficiency",
-        "coulombic_efficiency_std": "± std",
-        "interface_resistance_ohm": "interface",
-        "Time": "last reading",
-        "station": "station",
-    }
     link = {"title": "Open ${__value.text}", "url": "/d/harness-cell?var-cell=${__value.text}&${__url_time_range}"}
     return (
         rows(
@@ -143,7 +145,7 @@ def _state() -> table.Panel:
                 without("Time", only="B"),
                 without("Time", only="C"),
                 transformation("joinByField", {"byField": "cell", "mode": "outer"}),
-                renamed(names),
+                renamed(_STATE_COLUMNS),
             ]
         )
         .override_by_name("voltage", properties({"unit": "volt", "decimals": 4}))

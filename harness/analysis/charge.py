@@ -131,8 +131,7 @@ def step_charge(
     """The charge of one step.
 
     Args:
-        time_second: stamps on the instrument's clock, in the order of recording; repeated ones add nothing, backward ones are
-            flagged and add nothing.
+        time_second: stamps on the instrument's clock, as recorded; repeated and backward ones add nothing, the latter flagged.
         current_ampere: the readings, same length.
         start_second: when the step began; the first value is held back to it. ``None``: at the first stamp.
         end_second: when it ended; the last value is held on to it. ``None``: at the last stamp.
@@ -153,10 +152,8 @@ def step_charge(
     flags |= _time_flags(interval, limit, edges=(start_second, end_second))
     interval = np.maximum(interval, 0.0)
     amount = _rectangles(interval, current) if kind is CurrentKind.MEAN else _between_points(interval, current)
-    variance = _gap_variance(interval, current, limit)
-    variance += _noise_std(current) ** 2 * float(np.sum(interval**2))
-    variance += (float(current[-1]) * time_resolution_second) ** 2 / 12
-    variance += (float(current[0]) * unknown_edge_second) ** 2 / 12
+    variance = _gap_variance(interval, current, limit) + _noise_std(current) ** 2 * float(np.sum(interval**2))
+    variance += ((float(current[-1]) * time_resolution_second) ** 2 + (float(current[0]) * unknown_edge_second) ** 2) / 12
     owner = ranges[1:] if kind is CurrentKind.MEAN else ranges[:-1]
     parts = _by_range(amount, interval, owner)
     return Charge(float(amount.sum()), float(interval.sum()), math.sqrt(variance), parts, frozenset(flags))

@@ -99,35 +99,22 @@ def cycle_row(
 ) -> CycleRow:
     """The row of one cycle; its efficiency is ``None``, never 0, unless both halves are there and whole.
 
-    Args:
-        run_id: whose cycle.
-        cycle_count: which one.
-        deposit: the half that deposits, if there is one.
-        removal: the half that removes, if there is one.
-        accuracy: of the instrument.
-        has_efficiency: false for symmetric cells, which have none.
-        first_cycle: the count of the first cycle with a deposit, flagged ``formation``.
-        duration_second: from the cycle's first to its last moment, when known.
-        flags: names found elsewhere.
-
-    Raises:
-        ValueError: neither half is given.
+    ``has_efficiency`` is false for symmetric cells; the cycle ``first_cycle`` is flagged ``formation``; ``duration_second`` goes
+    from the cycle's first to its last moment; ``flags`` are names found elsewhere. `ValueError` when neither half is given.
     """
     halves = [half for half in (deposit, removal) if half is not None]
     if not halves:
         raise ValueError("a cycle without a deposit and without a removal is no cycle")
-    names = set(flags).union(*(half.flags | half.charge.flags for half in halves))
-    whole = deposit is not None and removal is not None and deposit.whole and removal.whole
-    result = efficiency(deposit.charge, removal.charge, accuracy) if whole and deposit and removal and has_efficiency else None
-    whole = whole and (result is not None or not has_efficiency)
-    names |= _row_flags(halves, result, accuracy, whole=whole)
-    if deposit is not None and cycle_count == first_cycle:
-        names.add(FLAG_FORMATION)
-    stamps = [half.start_nanosecond for half in halves]
+    result = _efficiency(deposit, removal, accuracy) if has_efficiency else None
+    whole = len(halves) == 2 and all(half.whole for half in halves) and (result is not None or not has_efficiency)
+    formation = {FLAG_FORMATION} if deposit is not None and cycle_count == first_cycle else set()
+    names = formation.union(
+        flags, _row_flags(halves, result, accuracy, whole=whole), *(half.flags | half.charge.flags for half in halves)
+    )
     return CycleRow(
         run_id=run_id,
         cycle_count=cycle_count,
-        unix_time_nanosecond=min(stamps),
+        unix_time_nanosecond=min(half.start_nanosecond for half in halves),
         kind=KIND_CYCLE,
         plating_capacity_ah=_capacity(deposit),
         plating_capacity_ah_std=_capacity_std(deposit, accuracy),
@@ -144,6 +131,13 @@ def cycle_row(
         flags=" ".join(sorted(names)),
         method_version=METHOD_VERSION,
     )
+
+
+def _efficiency(deposit: HalfCycle | None, removal: HalfCycle | None, accuracy: Accuracy) -> Efficiency | None:
+    """The efficiency of two whole halves; ``None`` otherwise."""
+    if deposit is None or removal is None or not (deposit.whole and removal.whole):
+        return None
+    return efficiency(deposit.charge, removal.charge, accuracy)
 
 
 def mean_coulombic_efficiency(rows: Sequence[CycleRow]) -> MeanEfficiency:

@@ -12,22 +12,21 @@ finds a program recorded but not yet sent keeps it from being sent.
 from __future__ import annotations
 
 import asyncio
-import math
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 import structlog
 
 from harness.clock import NANOSECOND, StationClock
 from harness.cycling import recovery, safety, stepper
+from harness.cycling.doing import Doing, Live
 from harness.cycling.plan import Plan
 from harness.cycling.recorder import Recorder
 from harness.cycling.resumption import Resumption, bridged_to, told_of
 from harness.errors import JournalError
-from harness.model.run import Role
 from potentiostat_drivers.errors import InstrumentFault, PortGone, ProgramInvalid, Rejected, ReplyTimeout, WireError
 from potentiostat_drivers.interface import Attachment, Channel, Safety, Unconfirmed
 from potentiostat_drivers.program import CommandEnded, EndReason, ImpedancePoint, Item, ProgramEnded, Reading
@@ -46,52 +45,6 @@ class Phase(StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """Where a run is, for people: the step, and the last reading."""
-
-    step_path: str | None = None
-    role: Role | None = None
-    cycle_count: int | None = None
-    voltage_volt: float | None = None
-    current_ampere: float | None = None
-    unix_time_nanosecond: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Doing:
-    """The program that is being done: its block, the command that runs, and where times count from.
-
-    ``anchor_nanosecond`` is the station time at which the instrument's times are zero, ``command_start_second`` where the
-    command that runs begins in them. ``over`` is why the command ended, where it did and no other follows it. ``gap`` is what
-    became of it while the link was lost, as it was found before the cell was opened.
-    """
-
-    block: stepper.Block
-    index: int
-    anchor_nanosecond: int
-    command_start_second: float = 0.0
-    points: int = 0
-    over: EndReason | None = None
-    gap: tuple[EndReason, float] | None = None
-
-    @property
-    def step(self) -> stepper.PlannedStep:
-        return self.block.steps[self.index]
-
-    @property
-    def is_last(self) -> bool:
-        return self.index == len(self.block.steps) - 1
-
-    def next(self, start_second: float) -> _Doing:
-        """The next command of the program, which began ``start_second`` after the program."""
-        return replace(self, index=self.index + 1, command_start_second=start_second, points=0, over=None)
-
-    def stamp(self, step_time_second: float) -> int:
-        """The station time of an instrument's time."""
-        return self.anchor_nanosecond + round(step_time_second * NANOSECOND)
 
 
 class ChannelRunner:
@@ -115,7 +68,7 @@ class ChannelRunner:
         self._clock = clock
         self._cursor = self._block_cursor = stepper.start(plan)
         self._cycle_count = 0
-        self._doing: _Doing | None = None
+        self._doing: Doing | None = None
         self._channel: Channel | None = None
         self._requests: list[Callable[[], None]] = []
         self._overtaken = False
@@ -238,7 +191,7 @@ class ChannelRunner:
             self._end("the schedule is done", completed=True)
             return
         self._block_cursor = self._cursor
-        self._doing = _Doing(block, 0, self._announce(block, 0, self._clock.now_nanosecond()))
+        self._doing = Doing(block, 0, self._announce(block, 0, self._clock.now_nanosecond()))
         await self._written()
         if self._requests:
             self._command_over(EndReason.ABORTED, 0.0, seen=True)
@@ -265,7 +218,7 @@ class ChannelRunner:
                 if isinstance(verdict, safety.Trip):
                     self._tripped(verdict, item, await channel.make_safe())
                     return
-                if _is_number(item):
+                if safety.is_number(item):
                     self._take(item)
                 if isinstance(item, ProgramEnded):
                     return
@@ -284,7 +237,11 @@ class ChannelRunner:
     def _tripped(self, trip: safety.Trip, item: Item, outcome: Safety) -> None:
         """Record why the cell was opened: the reason first, so that no crash can forget it and go on."""
         self.recorder.incident("alarm", "limit", trip.sentence)
-        if _is_number(item) and not isinstance(item, ProgramEnded) and item.command_index < len(self._current().block.steps):
+        if (
+            safety.is_number(item)
+            and not isinstance(item, ProgramEnded)
+            and item.command_index < len(self._current().block.steps)
+        ):
             self._take(item)
         self.recorder.safety(outcome)
         self._end(trip.sentence, completed=False)
@@ -343,7 +300,7 @@ class ChannelRunner:
             self._cursor = following
         self._carry_out()
 
-    def _at(self, command_index: int, step_time_second: float) -> _Doing:
+    def _at(self, command_index: int, step_time_second: float) -> Doing:
         """The program at the command an item is of; ends that nobody saw lie between when it was adopted late."""
         while (doing := self._current()).index < command_index:
             lasted = recovery.longest_second(doing.block.program.commands[doing.index])
@@ -425,7 +382,7 @@ class ChannelRunner:
         self.recorder.incident("info", kind, message)
         self._changed.set()
 
-    def _current(self) -> _Doing:
+    def _current(self) -> Doing:
         if self._doing is None:
             raise RuntimeError("an item arrived while no program was sent")
         return self._doing
@@ -442,17 +399,4 @@ class ChannelRunner:
         block = stepper.next_block(self.plan, resumption.block_cursor, resumption.token)
         if isinstance(block, stepper.Block) and self.phase is not Phase.ENDED:
             start = (resumption.anchor_nanosecond - resumption.program_nanosecond) / NANOSECOND
-            self._doing = _Doing(block, resumption.command_index, resumption.program_nanosecond, start, resumption.points)
-
-
-def _is_number(item: Item) -> bool:
-    """Whether the journal can hold ``item``; what is not a number is judged by `safety` and not kept."""
-    values: tuple[float, ...]
-    match item:
-        case Reading():
-            values = (item.step_time_second, item.voltage_volt, item.current_ampere)
-        case ImpedancePoint():
-            values = (item.step_time_second, item.frequency_hertz, item.real_impedance_ohm, item.imaginary_impedance_ohm)
-        case CommandEnded() | ProgramEnded():
-            return True
-    return all(map(math.isfinite, values))
+            self._doing = Doing(block, resumption.command_index, resumption.program_nanosecond, start, resumption.points)

@@ -138,6 +138,19 @@ def silence_second(interval_second: float, frequency_min_hertz: float | None = N
     return 3.0 * interval_second + SILENCE_SECOND + sweep
 
 
+def is_number(item: Item) -> bool:
+    """Whether the journal can hold ``item``; what is not a number is judged by `safety` and not kept."""
+    values: tuple[float, ...]
+    match item:
+        case Reading():
+            values = (item.step_time_second, item.voltage_volt, item.current_ampere)
+        case ImpedancePoint():
+            values = (item.step_time_second, item.frequency_hertz, item.real_impedance_ohm, item.imaginary_impedance_ohm)
+        case CommandEnded() | ProgramEnded():
+            return True
+    return all(map(math.isfinite, values))
+
+
 class Judge:
     """`check` for all items of one program, with the state kept."""
 

@@ -78,7 +78,7 @@ class ControlClient:
         address = self._address()
         timeout = httpx.Timeout(_ANSWER_SECOND, connect=_CONNECT_SECOND)
         try:
-            async with httpx.AsyncClient(timeout=timeout, trust_env=False, verify=False) as client:
+            async with httpx.AsyncClient(timeout=timeout, trust_env=False, verify=False) as client:  # noqa: S501 - plain HTTP on loopback
                 answer = await client.request(method, address.url + path, json=body, headers={TOKEN_HEADER: address.token})
         except httpx.ReadTimeout:
             raise Refused(

@@ -134,8 +134,10 @@ def write_site(directory: Path, ports: dict[str, dict[str, str]], origin: dateti
             'window = ["-1 V", "4.6 V"]',
             'current = "10 mA"',
         ]
+        offset = 0.0 if options.ideal else _OFFSET * 100
+        lines.append(f'accuracy = {{ offset = "{offset:g} %", gain = "0 %" }}')
         if not options.ideal:
-            lines += [f'accuracy = {{ offset = "{_OFFSET * 100:g} %", gain = "0 %" }}', f"adc_bits = {_ADC_BITS}"]
+            lines.append(f"adc_bits = {_ADC_BITS}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return load_site(path)
 

@@ -53,7 +53,7 @@ def _children(site: Site, log_directory: Path | None) -> list[Child]:
         Child(
             name,
             ("harness", name, str(site.path)),
-            patient=name == "daemon",
+            vital=name == "daemon",
             log=None if log_directory is None else log_directory / f"{name}.log",
         )
         for name in names

@@ -1,8 +1,8 @@
 """``harness up``: starts the processes a site needs, keeps them running, and stops them in the order that is safe.
 
 Children share nothing but files and ports, so a crash or a heavy query in one never touches a cell in another. The daemon is
-stopped first, while the broker and the store still listen. A child that ends with status 2 met bad input: no restart can
-help, so everything stops with that status.
+stopped first, while the broker and the store still listen. When it ends with status 2 it met bad input: no restart can help, so
+everything stops with that status. Any other child is tried again, ever more rarely, and never stops a daemon with cells in hand.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One process: its name, its arguments after ``python -m``, and whether to wait for it without limit when stopping.
+    """One process: its name and its arguments after ``python -m``.
 
-    What it logs goes to the file ``log``, or to our own standard error; what it says to people stays on the screen.
+    A ``vital`` one owns cells: it is waited for without limit when stopping, and without it the others make no sense. What a
+    child logs goes to the file ``log``, or to our own standard error; what it says to people stays on the screen.
     """
 
     name: str
     arguments: tuple[str, ...]
-    patient: bool = False
+    vital: bool = False
     log: Path | None = None
 
 
@@ -51,7 +52,7 @@ async def keep_running(children: Sequence[Child], stop: asyncio.Event) -> None:
     """Run ``children`` until ``stop`` is set, restarting what ends by itself; then stop them one after the other, in order.
 
     Raises:
-        ChildFailed: a child ended with status 2; the others have been stopped.
+        ChildFailed: a vital child ended with status 2; the others have been stopped.
     """
     keepers = [_Keeper(child) for child in children]
     tasks = [asyncio.create_task(keeper.keep(), name=f"child[{keeper.child.name}]") for keeper in keepers]
@@ -89,7 +90,7 @@ class _Keeper:
             status = await self._run()
             if self._ending.is_set():
                 return
-            if status == BAD_INPUT_STATUS:
+            if status == BAD_INPUT_STATUS and self.child.vital:
                 raise ChildFailed(self.child.name, status)
             lived = asyncio.get_running_loop().time() - began
             quick_ends = quick_ends + 1 if lived < 60.0 else 0
@@ -125,7 +126,7 @@ class _Keeper:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
         try:
-            async with asyncio.timeout(None if self.child.patient else STOP_SECOND):
+            async with asyncio.timeout(None if self.child.vital else STOP_SECOND):
                 await process.wait()
         except TimeoutError:
             log.error("process did not end and was killed", name=self.child.name)  # noqa: TRY400 - one sentence

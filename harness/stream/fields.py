@@ -6,6 +6,7 @@ trust: a field of another type, one too many or one too few is refused. Everythi
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Mapping
@@ -64,15 +65,18 @@ def from_plain(made: type[Made], values: Mapping[str, object], rest: Mapping[str
     """
     arguments: dict[str, object] = dict(rest or {})
     known = fields_of(made)
+    taken = 0
     for field in known:
-        if field.name in values:
-            arguments[field.name] = _check(field, values[field.name])
-        elif field.name not in arguments:
+        name = field.name
+        if name in values:
+            arguments[name] = _check(field, values[name])
+            taken += 1
+        elif name not in arguments:
             if not field.optional:
-                raise ValueError(f"a {made.__name__} has no {field.name}")
-            arguments[field.name] = None
-    surplus = values.keys() - {field.name for field in known}
-    if surplus:
+                raise ValueError(f"a {made.__name__} has no {name}")
+            arguments[name] = None
+    if taken < len(values):
+        surplus = values.keys() - {field.name for field in known}
         raise ValueError(f"a {made.__name__} has no field {min(surplus)!r}")
     return made(**arguments)
 
@@ -109,6 +113,23 @@ def _field(name: str, hint: object) -> Field | None:
 
 
 def _check(field: Field, item: object) -> Plain:
+    # Most items are a number or a known word of exactly the right type: they are spared the general way below.
+    if type(item) is field.kind:
+        if type(item) is float and math.isfinite(item):
+            return item
+        if type(item) is int and _INTEGER_MIN <= item <= _INTEGER_MAX:
+            return item
+        if type(item) is str and item.isascii():
+            return item if field.words is None else _word(field.words, item)
+    return _check_any(field, item)
+
+
+@functools.cache
+def _word(words: type[StrEnum], text: str) -> StrEnum:
+    return words(text)
+
+
+def _check_any(field: Field, item: object) -> Plain:
     if field.kind is float and type(item) is int:
         item = float(item)
     match item:

@@ -108,6 +108,9 @@ def _tag_value(name: str, value: str) -> str:
 
 
 def _field_value(name: str, value: Plain) -> str:
+    # Most values are finite floats: spared the patterns below.
+    if type(value) is float and math.isfinite(value):
+        return repr(value)
     match value:
         case bool():
             return "true" if value else "false"

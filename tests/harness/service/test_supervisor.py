@@ -39,8 +39,8 @@ def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def child(directory: Path, name: str, status: int = -1) -> Child:
-    return Child(name, ("a_child", str(directory), name, str(status)))
+def child(directory: Path, name: str, status: int = -1, *, vital: bool = False) -> Child:
+    return Child(name, ("a_child", str(directory), name, str(status)), vital=vital)
 
 
 def started(directory: Path) -> list[tuple[str, int]]:
@@ -102,14 +102,30 @@ def test_killed_child_is_started_again(children: Path) -> None:
 
 
 def test_bad_input_stops_everything(children: Path) -> None:
-    """Status 2 cannot be cured by a restart: the others are ended, and the status is passed on."""
+    """Status 2 of the vital child cannot be cured by a restart: the others are ended, and the status is passed on."""
 
     async def main() -> None:
-        others = [child(children, "one"), child(children, "bad", BAD_INPUT_STATUS)]
+        others = [child(children, "one"), child(children, "bad", BAD_INPUT_STATUS, vital=True)]
         with pytest.raises(ChildFailed) as failed:
             await asyncio.wait_for(keep_running(others, asyncio.Event()), 15.0)
         assert failed.value.status == BAD_INPUT_STATUS
         assert not any(lives(pid) for _, pid in started(children))
+
+    asyncio.run(main())
+
+
+def test_bad_input_of_another_child_leaves_the_vital_one_alone(children: Path) -> None:
+    """A page that cannot have its port is tried again, and never stops the daemon with its cells."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        both = [child(children, "daemon", vital=True), child(children, "serve", BAD_INPUT_STATUS)]
+        keeping = asyncio.create_task(keep_running(both, stop))
+        found = await until(children, 3)
+        assert [name for name, _ in found].count("serve") == 2
+        assert lives(next(pid for name, pid in found if name == "daemon"))
+        stop.set()
+        await keeping
 
     asyncio.run(main())
 
