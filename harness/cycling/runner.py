@@ -353,9 +353,8 @@ class ChannelRunner:
         channel = self._channel
         if channel is None or self._doing is None:
             if self._doing is not None:
-                self.recorder.incident(
-                    "warning", "unconfirmed", "the link is down; the cell is opened once the instrument answers"
-                )
+                what = "the link is down; the cell is opened once the instrument answers"
+                self.recorder.incident("warning", "unconfirmed", what)
             then()
             return
         if not self._requests:

@@ -15,9 +15,12 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import math
+import operator
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from types import NoneType
 from typing import Literal
 
 from harness.errors import HarnessError
@@ -34,8 +37,8 @@ from harness.model.records import (
     StepStarted,
     SweepEnded,
 )
-from harness.model.run import RunContext, RunFacts
-from harness.stream.fields import Plain, dump_json, from_plain, load_json, to_plain
+from harness.model.run import Role, RunContext, RunFacts
+from harness.stream.fields import Plain, dump_json, fields_of, from_plain, load_json, to_plain
 from harness.stream.line import Point, field_text, parse_point, split_points, tag_safe, tag_text
 
 BATCH_LINES = 500
@@ -63,6 +66,8 @@ _EVENT_KINDS = {made: kind for kind, made in _EVENTS.items()}
 _DERIVED: dict[str, type[DerivedRow]] = {"cycle": CycleRow, "impedance_fit": ImpedanceFitRow}
 _MEASUREMENTS = {made: measurement for measurement, made in _DERIVED.items()}
 _CELL_TAGS = ("geometry", "schedule_name", "driver", "instrument_serial")
+_SAMPLE_VALUES = operator.attrgetter(*(field.name for field in fields_of(Sample) if field.name not in _IDENTITY))
+_SAMPLE_KINDS = frozenset((*[float] * 4, int, int, str, Role, full, str) for full in (float, NoneType))
 _SEQ = re.compile(r"[^\\ ]+(?:\\.[^\\ ]*)* seq=([0-9]{1,18})i[, ]")
 _INDEX = re.compile(r"-?[0-9]{3,18}")
 _INCIDENT = re.compile(r'event[^\\ ]*(?:\\.[^\\ ]*)* seq=[0-9]+i,kind="incident",')
@@ -253,7 +258,8 @@ def _checked_ack(first: object, last: object, refused: object, kind: object) -> 
 def _encode_record(context: RunContext, record: Record) -> str:
     match record:
         case Sample():
-            return _line("sample", _tags(context), record, to_plain(record, _IDENTITY))
+            text = _sample_text(record) or field_text(to_plain(record, _IDENTITY).items())
+            return f"sample{_tags(context)} seq={record.seq}i,{text} {record.unix_time_nanosecond}"
         case ImpedancePoint(frequency_index=index):
             values = to_plain(record, _POINT_IDENTITY)
             return _line("spectrum", f"{_tags(context)},frequency_index={index:03d}", record, values)
@@ -264,6 +270,32 @@ def _encode_record(context: RunContext, record: Record) -> str:
         case _:
             values = to_plain(record, _IDENTITY)
     return _line("event", _tags(context), record, {"kind": _EVENT_KINDS[type(record)], **values})
+
+
+def _sample_text(sample: Sample) -> str | None:
+    """What `field_text` makes of a sample that needs no conversion, no escape and no refusal; ``None`` for any other.
+
+    Nearly every record is such a sample, and a publisher that catches up does little but write them: this takes a quarter of the
+    time of the general way. A sum of floats is finite only if each of them is.
+    """
+    if tuple(map(type, _SAMPLE_VALUES(sample))) not in _SAMPLE_KINDS:
+        return None
+    test_time, step_time, voltage, current = (
+        sample.test_time_second,
+        sample.step_time_second,
+        sample.voltage_volt,
+        sample.current_ampere,
+    )
+    full, cycle, step, words = sample.current_range_ampere, sample.cycle_count, sample.step_count, sample.step_path + sample.flags
+    finite = math.isfinite(test_time + step_time + voltage + current + (full or 0.0))
+    if not finite or not 0 <= cycle < 2**63 or not 0 <= step < 2**63 or not words.isascii() or '"' in words or "\\" in words:
+        return None
+    full_text = "" if full is None else f"current_range_ampere={full!r},"
+    return (
+        f"test_time_second={test_time!r},step_time_second={step_time!r},voltage_volt={voltage!r},current_ampere={current!r},"
+        f'cycle_count={cycle}i,step_count={step}i,step_path="{sample.step_path}",role="{sample.role!s}",{full_text}'
+        f'flags="{sample.flags}"'
+    )
 
 
 def _encode_start(context: RunContext, record: RunStarted) -> str:
