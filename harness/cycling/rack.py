@@ -18,7 +18,7 @@ import structlog
 from harness.clock import StationClock
 from harness.cycling.runner import LINK_ERRORS, ChannelRunner, Phase
 from harness.errors import HarnessError, Refused
-from harness.model.status import ChannelState
+from harness.model.status import ChannelState, LinkStatus
 from potentiostat_drivers.errors import DriverError, ReplyTimeout, WrongInstrument
 from potentiostat_drivers.interface import Autonomy, Capabilities, Channel, Identity, Instrument, Safe, Safety, Unconfirmed
 from potentiostat_drivers.opening import open_instrument
@@ -68,8 +68,23 @@ class Outage:
 
     def end(self, now: int) -> None:
         """The link is up again."""
-        if self.start_nanosecond is not None and self.end_nanosecond is None:
+        if self.lasts:
             self.end_nanosecond = now
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the link is down."""
+        return self.start_nanosecond is not None and self.end_nanosecond is None
+
+    def status(self, name: str) -> LinkStatus:
+        """The link ``name``, for people."""
+        return LinkStatus(
+            name=name,
+            connected=not self.lasts,
+            last_outage_start_nanosecond=self.start_nanosecond,
+            last_outage_end_nanosecond=self.end_nanosecond,
+            last_outage_reason=self.reason,
+        )
 
 
 @dataclass(slots=True)

@@ -112,7 +112,7 @@ class EmbeddedBroker:
             try:
                 await self._start()
             except BrokerError as error:
-                log.error("broker does not start", reason=str(error))  # noqa: TRY400 - the sentence says it all
+                log.error("broker does not start", reason=str(error))
                 await asyncio.sleep(_BACKOFF_SECOND)
 
     async def _start(self) -> None:

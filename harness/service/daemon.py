@@ -203,13 +203,7 @@ def _run_status(station: Station, journal: Journal, outlet: Outlet) -> tuple[Run
 
 def _instrument_links(station: Station) -> Iterator[LinkStatus]:
     for name, slot in station.slots.items():
-        yield LinkStatus(
-            name=f"channel {name}",
-            connected=slot.outage.start_nanosecond is None or slot.outage.end_nanosecond is not None,
-            last_outage_start_nanosecond=slot.outage.start_nanosecond,
-            last_outage_end_nanosecond=slot.outage.end_nanosecond,
-            last_outage_reason=slot.outage.reason,
-        )
+        yield slot.outage.status(f"channel {name}")
 
 
 class _Alarms:
@@ -235,7 +229,7 @@ class _Alarms:
         try:
             done = subprocess.run([*shlex.split(command), channel], timeout=_KILL_SECOND, check=False)  # noqa: S603 - the site's own
         except (OSError, ValueError, subprocess.SubprocessError) as error:
-            log.error("kill command failed", command=command, channel=channel, reason=str(error))  # noqa: TRY400 - one sentence
+            log.error("kill command failed", command=command, channel=channel, reason=str(error))
         else:
             log.error("kill command ran", command=command, channel=channel, status=done.returncode)
 

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+import structlog
+
 from harness.clock import StationClock
-from harness.errors import BrokerError
+from harness.cycling.rack import Outage
+from harness.errors import BrokerError, HarnessError
 from harness.model.status import ChannelStatus, LinkStatus
 from harness.stream import topics
 from harness.stream.journal import Journal
@@ -22,7 +25,13 @@ STATE_EVERY_SECOND = 1.0
 DRAIN_SECOND = 3.0
 """How long a daemon that stops waits for the store; what is not confirmed then is delivered by the next one."""
 
+SILENT_STORE_SECOND = 10.0
+"""Something sent and not confirmed for so long means that the store is out."""
+RETRY_SECOND = 5.0
+
 Alarm = tuple[str, str]
+
+log = structlog.get_logger(__name__)
 
 
 class Outlet:
@@ -46,6 +55,8 @@ class Outlet:
         self._journal = journal
         self._channels = channels
         self._alarms = alarms
+        self._acknowledge = acknowledge
+        self._store_outage = Outage()
         self._tasks: list[asyncio.Task[None]] = []
         self._connection: Connection | None = None
         self._publisher: Publisher | None = None
@@ -67,7 +78,8 @@ class Outlet:
             await self._connection.__aenter__()
             await self._connection.retain(topics.status(self._station), b'{"state": "online"}')
             self._tasks = [
-                asyncio.create_task(self._publisher.run(), name="publisher"),
+                asyncio.create_task(self._deliver(self._publisher), name="publisher"),
+                asyncio.create_task(self._watch_store(self._publisher, self._connection), name="watch-store"),
                 asyncio.create_task(self._tell_states(self._connection), name="channel-states"),
                 asyncio.create_task(self._tell_alarms(self._connection), name="alarms"),
             ]
@@ -100,10 +112,11 @@ class Outlet:
         return progress[run_id].confirmed if run_id in progress else self._journal.delivered().get(run_id, -1)
 
     def links(self) -> tuple[LinkStatus, ...]:
-        """The link to the broker, if there is one."""
+        """The links to the broker, if there is one, and to the store behind it, if one is to confirm."""
         if self._connection is None:
             return ()
         state = self._connection.state
+        store = (self._store_outage.status("store"),) if self._acknowledge == "store" else ()
         return (
             LinkStatus(
                 name="broker",
@@ -112,7 +125,32 @@ class Outlet:
                 last_outage_end_nanosecond=state.last_outage_end_nanosecond,
                 last_outage_reason=state.last_outage_reason,
             ),
+            *store,
         )
+
+    async def _deliver(self, publisher: Publisher) -> None:
+        """Deliver for ever: what the publisher cannot read now it may read later, and no reading waits for it."""
+        while True:
+            try:
+                await publisher.run()
+            except* HarnessError as group:
+                log.error("delivery stopped", reason="; ".join(map(str, group.exceptions)), again_in_second=RETRY_SECOND)
+            await self._clock.sleep(RETRY_SECOND)
+
+    async def _watch_store(self, publisher: Publisher, link: Connection) -> None:
+        """The store is out when the broker is there and something sent has not been confirmed for a while."""
+        confirmed, since = -1, self._clock.monotonic()
+        while True:
+            progress = publisher.progress().values()
+            now_confirmed = sum(run.confirmed for run in progress)
+            waits = link.state.connected and any(run.sent > run.confirmed for run in progress)
+            if now_confirmed != confirmed or not waits:
+                confirmed, since = now_confirmed, self._clock.monotonic()
+                self._store_outage.end(self._clock.now_nanosecond())
+            elif self._clock.monotonic() - since > SILENT_STORE_SECOND:
+                reason = f"nothing was confirmed for {SILENT_STORE_SECOND:g} s; does ingest run, and does InfluxDB answer?"
+                self._store_outage.begin(self._clock.now_nanosecond(), reason)
+            await self._clock.sleep(STATE_EVERY_SECOND)
 
     async def _tell_states(self, link: Connection) -> None:
         told: dict[str, bytes] = {}

@@ -105,7 +105,7 @@ class _Keeper:
             try:
                 self._process = await self._start()
             except OSError as error:
-                log.error("process could not be started", name=self.child.name, reason=str(error))  # noqa: TRY400 - one sentence
+                log.error("process could not be started", name=self.child.name, reason=str(error))
                 return None
         return await self._process.wait()
 
@@ -129,7 +129,7 @@ class _Keeper:
             async with asyncio.timeout(None if self.child.vital else STOP_SECOND):
                 await process.wait()
         except TimeoutError:
-            log.error("process did not end and was killed", name=self.child.name)  # noqa: TRY400 - one sentence
+            log.error("process did not end and was killed", name=self.child.name)
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()

@@ -13,9 +13,11 @@ Statements that return samples or impedance points take (first row, last row, ru
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import assert_never
+from types import NoneType
+from typing import TypeGuard, assert_never
 
 from harness.model.records import (
     CycleEnded,
@@ -29,7 +31,7 @@ from harness.model.records import (
     StepStarted,
     SweepEnded,
 )
-from harness.model.run import RunFacts
+from harness.model.run import Role, RunFacts
 from harness.stream.fields import dump_json, from_plain, load_json, to_plain
 
 APPLICATION_ID = 0x4C694A31
@@ -109,6 +111,11 @@ _KINDS: dict[int, type[Record]] = {
     8: RunEnded,
 }
 _NUMBERS = {made: number for number, made in _KINDS.items()}
+_ROLES = {role.value: role for role in Role}
+_SampleRow = tuple[
+    int, int, int, int, int, float, float, float, float, float | None, None, None, None, None, None, int, int, int, int, int, None
+]
+_SAMPLE_TYPES = frozenset((*[int] * 5, *[float] * 4, full, *[NoneType] * 5, *[int] * 5, NoneType) for full in (float, NoneType))
 _IDENTITY = frozenset({"run_id", "seq", "unix_time_nanosecond"})
 
 
@@ -172,6 +179,8 @@ def decode_row(row: Row, run_id: str, text: Callable[[int], str], facts: RunFact
     Raises:
         ValueError: the row is not one.
     """
+    if _is_plain_sample(row) and (sample := _plain_sample(row, run_id, text)) is not None:
+        return sample
     _, _, kind, seq, stamp, *values, payload = row
     made = _KINDS.get(kind) if isinstance(kind, int) else None
     if made is None:
@@ -185,6 +194,24 @@ def decode_row(row: Row, run_id: str, text: Callable[[int], str], facts: RunFact
     for name in TEXT_COLUMNS:
         plain[name] = text(int(plain[name]))
     return from_plain(made, plain, rest)
+
+
+def _is_plain_sample(row: Row) -> TypeGuard[_SampleRow]:
+    return tuple(map(type, row)) in _SAMPLE_TYPES and row[2] == SAMPLE_KIND
+
+
+def _plain_sample(row: _SampleRow, run_id: str, text: Callable[[int], str]) -> Sample | None:
+    """The sample in a row of nothing but finite numbers and known words; ``None`` leaves the row to the general way.
+
+    Nearly every row is such a one, and this takes half the time. A sum of floats is finite only if each of them is.
+    """
+    _, _, _, seq, stamp, test_time, step_time, voltage, current, full, _, _, _, _, _, cycle, step, *words, _ = row
+    path, role_word, flags = map(text, words)
+    role = _ROLES.get(role_word)
+    finite = math.isfinite(test_time + step_time + voltage + current + (full or 0.0))
+    if role is None or not finite or not (path + flags).isascii():
+        return None
+    return Sample(run_id, seq, stamp, test_time, step_time, voltage, current, cycle, step, path, role, full, flags)
 
 
 def _interned(name: str, value: Value, intern: Callable[[str], int]) -> Value:

@@ -76,8 +76,8 @@ def all_confirmed(bench: Bench) -> bool:
     return all(run.ended and run.confirmed == run.journaled for run in runs)
 
 
-def broker_link(bench: Bench) -> LinkStatus:
-    return next(link for link in bench.status().links if link.name == "broker")
+def link(bench: Bench, name: str) -> LinkStatus:
+    return next(one for one in bench.status().links if one.name == name)
 
 
 def command_all(bench: Bench, action: str) -> None:
@@ -147,7 +147,7 @@ def test_stores_agree_after_every_outage(bench: Bench, own_mosquitto: Mosquitto,
     bench.wait(lambda: any(run.confirmed > 100 for run in bench.status().runs))
 
     own_mosquitto.stop()
-    bench.wait(lambda: not broker_link(bench).connected)
+    bench.wait(lambda: not link(bench, "broker").connected)
     bench.wait(lambda: waiting(bench) >= WAITING_RECORDS, 90.0)
     command_all(bench, "pause")
     own_mosquitto.start()
@@ -156,6 +156,7 @@ def test_stores_agree_after_every_outage(bench: Bench, own_mosquitto: Mosquitto,
     own_influxd.stop()
     command_all(bench, "resume")
     bench.wait(lambda: waiting(bench) >= WAITING_RECORDS, 90.0)
+    bench.wait(lambda: not link(bench, "store").connected)
     bench.end(ingest, signal.SIGKILL)
     bench.start("ingest")
     command_all(bench, "stop")
@@ -163,9 +164,10 @@ def test_stores_agree_after_every_outage(bench: Bench, own_mosquitto: Mosquitto,
     bench.wait(lambda: all_confirmed(bench), 120.0)
 
     status = bench.status()
-    broker = broker_link(bench)
-    assert broker.connected
-    assert broker.last_outage_start_nanosecond is not None
-    assert broker.last_outage_end_nanosecond is not None
+    for name in ("broker", "store"):
+        told = link(bench, name)
+        assert told.connected
+        assert told.last_outage_start_nanosecond is not None
+        assert told.last_outage_end_nanosecond is not None
     assert all(run.journaled == run.sent == run.confirmed for run in status.runs)
     assert_stores_agree(bench, own_influxd)
