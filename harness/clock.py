@@ -12,7 +12,8 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-NANOSECOND = 1_000_000_000
+from harness.units import NANOSECOND
+
 SHORTEST_DEADLINE_SECOND = 5.0
 """No deadline is shorter than this in wall time, however fast the station's time runs."""
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.analysis.charge import COULOMB_PER_AH
-from harness.clock import NANOSECOND
 from harness.errors import BadInput
 from harness.model.records import Record, StepEnded, StepStarted
 from harness.model.run import Geometry, Role, RunContext
+from harness.units import NANOSECOND
 
 MEAN_FROM_CYCLE = 2
 KIND_HALF_CYCLE = "half_cycle"

@@ -16,6 +16,9 @@ from harness.errors import BadInput
 if TYPE_CHECKING:
     import pint
 
+NANOSECOND = 1_000_000_000
+"""Nanoseconds in a second: stamps are integers of them."""
+
 _PARSER_ERRORS = (ValueError, TypeError, ArithmeticError, AttributeError, LookupError, SyntaxError, AssertionError, TokenError)
 """What pint's parser raises about text that is no quantity: its own errors are `ValueError` or `AttributeError`."""
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"

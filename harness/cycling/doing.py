@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from harness.clock import NANOSECOND
 from harness.cycling import stepper
 from harness.model.run import Role
+from harness.units import NANOSECOND
 from potentiostat_drivers.program import EndReason
 
 

@@ -8,11 +8,11 @@ from typing import Protocol, assert_never
 
 import structlog
 
-from harness.clock import NANOSECOND
 from harness.cycling.resumption import LOST
 from harness.cycling.stepper import PlannedStep
 from harness.model import records
 from harness.model.run import RunContext, RunFacts
+from harness.units import NANOSECOND
 from potentiostat_drivers.interface import Safe, Safety, Unconfirmed
 from potentiostat_drivers.program import EndReason, ImpedancePoint, Reading
 

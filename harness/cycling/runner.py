@@ -20,13 +20,14 @@ from enum import StrEnum
 
 import structlog
 
-from harness.clock import NANOSECOND, StationClock
+from harness.clock import StationClock
 from harness.cycling import recovery, safety, stepper
 from harness.cycling.doing import Doing, Live
 from harness.cycling.plan import Plan
 from harness.cycling.recorder import Recorder
 from harness.cycling.resumption import Resumption, bridged_to, told_of
 from harness.errors import JournalError
+from harness.units import NANOSECOND
 from potentiostat_drivers.errors import InstrumentFault, PortGone, ProgramInvalid, Rejected, ReplyTimeout, WireError
 from potentiostat_drivers.interface import Attachment, Channel, Safety, Unconfirmed
 from potentiostat_drivers.program import CommandEnded, EndReason, ImpedancePoint, Item, ProgramEnded, Reading

@@ -13,10 +13,10 @@ from fastapi import FastAPI
 from nicegui import events, ui
 from nicegui.element import Element
 
-from harness.clock import NANOSECOND
 from harness.service import charts, words
 from harness.service.charts import Style, style_of
 from harness.service.live import Live
+from harness.units import NANOSECOND
 
 REFRESH_SECOND = 1.0
 PLOT_PERIODS = 3

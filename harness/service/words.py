@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from harness.clock import NANOSECOND, iso_from_nanosecond
+from harness.clock import iso_from_nanosecond
 from harness.model.status import ChannelState, ChannelStatus, LinkStatus, StationStatus
 from harness.service.charts import Style
+from harness.units import NANOSECOND
 
 NONE = "–"
 HOW_TO_START = "harness run start --cell CELL --channel CHANNEL --schedule SCHEDULE"
