@@ -1,4 +1,7 @@
-"""Where the broker is: the site file's, or the embedded one that ``harness up`` started and described in ``broker.json``."""
+"""Where the broker is, and what its delivery means.
+
+The broker is the site file's, or the embedded one that ``harness up`` started and described in ``broker.json``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 from harness.config import EMBEDDED, Site
 from harness.service.control import write_secret
 from harness.stream.mqtt import MqttSettings, parse_url
+from harness.stream.publisher import Acknowledge
 
 FILE = "broker.json"
 
@@ -21,6 +25,11 @@ def broker_settings(site: Site) -> MqttSettings | None:
     except OSError:
         return None
     return MqttSettings(host=told["host"], port=told["port"], username=told["username"], password=told["password"])
+
+
+def acknowledgement(site: Site) -> Acknowledge:
+    """What counts as delivered: with no store configured, being in the journal."""
+    return "committed" if site.influx is None else site.mqtt.acknowledge
 
 
 def describe_broker(state_directory: Path, settings: MqttSettings) -> None:

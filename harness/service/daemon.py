@@ -26,9 +26,9 @@ from harness.config import ChannelSection, Site
 from harness.cycling import rack
 from harness.errors import BadInput, JournalError, Refused, StoreError
 from harness.model.status import LinkStatus, RunStatus, StationStatus
-from harness.service.broker_file import broker_settings
+from harness.service.broker_file import acknowledgement, broker_settings
 from harness.service.control import control_server
-from harness.service.outlet import Outlet
+from harness.service.outlet import Outlet, due_again
 from harness.service.station import Station
 from harness.store.registry import Registry
 from harness.stream.journal import Journal
@@ -122,10 +122,14 @@ async def _first_try(station: Station, stop: asyncio.Event) -> list[str]:
 
 
 def _outlet(site: Site, station: Station, journal: Journal, alarms: _Alarms) -> Outlet:
+    acknowledge = acknowledgement(site)
+    if due_again(site.state_directory / "records.delivery", acknowledge):
+        for context in journal.contexts():
+            journal.set_delivered(context.run_id, -1)
     return Outlet(
         broker_settings(site),
         station=site.station,
-        acknowledge=site.mqtt.acknowledge if site.influx is not None else "committed",
+        acknowledge=acknowledge,
         clock=station.clock,
         journal=journal,
         journal_path=site.state_directory / JOURNAL,

@@ -170,3 +170,13 @@ class Outlet:
             ).encode()
             with contextlib.suppress(BrokerError):
                 await link.publish(topics.alarm(self._station), payload)
+
+
+def due_again(path: Path, acknowledge: Acknowledge) -> bool:
+    """Whether a store was named since the last start: then what counted as delivered without one has still to reach it.
+
+    ``path`` remembers what counted as delivered.
+    """
+    before = path.read_text(encoding="utf-8") if path.exists() else acknowledge
+    path.write_text(acknowledge, encoding="utf-8")
+    return before == "committed" != acknowledge

@@ -15,8 +15,9 @@ from harness.errors import BadInput, StoreError
 from harness.ingest import run_ingest
 from harness.rollup import redo, run_rollup
 from harness.service.broker import EmbeddedBroker
-from harness.service.broker_file import broker_settings, describe_broker, forget_broker
+from harness.service.broker_file import acknowledgement, broker_settings, describe_broker, forget_broker
 from harness.service.daemon import JOURNAL
+from harness.service.outlet import due_again
 from harness.service.supervisor import Child, ChildFailed, keep_running
 from harness.store.derived import DerivedOutbox, DerivedStore
 from harness.store.influx import InfluxSettings, InfluxWriter, detect
@@ -99,8 +100,11 @@ async def _publish_derived(site: Site, store: DerivedStore) -> None:
     settings = broker_settings(site)
     if settings is None:
         return
+    acknowledge = acknowledgement(site)
+    if due_again(site.state_directory / "derived.delivery", acknowledge):
+        for context, _, _ in store.runs():
+            store.set_delivered(context.run_id, -1)
     outbox = DerivedOutbox(store)
-    acknowledge = site.mqtt.acknowledge if site.influx is not None else "committed"
     async with connection(settings) as link:
         await Publisher(outbox, link, station=site.station, acknowledge=acknowledge).run()
 

@@ -66,6 +66,7 @@ _EVENT_KINDS = {made: kind for kind, made in _EVENTS.items()}
 _DERIVED: dict[str, type[DerivedRow]] = {"cycle": CycleRow, "impedance_fit": ImpedanceFitRow}
 _MEASUREMENTS = {made: measurement for measurement, made in _DERIVED.items()}
 _CELL_TAGS = ("geometry", "schedule_name", "driver", "instrument_serial")
+_SampleValues = tuple[float, float, float, float, int, int, str, Role, float | None, str]
 _SAMPLE_VALUES = operator.attrgetter(*(field.name for field in fields_of(Sample) if field.name not in _IDENTITY))
 _SAMPLE_KINDS = frozenset((*[float] * 4, int, int, str, Role, full, str) for full in (float, NoneType))
 _SEQ = re.compile(r"[^\\ ]+(?:\\.[^\\ ]*)* seq=([0-9]{1,18})i[, ]")
@@ -278,23 +279,18 @@ def _sample_text(sample: Sample) -> str | None:
     Nearly every record is such a sample, and a publisher that catches up does little but write them: this takes a quarter of the
     time of the general way. A sum of floats is finite only if each of them is.
     """
-    if tuple(map(type, _SAMPLE_VALUES(sample))) not in _SAMPLE_KINDS:
+    values: _SampleValues = _SAMPLE_VALUES(sample)
+    if tuple(map(type, values)) not in _SAMPLE_KINDS:
         return None
-    test_time, step_time, voltage, current = (
-        sample.test_time_second,
-        sample.step_time_second,
-        sample.voltage_volt,
-        sample.current_ampere,
-    )
-    full, cycle, step, words = sample.current_range_ampere, sample.cycle_count, sample.step_count, sample.step_path + sample.flags
+    test_time, step_time, voltage, current, cycle, step, path, role, full, flags = values
+    words = path + flags
     finite = math.isfinite(test_time + step_time + voltage + current + (full or 0.0))
     if not finite or not 0 <= cycle < 2**63 or not 0 <= step < 2**63 or not words.isascii() or '"' in words or "\\" in words:
         return None
     full_text = "" if full is None else f"current_range_ampere={full!r},"
     return (
         f"test_time_second={test_time!r},step_time_second={step_time!r},voltage_volt={voltage!r},current_ampere={current!r},"
-        f'cycle_count={cycle}i,step_count={step}i,step_path="{sample.step_path}",role="{sample.role!s}",{full_text}'
-        f'flags="{sample.flags}"'
+        f'cycle_count={cycle}i,step_count={step}i,step_path="{path}",role="{role!s}",{full_text}flags="{flags}"'
     )
 
 

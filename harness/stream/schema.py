@@ -209,7 +209,7 @@ def _plain_sample(row: _SampleRow, run_id: str, text: Callable[[int], str]) -> S
     path, role_word, flags = map(text, words)
     role = _ROLES.get(role_word)
     finite = math.isfinite(test_time + step_time + voltage + current + (full or 0.0))
-    if role is None or not finite or not (path + flags).isascii():
+    if role is None or not finite or not (path + flags).isascii() or not 0 <= cycle < 2**63 or not 0 <= step < 2**63:
         return None
     return Sample(run_id, seq, stamp, test_time, step_time, voltage, current, cycle, step, path, role, full, flags)
 

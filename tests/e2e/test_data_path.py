@@ -136,6 +136,26 @@ def test_stores_agree_through_influxdb_client(
     assert_stores_agree(bench, own_influxd)
 
 
+def test_store_named_later_gets_the_whole_history(bench: Bench, own_mosquitto: Mosquitto, own_influxd: Influxd) -> None:
+    """A lab that began without InfluxDB finds everything there once its site file names one."""
+    cells = {"a1": "cu-1"}
+    station(bench, own_mosquitto, own_influxd.url, cells)
+    grown = bench.site.read_text(encoding="utf-8")
+    bench.write_site(f'[mqtt]\nurl = "{own_mosquitto.url}"')
+    before = [bench.start_daemon(), bench.start("rollup")]
+    bench.wait_ended(bench.run_cell("cu-1", "a1", CHATTY, 2))
+    bench.wait(lambda: all_confirmed(bench))
+    for process in before:
+        assert bench.end(process) == 0, bench.logs()
+
+    bench.site.write_text(grown, encoding="utf-8")
+    bench.start("ingest")
+    bench.start("rollup")
+    bench.start_daemon()
+    bench.wait(lambda: all_confirmed(bench))
+    assert_stores_agree(bench, own_influxd)
+
+
 def test_stores_agree_after_every_outage(bench: Bench, own_mosquitto: Mosquitto, own_influxd: Influxd) -> None:
     """With broker and store down for 200 batches each and ingest killed, InfluxDB and the journal hold the same."""
     station(bench, own_mosquitto, own_influxd.url, CELLS)
