@@ -110,14 +110,14 @@ def _tag_value(name: str, value: str) -> str:
 def _field_value(name: str, value: Plain) -> str:
     # Most values are finite floats: spared the patterns below.
     if type(value) is float and math.isfinite(value):
-        return repr(value)
+        return float.__repr__(value)
     match value:
         case bool():
             return "true" if value else "false"
         case float():
             if not math.isfinite(value):
                 raise ValueError(f"{name} is {value}, which is not a finite number")
-            return repr(value)
+            return float.__repr__(value)
         case int():
             return f"{value}i"
         case StrEnum():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import math
 import struct
-from dataclasses import astuple, fields, is_dataclass
+from dataclasses import astuple, fields, is_dataclass, replace
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
@@ -26,7 +27,8 @@ from harness.model.records import (
 )
 from harness.model.run import Geometry, Role, RunContext, RunFacts
 from harness.stream import codec
-from harness.stream.line import split_points
+from harness.stream.fields import to_plain
+from harness.stream.line import field_text, split_points
 
 CONTEXT = RunContext("lab3", "a1", "cu-01", "bare", "cu-01-20260101t000000")
 RUN = CONTEXT.run_id
@@ -204,6 +206,54 @@ def test_codec_gives_every_record_back_to_the_last_bit(written: tuple[RunContext
     assert codec.is_incident(lines[0]) == isinstance(record, Incident)
 
 
+WORDS = st.sampled_from(["", "steps[0].steps[1]", "overload held"])
+PLAIN_VALUES = {
+    **dict.fromkeys(("test_time_second", "step_time_second", "voltage_volt", "current_ampere"), NUMBER),
+    **dict.fromkeys(("cycle_count", "step_count"), COUNT),
+    "step_path": WORDS,
+    "role": ROLES,
+    "current_range_ampere": MAYBE,
+    "flags": WORDS,
+}
+EDGES = st.sampled_from([-0.0, 1.7e308, -(2**63), 2**63 - 1, -(2**63) - 1, 2**63, 2**64, None, "1", "plate"])
+ODD_NUMBER = st.floats() | st.integers() | st.booleans() | EDGES
+ODD_TEXT = st.sampled_from(['"', "\\", 'a"b\\c', "a\nb", "µ", "\udcff", "plate", Geometry.FULL]) | TEXT | ROLES | EDGES
+ODD_VALUES = [
+    st.tuples(st.just(name), ODD_TEXT if name in ("step_path", "role", "flags") else ODD_NUMBER) for name in PLAIN_VALUES
+]
+SAMPLES = st.builds(
+    lambda plain, odd: Sample(RUN, 7, STAMP, **{**plain, **dict(odd)}),
+    st.fixed_dictionaries(PLAIN_VALUES),
+    st.lists(st.one_of(ODD_VALUES), max_size=2),
+)
+IDENTITY = frozenset({"run_id", "seq", "unix_time_nanosecond"})
+PLAIN = Sample(RUN, 7, STAMP, 12.5, 0.5, 3.0, -1e-05, 1, 2, "steps[0]", Role.PLATE, 0.001, "overload held")
+
+
+@settings(max_examples=1000)
+@example(replace(PLAIN, flags="\\"))
+@example(replace(PLAIN, step_path='"'))
+@example(replace(PLAIN, flags="µ"))
+@example(replace(PLAIN, step_path="\udcff"))
+@example(replace(PLAIN, cycle_count=2**63))
+@example(replace(PLAIN, step_count=-(2**63) - 1))
+@example(replace(PLAIN, current_range_ampere=math.inf))
+@example(replace(PLAIN, test_time_second=math.inf, voltage_volt=-math.inf))
+@example(replace(PLAIN, test_time_second=1.7e308, voltage_volt=1.7e308))
+@given(SAMPLES)
+def test_codec_writes_a_sample_as_it_writes_any_record(sample: Sample) -> None:
+    """The short way for samples gives the very bytes of the general way, or its refusal."""
+    try:
+        expected = f"sample{TAGS} seq=7i,{field_text(to_plain(sample, IDENTITY).items())} {STAMP}"
+    except ValueError as error:
+        expected = f"run {RUN}, seq 7 cannot be written: {error}"
+    try:
+        found = codec.encode_record(CONTEXT, sample)
+    except codec.CodecError as error:
+        found = str(error)
+    assert found == expected
+
+
 @given(DERIVED, SEQ)
 def test_codec_gives_every_derived_row_back_to_the_last_bit(written: tuple[RunContext, DerivedRow], seq: int) -> None:
     """What any derived row becomes, reads back as that row with its delivery number."""
@@ -353,3 +403,15 @@ def test_codec_has_a_name_for_every_kind_of_record() -> None:
     assert covered == set(Record.__args__)
     names = {field.name for made in (*covered, CycleRow, ImpedanceFitRow) for field in fields(made)}
     assert not names & {"station", "channel", "cell", "build", "run"}
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_field_text_writes_no_number_that_is_none(bad: float) -> None:
+    """Line protocol has no word for them, wherever they come from."""
+    with pytest.raises(ValueError, match=f"x is {bad}, which is not a finite number"):
+        field_text([("x", bad)])
+
+
+def test_a_float_of_another_library_is_written_as_a_float() -> None:
+    """A subclass of float shows its own name; in a line stands the number alone."""
+    assert field_text([("voltage_volt", np.float64(0.5))]) == "voltage_volt=0.5"
