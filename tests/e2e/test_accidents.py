@@ -26,6 +26,14 @@ steps:
   - {{step: rest, for: 10 min}}
   - {{step: strip, current: 0.5 mA/cm^2, until: {{voltage_above: 1 V}}, longest: 4 h}}
 """
+LONGEST_PERIOD_SECOND = 100.0
+SWEEP = """
+schedule: sweep
+version: 1
+steps:
+  - {step: rest, for: 1 min}
+  - {step: eis, from: 1 Hz, to: 10 mHz, points_per_decade: 2, amplitude: 10 mV, longest: 1 h}
+"""
 PLATE_SECOND = 7200.0
 CHECK_SECOND = 2.0
 AREA_CM2 = 1.267
@@ -116,6 +124,21 @@ def test_stopped_daemon_opens_and_verifies_every_cell(bench: Bench) -> None:
     assert time.monotonic() - began < 10.0
     assert "a1: cell open, verified" in (bench.directory / "daemon.log").read_text()
     assert len(half_cycles(bench)) == 1
+
+
+def test_stopped_daemon_waits_for_the_frequency_being_measured(bench: Bench) -> None:
+    """SIGTERM in a sweep: the point is finished, then the cell is opened and verified; the sweep counts as not whole."""
+    bench.scale = 50.0
+    daemon = start(bench)
+    bench.run_cell("cu-1", "a1", SWEEP)
+    bench.wait(lambda: bench.channel("a1").step_path == "eis")
+    began = time.monotonic()
+    assert bench.end(daemon) == 0, bench.logs()
+    assert time.monotonic() - began < 10.0 + 2 * LONGEST_PERIOD_SECOND / bench.scale
+    assert "a1: cell open, verified" in (bench.directory / "daemon.log").read_text()
+    with Lab.open(bench.state) as lab:
+        ended = lab.cell("cu-1").events()
+        assert ended["complete"].drop_nulls().to_list() == [False]
 
 
 def test_paused_run_goes_on_with_what_remains(bench: Bench) -> None:
