@@ -194,7 +194,8 @@ class Slot:
         if not self._alarmed:
             self.state, self.message = ChannelState.LOST, str(error)
         if first:
-            log.warning("not connected", channel=self.settings.name, reason=str(error))
+            if self._tried.is_set():
+                log.warning("not connected", channel=self.settings.name, reason=str(error))
             if self.runner is not None:
                 self.runner.recorder.incident("warning", "link_lost", str(error))
 

@@ -94,6 +94,8 @@ async def _run(site: Site, clock: StationClock, journal: Journal, slots: dict[st
                     return
                 if failures and not unfinished:
                     raise BadInput(str(site.path), "; ".join(failures))
+                for failure in failures:
+                    log.warning("not connected", reason=failure)
                 async with _outlet(site, station, journal, alarms) as outlet:
 
                     def status() -> StationStatus:

@@ -129,20 +129,21 @@ def test_site_file_that_is_wrong_starts_no_daemon(station: Bench, old: str, new:
     assert said in one_sentence(station.harness("daemon", str(file)))
 
 
-@pytest.mark.parametrize(("what", "said"), [("port", "a2"), ("serial", "EMU4HR0001CH002")])
+@pytest.mark.parametrize(("what", "said"), [("port", "a2"), ("serial", "EMU4HR0001CH002"), ("driver", "nonesuch")])
 def test_instrument_that_is_not_as_written_starts_no_daemon(tmp_path: Path, what: str, said: str) -> None:
-    """A port that does not exist, and a wrong serial number: one sentence that names the channel."""
+    """A port that does not exist, a wrong serial number, an unknown driver: one sentence that names the channel."""
     with running_bench(tmp_path) as bench:
         cell = {"geometry": "deposit", "preset": "bare_fec", "area_cm2": 1.267}
         bench.start_emulator([{"name": name, "cell": cell} for name in ("a1", "a2")])
         port = bench.ports["a2"]
-        changed = {"port": {"url": "/dev/does-not-exist"}, "serial": {"serial": "EMU4HR0009CH002"}}[what]
+        changed = {"port": {"url": "/dev/does-not-exist"}, "serial": {"serial": "EMU4HR0009CH002"}}.get(what, {})
         bench.ports["a2"] = port | changed
         bench.write_site()
+        if what == "driver":
+            bench.site.write_text(bench.site.read_text().replace('driver = "methodscript"', 'driver = "nonesuch"'))
         done = bench.harness("daemon", str(bench.site))
         assert done.returncode == 2, done
-        sentences = [line for line in done.stderr.splitlines() if line.startswith("harness: ")]
-        assert len(sentences) == 1
-        assert "channel a2" in sentences[0]
-        assert said in sentences[0]
+        [sentence] = [line for line in done.stderr.splitlines() if line.startswith("harness: ")]
+        assert "channel a2" in sentence
+        assert said in sentence
         assert "Traceback" not in done.stderr
