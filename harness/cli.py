@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import json
+import re
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -299,7 +300,7 @@ def _frame(lab: Lab, table: Table, cell: str | None) -> pl.DataFrame:
 def analyze(
     files: Annotated[list[Path], typer.Argument(help="Parquet or CSV files with Battery Data Format names.", metavar="FILE…")],
     geometry: Annotated[Geometry, typer.Option(help="Which way lithium goes.")] = Geometry.FULL,
-    area: Annotated[str | None, typer.Option(help='Electrode area, for example "1.267 cm^2".')] = None,
+    area: Annotated[str | None, typer.Option(help='Electrode area, for example "1.267 cm^2"; a bare number is in cm².')] = None,
     current: Annotated[
         Literal["point", "mean"] | None, typer.Option(help="Whether currents are point samples or interval means.")
     ] = None,
@@ -311,7 +312,8 @@ def analyze(
     from harness.service.tables import cycle_table  # noqa: PLC0415
     from harness.units import parse_quantity  # noqa: PLC0415
 
-    area_cm2 = None if area is None else parse_quantity(area, "cm^2", "--area")
+    bare = area is not None and re.fullmatch(r"\d+\.?\d*", area) is not None
+    area_cm2 = None if area is None else parse_quantity(f"{area} cm^2" if bare else area, "cm^2", "--area")
     results = [result for file in files for result in analyze_file(file, geometry=geometry, area_cm2=area_cm2, current=current)]
     if as_json:
         print(json.dumps(analysis_json(results), indent=2))
