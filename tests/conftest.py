@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
-from tests.services import Influxd, Mosquitto, new_influxd, new_mosquitto
+from tests.browsing import FLAGS
+from tests.services import Influxd, Mosquitto, new_influxd, new_mosquitto, required
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +38,12 @@ def own_mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     server = new_mosquitto(root)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=required("chromium", "chromium"), args=list(FLAGS))
+        yield started
+        started.close()

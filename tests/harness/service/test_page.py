@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, expect
 
 from harness.model.status import ChannelState, LinkStatus
+from tests.browsing import Visit, open_page
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-PATIENCE_MS = 15_000
 INK = """(canvas) => {
   const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
   const colours = new Set();
@@ -38,49 +25,6 @@ INK = """(canvas) => {
 }"""
 
 pytestmark = pytest.mark.service
-expect.set_options(timeout=PATIENCE_MS)
-
-
-@dataclass
-class Visit:
-    """One browser page, and everything it asked for and complained about."""
-
-    page: Page
-    requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def leave(self) -> None:
-        if not self.page.is_closed():
-            self.page.close()
-
-    def row(self, cell: str) -> Locator:
-        return self.page.locator("tbody tr", has_text=cell)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium."""
-    if CHROMIUM is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("chromium is missing: apt install chromium")
-        pytest.skip("chromium is missing: apt install chromium")
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield started
-        started.close()
-
-
-def open_page(browser: Browser, url: str) -> Visit:
-    """Open the page at a URL and listen to all it does."""
-    page = browser.new_page(viewport={"width": 1600, "height": 1000})
-    made = Visit(page)
-    page.set_default_timeout(PATIENCE_MS)
-    page.on("request", lambda request: made.requests.append(request.url))
-    page.on("websocket", lambda socket: made.requests.append(socket.url))
-    page.on("pageerror", lambda error: made.complaints.append(str(error)))
-    page.on("console", lambda message: made.complaints.append(message.text) if message.type == "error" else None)
-    page.goto(url)
-    return made
 
 
 @pytest.fixture(scope="module")
