@@ -173,10 +173,6 @@ class Channel:
 
     # -- what can be read
 
-    def true_voltage(self) -> float:
-        """The voltage at the terminals, now."""
-        return self.cell.voltage(self.current)
-
     def read_voltage(self) -> float:
         """One reading of the voltage."""
         volt = self.terminal_volt = self.cell.voltage(self.current)

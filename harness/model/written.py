@@ -43,8 +43,6 @@ def _in(unit: str) -> Callable[[object], float]:
 
 Volt = Annotated[float, BeforeValidator(_in("V"))]
 Ampere = Annotated[float, BeforeValidator(_in("A"))]
-AmpereHour = Annotated[float, BeforeValidator(_in("A*h"))]
-SquareCentimetre = Annotated[float, BeforeValidator(_in("cm^2"))]
 Fraction = Annotated[float, BeforeValidator(_in(""))]
 
 

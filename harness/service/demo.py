@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import signal
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -24,7 +23,7 @@ from harness.service import demo_station
 from harness.service.control import ControlClient, ControlUnavailable
 from harness.service.demo_report import CellReport, read_reports, report_table
 from harness.service.fleet import FLEET
-from harness.service.processes import run_up
+from harness.service.processes import run_up, stop_on_signals
 from harness.service.station import RunRequest
 
 _SETTLE_SECOND = 30.0
@@ -48,9 +47,7 @@ async def run_demo(options: demo_station.DemoOptions) -> None:
     console = Console()
     demo_station.check(options)
     directory = demo_station.fresh_directory(options.directory)
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_on_signals()
     origin = datetime.now(UTC)
     async with demo_station.emulator(directory, origin, ideal=options.ideal) as ports:
         site = demo_station.write_site(directory, ports, origin, options)

@@ -19,7 +19,7 @@ from harness.stream import topics
 from harness.stream.journal import Journal
 from harness.stream.journal_reader import JournalReader
 from harness.stream.mqtt import Connection, LastWill, MqttSettings, connection
-from harness.stream.publisher import Acknowledge, JournalOutbox, Publisher
+from harness.stream.publisher import Acknowledge, JournalOutbox, Progress, Publisher
 
 STATE_EVERY_SECOND = 1.0
 DRAIN_SECOND = 3.0
@@ -103,13 +103,19 @@ class Outlet:
 
     def sent(self, run_id: str) -> int:
         """The last record of a run that was sent; what was delivered before this process began counts as sent."""
-        progress = {} if self._publisher is None else self._publisher.progress()
-        return progress[run_id].sent if run_id in progress else self._journal.delivered().get(run_id, -1)
+        return self._progress(run_id).sent
 
     def confirmed(self, run_id: str) -> int:
         """The last record of a run up to which everything is confirmed."""
-        progress = {} if self._publisher is None else self._publisher.progress()
-        return progress[run_id].confirmed if run_id in progress else self._journal.delivered().get(run_id, -1)
+        return self._progress(run_id).confirmed
+
+    def _progress(self, run_id: str) -> Progress:
+        """How far a run has come, by the publisher, or where it has not begun with it by the journal's cursor."""
+        known = None if self._publisher is None else self._publisher.progress().get(run_id)
+        if known is not None:
+            return known
+        delivered = self._journal.delivered().get(run_id, -1)
+        return Progress(delivered, delivered)
 
     def links(self) -> tuple[LinkStatus, ...]:
         """The links to the broker, if there is one, and to the store behind it, if one is to confirm."""
