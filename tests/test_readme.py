@@ -10,7 +10,7 @@ import pytest
 import typer
 import yaml
 
-from harness.cli import app
+from harness.cli.main import app
 from harness.config import load_site
 from harness.model.cell import Cell
 from harness.model.schedule import parse_schedule
