@@ -2,8 +2,8 @@
 
 Written by people in YAML. A field that is absent or ``null`` is *unknown*, and stays so: nothing is guessed into it. What is
 known to be absent is written down: ``layers: []`` is bare lithium, ``co_deposition: none`` a deposition without gas,
-``cure: none`` an uncured polymer. Thicknesses carry their standard uncertainty. No verdicts and no physics here: see `harness.model.claims`
-and `harness.model.anode_parameters`.
+``cure: none`` an uncured polymer. Thicknesses carry their standard uncertainty. No verdicts and no physics here: see
+`harness.model.claims` and `harness.model.anode_parameters`.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ class ProcessStep(Written):
     step_no: StepNumber
     what: Annotated[str, Field(min_length=1)]
     operator: str | None = None
-    date: date | None = None
+    made_at: date | None = None
     equipment: str | None = None
 
 
