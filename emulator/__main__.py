@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from emulator.scenario import Scenario, read_scenario
+from emulator.scenario.file import Scenario, read_scenario
 from emulator.server import serve
 from harness.errors import BadInput
 

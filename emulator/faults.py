@@ -7,7 +7,7 @@ import asyncio
 from emulator.clock import Clock
 from emulator.instruments.methodscript.session import Session
 from emulator.links import Link
-from emulator.scenario import Event
+from emulator.scenario.events import Event
 from emulator.truth import TruthFile
 
 

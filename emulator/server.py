@@ -24,7 +24,10 @@ from emulator.instruments.methodscript.session import Identity, Session
 from emulator.instruments.models import MODELS
 from emulator.links import Link, PtyLink, TcpLink
 from emulator.noise import Normals
-from emulator.scenario import CellSettings, ChannelSettings, InstrumentSettings, Scenario, utc_nanosecond
+from emulator.scenario.cells import CellSettings
+from emulator.scenario.clock import utc_nanosecond
+from emulator.scenario.file import Scenario
+from emulator.scenario.instruments import ChannelSettings, InstrumentSettings
 from emulator.truth import TruthFile, Value
 from harness.model.run import Geometry
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from emulator.scenario import Scenario, parse_scenario, read_scenario
+from emulator.scenario.file import Scenario, parse_scenario, read_scenario
 from harness.errors import BadInput
 
 CELL: dict[str, object] = {"geometry": "deposit"}

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from emulator.scenario import parse_scenario
+from emulator.scenario.file import parse_scenario
 from emulator.server import serve
 from harness.clock import StationClock, nanosecond_from_datetime
 from harness.cycling import rack

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from harness import cli
+from harness.cli import main as cli
 from harness.model.status import ChannelState, ChannelStatus, LinkStatus, RunStatus, StationStatus
 from harness.service import words
 from harness.service.charts import style_of
