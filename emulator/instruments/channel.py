@@ -63,6 +63,7 @@ class Channel:
         self.mode = Mode.OFF
         self.polarised = False
         self.stuck_on = False
+        self.watch: Callable[[], None] | None = None
         self.set_current = 0.0
         self.set_potential = 0.0
         self.current = 0.0
@@ -109,6 +110,8 @@ class Channel:
             if current:
                 self._row_charge += current * second
         self.elapsed = elapsed
+        if self.watch is not None:
+            self.watch()
 
     def _regulate(self, second: float) -> None:
         """Potentiostat: the mean of the currents at both ends flows, as a host that integrates by trapezoids expects."""
@@ -170,6 +173,8 @@ class Channel:
             self.cell.advance(self.current, second)
             self._row_charge += self.current * second
             self.elapsed = elapsed
+            if self.watch is not None:
+                self.watch()
 
     # -- what can be read
 
