@@ -176,6 +176,15 @@ class Channel:
             if self.watch is not None:
                 self.watch()
 
+    def exchange_cell(self, other: Channel) -> None:
+        """Put each other's cells in; both rows of the truth end here."""
+        for channel in (self, other):
+            channel.close_row()
+        self.cell, other.cell = other.cell, self.cell
+        self.cell_name, other.cell_name = other.cell_name, self.cell_name
+        for channel in (self, other):
+            channel.refresh()
+
     # -- what can be read
 
     def read_voltage(self) -> float:
