@@ -191,7 +191,15 @@ class ProgramEnded:
     reason: EndReason
 
 
-Item = Reading | ImpedancePoint | CommandEnded | ProgramEnded
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Something of the running program came that cannot be used: one reading at most is missing here. ``what`` says what."""
+
+    command_index: int
+    what: str
+
+
+Item = Reading | ImpedancePoint | Damaged | CommandEnded | ProgramEnded
 
 
 def check_program(program: Program) -> None:

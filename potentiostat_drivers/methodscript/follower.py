@@ -20,6 +20,7 @@ from potentiostat_drivers.program import (
     FLAG_UNDERLOAD,
     Command,
     CommandEnded,
+    Damaged,
     EndReason,
     Galvanostatic,
     Impedance,
@@ -34,6 +35,18 @@ from potentiostat_drivers.program import (
 
 _REASONS = {code: reason for reason, code in REASON_CODES.items()}
 _HEAD = ("ja", "jb", "eb", "eb")
+_END = "jc"
+_MEASURED: dict[type[Command], tuple[str, ...]] = {
+    Rest: ("ab",),
+    Galvanostatic: ("ab", "ba"),
+    Potentiostatic: ("ab", "ba"),
+    Impedance: ("dc", "cc", "cd"),
+}
+"""What a reading of each kind of command holds."""
+_HELD: dict[type[Command], tuple[str, ...]] = {**_MEASURED, Impedance: ()}
+"""What the end of each repeats."""
+_FINE_BASE_SECOND, _FINE_SECOND, _COARSE_SECOND = 1.3e5, 0.1, 5.0
+"""The instrument's sum of times has steps of at most 1 ms up to 37 h, then of 1 s; it is compared with ours to within these."""
 _STATUS_FLAGS = ((1, FLAG_TIMING), (2, FLAG_OVERLOAD), (4, FLAG_UNDERLOAD))
 
 
@@ -69,39 +82,52 @@ class Follower:
         return min(self._index, len(self._program.commands) - 1)
 
     def take(self, package: Package) -> tuple[Item, ...]:
-        """What ``package`` says: nothing, a reading, a point, or the end of a command.
+        """What ``package`` says: nothing, a reading, a point, the end of a command, or that it cannot be used.
+
+        A package is taken as it was asked for or not at all: with a variable more or less it is `Damaged`, for what is left of a
+        reading can look like the start of a command.
 
         Raises:
             WireError: it is not a package of this program, or the end of a command was lost before it.
         """
+        if self._is_stump(package):
+            return (self.damaged(f"a package that is cut short: {_shown(package).decode()}"),)
         index, time_second, base_second, rest = self._head(package)
         if index < self._index:
             return ()
         if self._adopting:
             self._adopting = False
             self._index, self._base_second, self._start_second = index, base_second, 0.0
-        elif index > self._index:
+        elif index > self._index or self._restarted(time_second, base_second):
             raise WireError(f"the end of command {self._index} is missing before a package of command {index}", _shown(package))
         kinds = tuple(variable.kind for variable in rest)
-        match kinds:
-            case ():
-                self._start_second = time_second
-                self._last_second = None
-                return ()
-            case ("jc", *_):
-                return self._end(time_second, rest)
-            case _:
-                return self._sample(time_second, rest)
+        measured = _MEASURED[type(self._program.commands[index])]
+        if kinds == () and self._start_second is None:
+            self._start_second = time_second
+            self._last_second = None
+            return ()
+        if kinds == measured:
+            return self._sample(time_second, rest)
+        if kinds[:1] == (_END,) and kinds[1:] in ((), _HELD[type(self._program.commands[index])]):
+            return self._end(time_second, rest)
+        return (self.damaged(f"a package that holds something else than was asked for: {_shown(package).decode()}"),)
+
+    def damaged(self, what: str) -> Damaged:
+        """Something unusable came while the present command ran."""
+        return Damaged(self.command_index, what)
 
     def finished(self) -> tuple[Item, ...]:
-        """The script has finished by itself."""
-        if (
-            self._reason is not None
-            and self._reason is not EndReason.ABORTED
-            and (self._reason.is_limit or self._index == len(self._program.commands))
-        ):
-            return (ProgramEnded(self._reason if self._reason.is_limit else EndReason.COMPLETED),)
-        return self.aborted()
+        """The script has finished by itself, or was stopped by someone else.
+
+        Raises:
+            WireError: nothing was said of how its last command ended, so whether it runs on is unknown.
+        """
+        reason = self._reason
+        if reason is None or not (reason.is_limit or reason is EndReason.ABORTED or self._index == len(self._program.commands)):
+            raise WireError(f"the program is said to be over, but not how its command {self.command_index} ended", b"")
+        if reason is EndReason.ABORTED:
+            return self.aborted()
+        return (ProgramEnded(reason if reason.is_limit else EndReason.COMPLETED),)
 
     def aborted(self) -> tuple[Item, ...]:
         """The script was stopped from outside. Its last section says when; without that the time of the last package is known."""
@@ -121,12 +147,28 @@ class Follower:
             raise WireError(f"a package of command {index:g}, which the program does not have", _shown(package))
         return int(index), time_second, base_second, package.variables[len(_HEAD) :]
 
+    def _restarted(self, time_second: float, base_second: float) -> bool:
+        """Whether the timer was restarted since the last package, so that an end was lost.
+
+        Otherwise the last section's package, just after that restart, would make a command that has ended one that was aborted
+        as it began.
+        """
+        coarse = _COARSE_SECOND if base_second >= _FINE_BASE_SECOND else _FINE_SECOND
+        backwards = self._last_second is not None and time_second < self._last_second - _FINE_SECOND
+        return base_second > self._base_second + coarse and (backwards or self._start_second is not None)
+
+    def _is_stump(self, package: Package) -> bool:
+        """Whether it begins as a package of this program does and ends before it says what it is."""
+        kinds = tuple(variable.kind for variable in package.variables)
+        ours = package.variables[0].value == self._program.token
+        return len(kinds) < len(_HEAD) and kinds == _HEAD[: len(kinds)] and ours
+
     def _sample(self, time_second: float, rest: tuple[Variable, ...]) -> tuple[Item, ...]:
         if self._last_second is not None and time_second <= self._last_second:
             return ()
         item = self._item(time_second, rest, "")
         if item is None:
-            return ()
+            return (self.damaged(f"a reading without a number at {self._in_program(time_second):g} s"),)
         self._last_second = time_second
         return (item,)
 
