@@ -294,13 +294,13 @@ def _arrival(target: Target, at: Place, act: Act) -> Condition:
         nonlocal start
         channel = target.channel
         current, cell = channel.current, channel.cell
-        there = current != 0.0 and cell.tracked().deposits == at.cycle
-        if not there or ((current > 0.0) == cell.removes_when_oxidising) != at.removes:
+        if current == 0.0 or ((current > 0.0) == cell.removes_when_oxidising) != at.removes:
             start = None
             return False
         if start is None:
             start = cell.net_coulomb
-        if abs(cell.net_coulomb - start) < at.q * _COULOMB_PER_MAH * cell.area:
+        moved = abs(cell.net_coulomb - start)
+        if cell.tracked().deposits != at.cycle or moved < at.q * _COULOMB_PER_MAH * cell.area:
             return False
         act()
         return True

@@ -118,7 +118,7 @@ class ChannelRunner:
 
     @property
     def over_nanosecond(self) -> int | None:
-        """By when, in station time, an instrument that keeps its limits has ended what was sent; ``None`` while nothing is out."""
+        """By when, in station time, an instrument that keeps its limits has ended what was sent; ``None`` if nothing was."""
         if self._doing is None:
             return None
         block = self._doing.block

@@ -79,7 +79,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is remembered between items: which command runs, since when in the program, the last reading, suspect ones in a row."""
+    """What is remembered between items: which command runs and since when, the last reading, and suspect ones in a row."""
 
     command_index: int = 0
     started_second: float = 0.0
