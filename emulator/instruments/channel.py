@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import enum
 import math
+from collections.abc import Callable
 
 from emulator.cell.cells import Cell
 from emulator.cell.impedance import Elements
@@ -85,6 +86,7 @@ class Channel:
         self.polarised = False
         self.stuck_on = False
         self.derating = 1.0
+        self.watch: Callable[[], None] | None = None
         self.set_current = 0.0
         self.set_potential = 0.0
         self.current = 0.0
@@ -154,6 +156,8 @@ class Channel:
         else:
             self._flow(self.current, second)
         self.elapsed = elapsed
+        if self.watch is not None:
+            self.watch()
 
     def _flow(self, current: float, second: float) -> None:
         """Let the instrument's ``current`` flow: what crosses the cell goes to the truth, or to the leakage at rest."""
@@ -291,6 +295,8 @@ class Channel:
         if second > 0.0:
             self._flow(self.current, second)
             self.elapsed = elapsed
+            if self.watch is not None:
+                self.watch()
 
     # -- what faults and chambers do
 
