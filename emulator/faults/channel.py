@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from emulator.faults.fault import Fault, FaultType, Layer, NoParameters
 
 

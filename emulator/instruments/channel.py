@@ -72,11 +72,11 @@ class Channel:
         self._imperfections = made = imperfections
         self._impedance_normal, self._jitter_normal = normal("impedance"), normal("jitter")
         self._impedance_index = self._jitter_index = 0
-        self.ammeter = Converter(
-            model.current_ranges, made, converter.current(made), normal, self.second, calibration.current
+        amps, volts = converter.current(made), converter.voltage(made, model.top_voltage_span)
+        self.ammeter = Converter(model.current_ranges, made, amps, streams=normal, second=self.second, known=calibration.current)
+        self.voltmeter = Converter(
+            model.voltage_ranges, made, volts, streams=normal, second=self.second, known=calibration.voltage
         )
-        volts = converter.voltage(made, model.top_voltage_span)
-        self.voltmeter = Converter(model.voltage_ranges, made, volts, normal, self.second, calibration.voltage)
         self.leads = Leads(cell, made, model.top_voltage_span)
         self._created_nanosecond = self.base_nanosecond = now_nanosecond
         self.elapsed = 0.0

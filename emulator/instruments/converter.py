@@ -50,7 +50,7 @@ class Imperfections:
     adc_bits                16         16               converter steps over ± 3 × nominal (14 … 24); 0: none
     voltage_noise_volt      5e-5       5e-5             white (2e-5 … 1e-4 V)
     current_noise           1e-5       1e-5             white (1e-5 … 1e-4)
-    impedance_noise         1e-3       1e-3             of \\|Z\\|, on both parts
+    impedance_noise         1e-3       1e-3             of the modulus, on both parts
     offset_per_kelvin       0          5e-6             drift of every offset (1e-6 … 2e-5)
     gain_per_kelvin         0          5e-6             of the reading (1e-6 … 2e-5)
     wander                  0          5e-6             1/f: equal power in every octave of frequency (1e-6 … 1e-4)
@@ -62,7 +62,7 @@ class Imperfections:
     range_glitch            0.05       0.05             error of a glitch
     jitter_second           0          2e-3             of the moment of a sample (1e-3 … 5e-3 s); the instrument stamps it right
     clock_ppm               0          50               rate of the instrument's clock, drawn (20 … 100)
-    relay_second            0          0.01             the cell opens this much after the order (0.002 … 1 s); the current flows on
+    relay_second            0          0.01             the cell opens so much after the order (0.002 … 1 s), the current flows on
     wires                   4          4                2: the voltage is sensed at the instrument, leads included
     lead_ohm                0          0.1              of each current lead (0.05 … 1 Ω)
     contact_ohm             0          0.05             between sense clip and cell (0.01 … 5 Ω), always in the voltage
@@ -132,8 +132,8 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Disturbance:
-    """What faults add for a while: absolute ``offset``, ``noise`` and ``pickup``, a ``gain`` of the reading; ``top`` is the part of
-    the span that is left; ``stuck`` keeps the range; ``frozen`` repeats the last reading and ``dead`` reads 0.
+    """What faults add for a while: absolute ``offset``, ``noise`` and ``pickup``, a ``gain`` of the reading; ``top`` is the part
+    of the span that is left; ``stuck`` keeps the range; ``frozen`` repeats a reading and ``dead`` reads 0.
     """
 
     offset: float = 0.0
@@ -174,9 +174,7 @@ def current(imperfections: Imperfections) -> Quantity:
 
 def voltage(imperfections: Imperfections, top_span: float) -> Quantity:
     """The voltage: noise and pick-up the same in every range; the highest one covers ± ``top_span``."""
-    return Quantity(
-        "voltage", lambda _item: imperfections.voltage_noise_volt, lambda _item: imperfections.pickup_volt, top_span
-    )
+    return Quantity("voltage", lambda _item: imperfections.voltage_noise_volt, lambda _item: imperfections.pickup_volt, top_span)
 
 
 class Converter:
@@ -188,11 +186,11 @@ class Converter:
     __slots__ = (
         "_bits",
         "_disturbance",
+        "_frozen",
         "_gain",
         "_imperfections",
         "_index",
         "_kelvin",
-        "_last",
         "_noise",
         "_noises",
         "_normal",
@@ -219,6 +217,7 @@ class Converter:
         ranges: tuple[Range, ...],
         imperfections: Imperfections,
         quantity: Quantity,
+        *,
         streams: Streams,
         second: Callable[[], float],
         known: Mapping[float, Known] | None = None,
@@ -253,7 +252,7 @@ class Converter:
         self._kelvin = 0.0
         self._disturbance = UNDISTURBED
         self._settled = -1.0
-        self._last = 0.0
+        self._frozen: float | None = None
         self.doubtful = False
         self.range = len(ranges) - 1
         self._prepare()
@@ -298,7 +297,9 @@ class Converter:
         return self._disturbance
 
     def disturb(self, disturbance: Disturbance) -> None:
-        """Faults add this from now on."""
+        """Faults add this from now on; frozen is the first reading after that."""
+        if not disturbance.frozen:
+            self._frozen = None
         self._disturbance = disturbance
         self._prepare()
 
@@ -333,7 +334,7 @@ class Converter:
                 seen = round(seen / step) * step
         else:
             self.doubtful = True
-            seen = -top if seen < -top else top if seen > top else seen
+            seen = -top if seen < -top else min(seen, top)
         return self._held(seen) if self._slow else seen
 
     def _timed(self, index: int) -> float:
@@ -355,8 +356,10 @@ class Converter:
         if self._disturbance.dead:
             return 0.0
         if not self._disturbance.frozen:
-            self._last = seen
-        return self._last
+            return seen
+        if self._frozen is None:
+            self._frozen = seen
+        return self._frozen
 
     def status(self, value: float) -> int:
         """The status nibble for ``value`` in the present range."""
@@ -371,10 +374,10 @@ class Converter:
 
     def to_state(self) -> dict[str, float]:
         """What readings have changed; `restore` takes it back. Faults are not in it: they belong to the scenario."""
-        return {"index": self._index, "range": self.range, "kelvin": self._kelvin, "settled": self._settled, "last": self._last}
+        return {"index": self._index, "range": self.range, "kelvin": self._kelvin, "settled": self._settled}
 
     def restore(self, state: Mapping[str, float]) -> None:
         """Be where `to_state` was."""
         self._index, self.range = int(state["index"]), int(state["range"])
-        self._kelvin, self._settled, self._last = state["kelvin"], state["settled"], state["last"]
+        self._kelvin, self._settled = state["kelvin"], state["settled"]
         self._prepare()

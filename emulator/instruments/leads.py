@@ -59,9 +59,7 @@ class Leads:
     def look(self) -> None:
         """Something was changed: find out whether the leads still change nothing."""
         self.plain = (
-            not (self._sensed or self._lead or self.leakage or self.open)
-            and self.polarity == 1.0
-            and self.sense is Sense.CELL
+            not (self._sensed or self._lead or self.leakage or self.open) and self.polarity == 1.0 and self.sense is Sense.CELL
         )
 
     def through(self, current: float) -> float:

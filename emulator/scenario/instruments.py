@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -11,47 +13,72 @@ from emulator.instruments.calibration import UNCALIBRATED, Calibration
 from emulator.instruments.converter import PERFECT, TYPICAL, Imperfections, Known, RangeChange
 from emulator.instruments.models import MODELS, ModelName, Range
 from emulator.scenario.cells import CellSettings
-from emulator.scenario.written import Name, NotNegative, Serial, Written
+from emulator.scenario.written import Name, Serial, Written
 from harness.errors import BadInput
 from harness.model.written import read_yaml, validated, wrong
+from harness.model.yaml_text import Plain
 from harness.units import parse_quantity
 
 _DEFAULT = Imperfections()
+_BASES = {"none": PERFECT, "typical": TYPICAL}
 _NEAREST = 1e-6
 
 
-def _most(most: float) -> Any:
-    return Annotated[float, Field(ge=0, le=most, allow_inf_nan=False)]
+Thousandth = Annotated[float, Field(ge=0, le=1e-3, allow_inf_nan=False)]
+Tenth = Annotated[float, Field(ge=0, le=0.1, allow_inf_nan=False)]
+One = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Ten = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
+Thousand = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 
 
 class ImperfectionSettings(Written):
-    """See `emulator.instruments.converter.Imperfections`, whose defaults these are; what no instrument has is refused."""
+    """See `emulator.instruments.converter.Imperfections`, whose defaults these are; what no instrument has is refused.
 
-    offset: _most(0.1) = _DEFAULT.offset
-    gain: _most(0.1) = _DEFAULT.gain
+    Written as ``none``, as ``typical``, or as a mapping, which may say ``base: none`` or ``base: typical`` and then only what
+    differs from that.
+    """
+
+    offset: Tenth = _DEFAULT.offset
+    gain: Tenth = _DEFAULT.gain
     adc_bits: Annotated[int, Field(ge=0, le=32)] = _DEFAULT.adc_bits
-    voltage_noise_volt: _most(1.0) = _DEFAULT.voltage_noise_volt
-    current_noise: _most(0.1) = _DEFAULT.current_noise
-    impedance_noise: _most(0.5) = _DEFAULT.impedance_noise
-    offset_per_kelvin: _most(1e-3) = _DEFAULT.offset_per_kelvin
-    gain_per_kelvin: _most(1e-3) = _DEFAULT.gain_per_kelvin
-    wander: _most(0.01) = _DEFAULT.wander
-    pickup_volt: _most(1.0) = _DEFAULT.pickup_volt
-    pickup_current: _most(0.1) = _DEFAULT.pickup_current
+    voltage_noise_volt: One = _DEFAULT.voltage_noise_volt
+    current_noise: Tenth = _DEFAULT.current_noise
+    impedance_noise: One = _DEFAULT.impedance_noise
+    offset_per_kelvin: Thousandth = _DEFAULT.offset_per_kelvin
+    gain_per_kelvin: Thousandth = _DEFAULT.gain_per_kelvin
+    wander: Tenth = _DEFAULT.wander
+    pickup_volt: One = _DEFAULT.pickup_volt
+    pickup_current: Tenth = _DEFAULT.pickup_current
     mains_hertz: Literal[50, 60] = 50
-    range_gap_second: _most(1.0) = _DEFAULT.range_gap_second
+    range_gap_second: One = _DEFAULT.range_gap_second
     range_change: RangeChange = _DEFAULT.range_change
-    range_glitch: _most(3.0) = _DEFAULT.range_glitch
-    jitter_second: _most(0.1) = _DEFAULT.jitter_second
-    clock_ppm: _most(1000.0) = _DEFAULT.clock_ppm
-    relay_second: _most(10.0) = _DEFAULT.relay_second
+    range_glitch: Ten = _DEFAULT.range_glitch
+    jitter_second: Tenth = _DEFAULT.jitter_second
+    clock_ppm: Thousand = _DEFAULT.clock_ppm
+    relay_second: Ten = _DEFAULT.relay_second
     wires: Literal[2, 4] = _DEFAULT.wires
-    lead_ohm: _most(1000.0) = _DEFAULT.lead_ohm
-    contact_ohm: _most(10_000.0) = _DEFAULT.contact_ohm
+    lead_ohm: Thousand = _DEFAULT.lead_ohm
+    contact_ohm: Thousand = _DEFAULT.contact_ohm
     leakage_ampere: Annotated[float, Field(ge=-1e-6, le=1e-6, allow_inf_nan=False)] = _DEFAULT.leakage_ampere
     compliance: Literal["abort", "clip"] = _DEFAULT.compliance
-    overshoot: _most(1.0) = _DEFAULT.overshoot
+    overshoot: One = _DEFAULT.overshoot
     regulator_second: Annotated[float, Field(gt=0, le=1.0)] = _DEFAULT.regulator_second
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, raw: object) -> object:
+        if isinstance(raw, str):
+            raw = {"base": raw}
+        if not isinstance(raw, dict) or "base" not in raw:
+            return raw
+        base = raw["base"]
+        if base not in _BASES:
+            raise wrong(f'"{base}" is no set of imperfections; write none or typical, or what they are')
+        return asdict(_BASES[base]) | {key: value for key, value in raw.items() if key != "base"}
+
+    def numbers(self) -> Imperfections:
+        """As an instrument takes them."""
+        return Imperfections(**self.model_dump())
 
 
 def _in(unit: str, *, positive: bool = False) -> BeforeValidator:
@@ -114,9 +141,7 @@ class CalibrationSettings(Written):
         )
 
 
-def _by_range(
-    quantity: str, said: tuple[CurrentRange, ...] | tuple[VoltageRange, ...], ranges: tuple[Range, ...]
-) -> dict[float, Known]:
+def _by_range(quantity: str, said: Sequence[CurrentRange | VoltageRange], ranges: tuple[Range, ...]) -> dict[float, Known]:
     found: dict[float, Known] = {}
     for place, one in enumerate(said):
         nominal = next((item.nominal for item in ranges if abs(item.nominal / one.range - 1.0) < _NEAREST), None)
@@ -143,7 +168,7 @@ class InstrumentSettings(Written):
 
     serial: Serial
     model: ModelName = "es4_hr"
-    imperfections: ImperfectionSettings | Literal["none", "typical"] = ImperfectionSettings()
+    imperfections: ImperfectionSettings = ImperfectionSettings()
     channels: Annotated[tuple[ChannelSettings, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -166,36 +191,31 @@ class InstrumentSettings(Written):
 
     def measured_with(self) -> Imperfections:
         """The imperfections as numbers."""
-        match self.imperfections:
-            case "none":
-                return PERFECT
-            case "typical":
-                return TYPICAL
-            case settings:
-                return Imperfections(**settings.model_dump())
+        return self.imperfections.numbers()
 
 
-def with_calibrations(raw: object, directory: Path) -> object:
+def with_calibrations(raw: dict[str, Plain], directory: Path) -> dict[str, Plain]:
     """A scenario as YAML made it, with the content of its calibration files in the place of their names.
 
     Raises:
         BadInput: a file cannot be read, is not YAML, or is no calibration; with the place in it.
     """
-    if not isinstance(raw, dict) or not isinstance(raw.get("instruments"), list):
+    return _each(raw, "instruments", lambda one: _each(one, "channels", lambda channel: _calibrated(channel, directory)))
+
+
+def _each(raw: dict[str, Plain], key: str, change: Callable[[dict[str, Plain]], dict[str, Plain]]) -> dict[str, Plain]:
+    """``raw`` with ``change`` made to every mapping in its list ``key``, where there are any."""
+    found = raw.get(key)
+    if not isinstance(found, list):
         return raw
-    return raw | {"instruments": [_instrument(one, directory) for one in raw["instruments"]]}
+    return raw | {key: [change(one) if isinstance(one, dict) else one for one in found]}
 
 
-def _instrument(raw: Any, directory: Path) -> Any:
-    if not isinstance(raw, dict) or not isinstance(raw.get("channels"), list):
+def _calibrated(raw: dict[str, Plain], directory: Path) -> dict[str, Plain]:
+    name = raw.get("calibration")
+    if not isinstance(name, str):
         return raw
-    return raw | {"channels": [_channel(one, directory) for one in raw["channels"]]}
-
-
-def _channel(raw: Any, directory: Path) -> Any:
-    if not isinstance(raw, dict) or not isinstance(raw.get("calibration"), str):
-        return raw
-    path = directory / raw["calibration"]
+    path = directory / name
     content = read_yaml(path)
     validated(CalibrationSettings, content, str(path))
     return raw | {"calibration": content}
