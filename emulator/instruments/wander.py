@@ -8,7 +8,6 @@ octave of frequency holds the same power from 1/T_0 down to 1/T_K (pink noise by
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 SHORTEST_SECOND = 8.0
@@ -17,33 +16,32 @@ OCTAVES = 17
 
 
 class Wander:
-    """The wander of one quantity of a channel; one standard deviation of each octave is 1 at its knots."""
+    """The wander of one quantity of a channel; one standard deviation of each octave is 1 at its knots.
 
-    __slots__ = ("_terms",)
+    Every T_k is a multiple of T_0, so between two knots of the shortest octave the sum is a straight line, which is kept.
+    """
+
+    __slots__ = ("_from", "_slope", "_start", "_streams", "_until")
 
     def __init__(self, name: str, streams: Callable[[str], Callable[[int], float]]) -> None:
-        self._terms = [_Term(SHORTEST_SECOND * 2.0**k, streams(f"{name} wander {k}")) for k in range(OCTAVES)]
-
-    def at(self, second: float) -> float:
-        """The value ``second`` (≥ 0) after the channel's start."""
-        return math.fsum(term.at(second) for term in self._terms)
-
-
-class _Term:
-    """One octave. The knots on both sides of the last moment are kept."""
-
-    __slots__ = ("_from", "_normal", "_period", "_slope", "_start", "_until")
-
-    def __init__(self, period_second: float, normal: Callable[[int], float]) -> None:
-        self._period = period_second
-        self._normal = normal
+        self._streams = [streams(f"{name} wander {k}") for k in range(OCTAVES)]
         self._from = self._until = -1.0
         self._start = self._slope = 0.0
 
     def at(self, second: float) -> float:
+        """The value ``second`` (≥ 0) after the channel's start."""
         if not self._from <= second < self._until:
-            place = int(second // self._period)
-            self._from, self._until = place * self._period, (place + 1) * self._period
-            self._start = self._normal(place)
-            self._slope = (self._normal(place + 1) - self._start) / self._period
+            place = int(second // SHORTEST_SECOND)
+            self._from, self._until = place * SHORTEST_SECOND, (place + 1) * SHORTEST_SECOND
+            self._start = self._knot(place)
+            self._slope = (self._knot(place + 1) - self._start) / SHORTEST_SECOND
         return self._start + self._slope * (second - self._from)
+
+    def _knot(self, place: int) -> float:
+        """The sum of all octaves at ``place`` T_0."""
+        total = 0.0
+        for octave, normal in enumerate(self._streams):
+            whole, rest = divmod(place, 1 << octave)
+            part = rest / (1 << octave)
+            total += (1.0 - part) * normal(whole) + (part * normal(whole + 1) if rest else 0.0)
+        return total

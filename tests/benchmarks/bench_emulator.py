@@ -149,7 +149,7 @@ def measure() -> list[Figure]:
     )
     typical, _ = asyncio.run(iteration_microsecond(imperfections=TYPICAL))
     figures.append(
-        Figure("the same with every imperfection on", typical, "µs", "drift, pick-up, jitter, leads and clock as well")
+        Figure("the same with every imperfection on", typical, "µs", "drift, pick-up, jitter, leads, clock as well")
     )
     for scale in SCALES:
         rate, lag = asyncio.run(channels_at_scale(scale))
