@@ -21,7 +21,7 @@ from enum import StrEnum
 import structlog
 
 from harness.clock import StationClock
-from harness.cycling import recovery, safety, stepper
+from harness.cycling import plausibility, recovery, safety, stepper
 from harness.cycling.doing import Doing, Live
 from harness.cycling.plan import Plan
 from harness.cycling.recorder import Recorder
@@ -58,6 +58,7 @@ class ChannelRunner:
         plan: Plan,
         envelope: safety.Envelope,
         clock: StationClock,
+        accuracy: plausibility.Accuracy = plausibility.Accuracy(),  # noqa: B008 - frozen
         resumption: Resumption | None = None,
     ) -> None:
         self.recorder = recorder
@@ -66,6 +67,7 @@ class ChannelRunner:
         self.live = Live()
         self.ending_sentence = ""
         self._envelope = envelope
+        self._doubts = plausibility.Doubts(accuracy)
         self._clock = clock
         self._cursor = self._block_cursor = stepper.start(plan)
         self._cycle_count = 0
@@ -86,6 +88,7 @@ class ChannelRunner:
     def resume(self, who: str) -> None:
         """Go on after a pause."""
         if self.phase is Phase.PAUSED:
+            self._doubts.forget()
             self._set_phase(Phase.RUNNING, "resumed", f"{who} resumed the run")
 
     async def stop(self, reason: str) -> None:
@@ -135,6 +138,7 @@ class ChannelRunner:
         doing = self._doing
         if doing is None:
             return
+        self._doubts.forget()
         if doing.over is None:
             attachment = await channel.attach()
             if self._doing is None:
@@ -192,6 +196,7 @@ class ChannelRunner:
             self._end("the schedule is done", completed=True)
             return
         self._block_cursor = self._cursor
+        self._doubts.begin_program()
         self._doing = Doing(block, 0, self._announce(block, 0, self._clock.now_nanosecond()))
         await self._written()
         if self._requests:
@@ -216,6 +221,9 @@ class ChannelRunner:
         async with aclosing(stream):
             while (item := await self._heard(channel, stream, block)) is not None:
                 verdict = judge.check(item)
+                if isinstance(item, Reading) and isinstance(verdict, safety.Ok):
+                    item, trip = self._doubted(item)
+                    verdict = trip or verdict
                 if isinstance(verdict, safety.Trip):
                     self._tripped(verdict, item, await channel.make_safe())
                     return
@@ -226,6 +234,15 @@ class ChannelRunner:
                 if self._requests and self._overtaken:
                     self._overtaken = False
                     await channel.make_safe()  # the command overtook a program that was only then being sent
+
+    def _doubted(self, reading: Reading) -> tuple[Reading, safety.Trip | None]:
+        """A reading with what is to be said of it; each doubt is told once in a program."""
+        doing = self._current()
+        elapsed = (self._clock.now_nanosecond() - doing.anchor_nanosecond) / NANOSECOND
+        doubt = self._doubts.look(reading, doing.block.program.commands[reading.command_index], elapsed)
+        for sentence in doubt.news:
+            self.recorder.incident("warning", "doubt", sentence)
+        return doubt.marked(reading), doubt.trip
 
     async def _heard(self, channel: Channel, stream: AsyncGenerator[Item], block: stepper.Block) -> Item | None:
         patience = self._clock.deadline_second(block.silence_second)
@@ -400,3 +417,4 @@ class ChannelRunner:
         if isinstance(block, stepper.Block) and self.phase is not Phase.ENDED:
             start = (resumption.anchor_nanosecond - resumption.program_nanosecond) / NANOSECOND
             self._doing = Doing(block, resumption.command_index, resumption.program_nanosecond, start, resumption.points)
+            self._doubts.last_second = start + resumption.step_time_second

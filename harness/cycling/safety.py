@@ -4,9 +4,9 @@ This is the second line. The first is the instrument, which tests every limit ea
 itself; what is judged here is whether it *did*. So this module must neither be faster than the instrument, or every steep end
 of a half cycle would be an alarm, nor trust it. Two tiers:
 
-* **Suspect**: a reading outside the limits, past the command's wanted end, against the commanded direction, or with current in
-  a rest. One such reading may be noise, or the very reading on which the instrument is about to act. ``strikes`` of them in
-  a row are not: the instrument had its chance and did nothing.
+* **Suspect**: a reading outside the limits, past the command's wanted end, against the commanded direction, without the
+  commanded current (a lead is off), or with current in a rest. One such reading may be noise, or the very reading on which the
+  instrument is about to act. ``strikes`` of them in a row are not: the instrument had its chance and did nothing.
 * **At once**: a voltage more than ``reaction_volt`` outside the limits, a current ``hard_factor`` times the largest allowed,
   a current reversed to more than half of the commanded one, a reading that is not a number, a command that outlives its time.
 
@@ -79,8 +79,13 @@ class TripKind(StrEnum):
     CURRENT = "current"
     REVERSED = "reversed"
     NOT_OPEN = "not_open"
+    NOT_CONDUCTING = "not_conducting"
     END_MISSED = "end_missed"
     OVERRUN = "overrun"
+    UNRESPONSIVE = "unresponsive"
+    FROZEN = "frozen"
+    NOISE = "noise"
+    REPEATED = "repeated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +273,10 @@ def _of_direction(reading: Reading, command: Command, envelope: Envelope) -> _Su
             )
         case Galvanostatic():
             wanted = command.current_ampere
-            if found * wanted >= 0 or abs(found) <= envelope.reversed_fraction * abs(wanted):
+            if abs(found) < envelope.reversed_fraction * abs(wanted):
+                what = f"the current is {found:g} A instead of {wanted:g} A, as when a lead is off"
+                return _Suspicion(TripKind.NOT_CONDUCTING, what, at_once=False)
+            if found * wanted >= 0:
                 return None
             what = f"the current is {found:g} A, against the {wanted:g} A commanded"
             return _Suspicion(TripKind.REVERSED, what, at_once=abs(found) > abs(wanted) / 2)
