@@ -258,7 +258,8 @@ class Channel:
         if self.stuck_on:
             return
         if self.polarised and self._imperfections.relay_second:
-            self.advance(self.elapsed + self._imperfections.relay_second)
+            self._flow(self.current, self._imperfections.relay_second)
+            self.elapsed += self._imperfections.relay_second
         self.polarised = False
         self.refresh()
 
