@@ -4,8 +4,8 @@
 holds nothing. Two answers. A *doubt* is a flag on the reading (`harness.model.flags`): the number is kept and says so. A *trip*
 ends the run: the voltmeter shows that it does not see the cell, or the program is not the one that was recorded.
 
-* ``off_setpoint``   a current more than 4 σ of the instrument's accuracy from the one commanded, or a potential 10 mV.
-* ``late``           more time since the last reading than the instrument leaves between two.
+* ``current_off``    a constant current is more than 4 σ of the instrument's accuracy from the one commanded; ``potential_off``, a
+  potential is 10 mV off. (One that is off by a tenth is a matter of `safety`.)
 * ``clock``          the instrument counts more time than has passed here: its charges are too large.
 * ``noisy``          of the last eight voltages four are turning points, 5 mV on both sides. With 0.25 V: trip.
 * ``voltage_step``   more than 20 mV between two readings, and less than a fifth of it before and after.
@@ -16,7 +16,7 @@ ends the run: the voltmeter shows that it does not see the cell, or the program 
 * A time that lies before the last one of the same program: trip, for the program runs a second time.
 
 What is not seen: two cells swapped that are alike; swapped leads of a symmetric cell; a step of the current's offset that is
-within the accuracy; a clock that jumps by less than one interval.
+within the accuracy; a clock that jumps by less than one interval. Readings that are missing are `continuity`'s.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ _RESPONSE_VOLT = 1e-4
 _EQUALS_FLAGGED, _EQUALS_TRIPPED = 10, 30
 _RARE, _IMPOSSIBLE = math.log(1e-4), math.log(1e-9)
 _CLOCK_SECOND, _CLOCK_RATE = 10.0, 5e-4
-_LATE_SECOND = 1.0
 _REPEATED_SECOND = 1.0
 
 
@@ -113,9 +112,9 @@ class Doubts:
             return _NONE
         if command is not self._command:
             self._begin(command)
-        found = list(self._of_time(reading, command, elapsed_second))
-        if _off_setpoint(reading, command, self._accuracy, first=self._count == 0):
-            found.append(flags.OFF_SETPOINT)
+        found = list(_off_setpoint(reading, command, self._accuracy, first=self._count == 0))
+        if reading.step_time_second > elapsed_second * (1.0 + _CLOCK_RATE) + _CLOCK_SECOND:
+            found.append(flags.CLOCK)
         trip = None
         for flag, tripped in (self._of_response(reading, command), self._of_equals(reading, command), self._of_shape(reading)):
             found += flag
@@ -139,16 +138,6 @@ class Doubts:
             "time, or the instrument's clock was set back; the cell must be opened"
         )
         return self._doubt((flags.CLOCK,), Trip(TripKind.REPEATED, what))
-
-    def _of_time(self, reading: Reading, command: Command, elapsed_second: float) -> tuple[str, ...]:
-        found = []
-        if reading.step_time_second > elapsed_second * (1.0 + _CLOCK_RATE) + _CLOCK_SECOND:
-            found.append(flags.CLOCK)
-        if self._last is not None and not isinstance(command, Impedance):
-            longest = command.sampling.interval_second + command.sampling.check_second + _LATE_SECOND
-            if reading.step_time_second - self._last.step_time_second > longest:
-                found.append(flags.LATE)
-        return tuple(found)
 
     def _of_response(self, reading: Reading, command: Command) -> tuple[tuple[str, ...], Trip | None]:
         """Judged by the second reading of a command, too, when the first one shows no response: it may have come too soon."""
@@ -215,7 +204,7 @@ class _Equals:
         return self._run, (self._run - 1) * math.log((self._equal + 1.0) / (self._count + 2.0))
 
 
-def _off_setpoint(reading: Reading, command: Command, accuracy: Accuracy, *, first: bool) -> bool:
+def _off_setpoint(reading: Reading, command: Command, accuracy: Accuracy, *, first: bool) -> tuple[str, ...]:
     """Whether a regulated quantity is not what it was told to be; a potential may need until the second reading."""
     match command:
         case Galvanostatic():
@@ -223,12 +212,13 @@ def _off_setpoint(reading: Reading, command: Command, accuracy: Accuracy, *, fir
             scale = abs(wanted) if reading.current_range_ampere is None else reading.current_range_ampere
             allowed = max(_SIGMAS * accuracy.offset_of_range, _LEAST_OF_RANGE) * scale
             allowed += max(_SIGMAS * accuracy.gain, _LEAST_OF_READING) * abs(wanted)
-            return abs(reading.current_ampere - wanted) > allowed
+            return (flags.CURRENT_OFF,) if abs(reading.current_ampere - wanted) > allowed else ()
         case Potentiostatic():
             limited = abs(reading.current_ampere) > _AT_LIMIT * command.limits.current_max_ampere
-            return not first and not limited and abs(reading.voltage_volt - command.voltage_volt) > _OFF_POTENTIAL_VOLT
+            off = not first and not limited and abs(reading.voltage_volt - command.voltage_volt) > _OFF_POTENTIAL_VOLT
+            return (flags.POTENTIAL_OFF,) if off else ()
         case Rest() | Impedance():
-            return False
+            return ()
 
 
 def _responds(before: Reading, now: Reading) -> bool | None:

@@ -156,7 +156,14 @@ class Slot:
             finally:
                 self._channel = None
                 self._tried.set()
+            self._check_out_of_reach()
             await self.clock.sleep(random.uniform(0.2, 1.0) * backoff_second(failures))  # noqa: S311 - jitter
+
+    def _check_out_of_reach(self) -> None:
+        """An instrument that is still away when it should long have ended its program: nobody knows whether it did."""
+        over = None if self.runner is None else self.runner.over_nanosecond
+        if over is not None and self.outage.lasts and self.clock.now_nanosecond() > over:
+            self._tell(Unconfirmed(f"{self.outage.reason}; its program should be over, which nobody could see"))
 
     async def _one_connection(self, failures: int) -> int:
         """Connect and serve until the link fails; how often it has failed in a row by then."""

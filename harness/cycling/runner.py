@@ -22,6 +22,7 @@ import structlog
 
 from harness.clock import StationClock
 from harness.cycling import plausibility, recovery, safety, stepper
+from harness.cycling.continuity import Continuity
 from harness.cycling.doing import Doing, Live
 from harness.cycling.plan import Plan
 from harness.cycling.recorder import Recorder
@@ -30,7 +31,7 @@ from harness.errors import JournalError
 from harness.units import NANOSECOND
 from potentiostat_drivers.errors import InstrumentFault, PortGone, ProgramInvalid, Rejected, ReplyTimeout, WireError
 from potentiostat_drivers.interface import Attachment, Channel, Safety, Unconfirmed
-from potentiostat_drivers.program import CommandEnded, EndReason, ImpedancePoint, Item, ProgramEnded, Reading
+from potentiostat_drivers.program import CommandEnded, Damaged, EndReason, ImpedancePoint, Item, ProgramEnded, Reading
 
 LINK_ERRORS = (PortGone, ReplyTimeout, WireError)
 """What a driver raises when the outcome is unknown: the instrument must be asked again before anything else."""
@@ -118,6 +119,15 @@ class ChannelRunner:
         """Whether a program was sent whose end has not been seen."""
         return self._doing is not None
 
+    @property
+    def over_nanosecond(self) -> int | None:
+        """By when, in station time, an instrument that keeps its limits has ended what was sent; ``None``: nothing was."""
+        if self._doing is None:
+            return None
+        block = self._doing.block
+        longest = sum(recovery.longest_second(command) for command in block.program.commands)
+        return self._doing.stamp(longest + block.silence_second)
+
     async def drive(self, channel: Channel) -> None:
         """Do blocks until the plan ends or somebody asks otherwise. Link errors pass through, the cell's state unknown then."""
         self._channel = channel
@@ -189,7 +199,7 @@ class ChannelRunner:
 
     async def _next(self, channel: Channel) -> None:
         if self._doing is not None:
-            await self._follow(channel, channel.adopt(self._doing.block.program))
+            await self._follow(channel, channel.adopt(self._doing.block.program), began=False)
             return
         block = stepper.next_block(self.plan, self._cursor, secrets.randbelow(_TOKENS) + 1)
         if isinstance(block, stepper.Finished):
@@ -203,7 +213,7 @@ class ChannelRunner:
             self._command_over(EndReason.ABORTED, 0.0, seen=True)
             self._block_over(EndReason.ABORTED)
             return
-        await self._follow(channel, channel.run(block.program))
+        await self._follow(channel, channel.run(block.program), began=True)
 
     async def _written(self) -> None:
         """Wait until the program is in the journal, however long it fails, or somebody asks otherwise. The cell is open."""
@@ -215,9 +225,10 @@ class ChannelRunner:
             else:
                 return
 
-    async def _follow(self, channel: Channel, stream: AsyncGenerator[Item]) -> None:
+    async def _follow(self, channel: Channel, stream: AsyncGenerator[Item], *, began: bool) -> None:
         block = self._current().block
         judge = safety.Judge(self._envelope, block.program.commands)
+        continuity = Continuity(block.program.commands, began=began)
         async with aclosing(stream):
             while (item := await self._heard(channel, stream, block)) is not None:
                 verdict = judge.check(item)
@@ -227,6 +238,8 @@ class ChannelRunner:
                 if isinstance(verdict, safety.Trip):
                     self._tripped(verdict, item, await channel.make_safe())
                     return
+                for notice in continuity.notices(item):
+                    self.recorder.incident("warning", notice.kind, notice.sentence)
                 if safety.is_number(item):
                     self._take(item)
                 if isinstance(item, ProgramEnded):
@@ -257,7 +270,7 @@ class ChannelRunner:
         self.recorder.incident("alarm", "limit", trip.sentence)
         if (
             safety.is_number(item)
-            and not isinstance(item, ProgramEnded)
+            and not isinstance(item, ProgramEnded | Damaged)
             and item.command_index < len(self._current().block.steps)
         ):
             self._take(item)
@@ -274,6 +287,8 @@ class ChannelRunner:
                 self._command_ended(item)
             case ProgramEnded():
                 self._program_ended(item.reason)
+            case Damaged():
+                pass
 
     def _sample(self, reading: Reading) -> None:
         doing = self._at(reading.command_index, reading.step_time_second)

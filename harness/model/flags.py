@@ -6,24 +6,24 @@ of averages.
 
 from __future__ import annotations
 
-OFF_SETPOINT = "off_setpoint"
+CURRENT_OFF = "current_off"
+POTENTIAL_OFF = "potential_off"
 NOISY = "noisy"
 VOLTAGE_STEP = "voltage_step"
 UNRESPONSIVE = "unresponsive"
 FROZEN = "frozen"
 CLOCK = "clock"
-LATE = "late"
 
 DOUBTS = {
-    OFF_SETPOINT: "what is read is not what is set, by more than the instrument's accuracy",
+    CURRENT_OFF: "the current that is read is not the one that is set, by more than the instrument's accuracy",
+    POTENTIAL_OFF: "the potential that is read is not the one that is set",
     NOISY: "the voltage goes up and down from reading to reading",
     VOLTAGE_STEP: "the voltage has moved in one step and stayed there",
     UNRESPONSIVE: "the voltage did not follow the current",
     FROZEN: "the voltage repeats itself to the last digit",
     CLOCK: "the instrument's clock is ahead of the station's",
-    LATE: "readings before this one are missing, or the instrument's clock has jumped",
 }
 """In words, for people."""
 
-CHARGE_DOUBTS = frozenset({OFF_SETPOINT, CLOCK, "overload"})
+CHARGE_DOUBTS = frozenset({CURRENT_OFF, CLOCK, "overload"})
 """The charge of a half cycle with one of these is not known to the error that is stated for it."""

@@ -86,10 +86,10 @@ def test_current_off_its_setpoint_is_flagged(ampere: float, doubted: bool) -> No
     """Four times 0.02 % of 1 mA are 0.8 µA, and 0.2 µA for the gain; ten times that where nobody knows more."""
     run = Run()
     run.read(PLATE, -0.05, -0.051, ampere=ampere)
-    assert (flags.OFF_SETPOINT in run.flags) == doubted
+    assert (flags.CURRENT_OFF in run.flags) == doubted
     unknown = Run(Accuracy())
     unknown.read(PLATE, -0.05, ampere=ampere)
-    assert (flags.OFF_SETPOINT in unknown.flags) == (ampere == -0.5e-3)
+    assert (flags.CURRENT_OFF in unknown.flags) == (ampere == -0.5e-3)
 
 
 @pytest.mark.parametrize(
@@ -100,20 +100,20 @@ def test_potential_off_its_setpoint_is_flagged(volts: list[float], ampere: float
     """Not the first reading, which the regulator may need, and not at the limit of the current."""
     run = Run()
     run.read(HOLD, *volts, ampere=ampere)
-    assert (flags.OFF_SETPOINT in run.flags) == doubted
+    assert (flags.POTENTIAL_OFF in run.flags) == doubted
 
 
 def test_doubt_is_told_once_in_a_program() -> None:
     """Every reading is flagged, and there is one sentence."""
     run = Run()
     run.read(PLATE, -0.05, -0.051, -0.052, ampere=-2e-3)
-    assert [doubt.flags for doubt in run.found] == [(flags.OFF_SETPOINT,)] * 3
+    assert [doubt.flags for doubt in run.found] == [(flags.CURRENT_OFF,)] * 3
     assert [len(doubt.news) for doubt in run.found] == [1, 0, 0]
     run.doubts.begin_program()
     run.second = 0.0
     assert run.read(PLATE, -0.05, ampere=-2e-3).news
     reading = run.found[0].marked(Reading(0, 1.0, 0.0, 0.0, None, "overload"))
-    assert reading.flags == "overload off_setpoint"
+    assert reading.flags == "overload current_off"
 
 
 def test_held_reading_is_not_doubted() -> None:
@@ -122,15 +122,6 @@ def test_held_reading_is_not_doubted() -> None:
     run.read(PLATE, -0.05)
     held = Reading(0, 15.0, -0.05, -5e-3, 1e-3, FLAG_HELD)
     assert run.doubts.look(held, PLATE, 15.0) == Doubt()
-
-
-def test_missing_readings_are_flagged() -> None:
-    """The instrument leaves at most an interval and a check between two."""
-    run = Run()
-    run.read(PLATE, -0.05, -0.051)
-    run.read(PLATE, -0.052, step=12.5)
-    assert run.flags == set()
-    assert run.read(PLATE, -0.053, step=13.5).flags == (flags.LATE,)
 
 
 def test_clock_ahead_of_the_station_is_flagged() -> None:
