@@ -82,6 +82,7 @@ def make_station(scenario: Scenario, instrument: InstrumentSettings, place: int,
         truth=truth,
         now_nanosecond=clock.now_nanosecond(),
         cell_name=settings.cell.name or settings.name,
+        calibration=instrument.calibration_of(place),
     )
     link = PtyLink() if settings.listen == "pty" else TcpLink(int(settings.listen.partition(":")[2] or 0))
     wire = Wire()
@@ -112,15 +113,7 @@ def scenario_row(scenario: Scenario, stations: list[Station], clock: Clock) -> d
             "preset": station.settings.cell.preset,
             "area_cm2": station.settings.cell.area_cm2,
             "parameters_sha256": hashlib.sha256(parameters.encode()).hexdigest(),
-            "current_offset_ampere": {
-                f"{item.nominal:g}": offset for item, offset in zip(channel.ammeter.ranges, channel.ammeter.offsets, strict=True)
-            },
-            "voltage_offset_volt": {
-                f"{item.nominal:g}": offset
-                for item, offset in zip(channel.voltmeter.ranges, channel.voltmeter.offsets, strict=True)
-            },
-            "current_gain": channel.ammeter.gain,
-            "voltage_gain": channel.voltmeter.gain,
+            **channel.drawn(),
         }
     return {
         "kind": "scenario",

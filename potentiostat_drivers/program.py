@@ -20,6 +20,8 @@ FLAG_HELD = "held"
 """The instrument's own stamp of a command's end, carrying the last values it measured."""
 FLAG_OVERLOAD = "overload"
 FLAG_UNDERLOAD = "underload"
+FLAG_VOLTAGE_OVERLOAD = "voltage_overload"
+"""The voltmeter is at its end, or its range has just changed: what it says is no voltage."""
 FLAG_TIMING = "timing_error"
 
 

@@ -10,11 +10,12 @@
     instruments:
       - serial: EMU4HR0001                           # must begin with EMU
         model: es4_hr                                # es4_hr es4_lr mes4hr nexus1 espico
-        imperfections: none                          # or any of {offset, gain, adc_bits, voltage_noise_volt, current_noise,
-        channels:                                    #            impedance_noise}
+        imperfections: none                          # none, typical, or some of `emulator.instruments.converter.Imperfections`,
+        channels:                                    # as in {base: typical, adc_bits: 18}
           - name: a1
             listen: tcp                              # tcp (a free port), tcp:5001, or pty
             serial: EMU4HR0001CH001                  # default: the instrument's serial and CH001, CH002, …
+            calibration: a1.yaml                     # beside this file: see `emulator.scenario.instruments.CalibrationSettings`
             cell: {name: cu-01, geometry: deposit, preset: bare_fec, area_cm2: 1.267, excess_mah_cm2: 4, overrides: {…}}
     events: [...]                                    # see `emulator.scenario.events`
     expect: {records_lost: 0, alarms: []}            # see `harness.model.expectations`; goes into the truth
@@ -35,7 +36,7 @@ from pydantic import Field, model_validator
 from emulator.faults.registry import FAULTS
 from emulator.scenario.clock import ClockSettings
 from emulator.scenario.events import Event
-from emulator.scenario.instruments import ChannelSettings, InstrumentSettings
+from emulator.scenario.instruments import ChannelSettings, InstrumentSettings, with_calibrations
 from emulator.scenario.written import Written
 from harness.errors import BadInput
 from harness.model.expectations import Expectations
@@ -85,7 +86,7 @@ def read_scenario(path: Path) -> Scenario:
     Raises:
         BadInput: one sentence with the place in the file.
     """
-    return parse_scenario(read_yaml(path), str(path))
+    return parse_scenario(with_calibrations(read_yaml(path), path.parent), str(path))
 
 
 def parse_scenario(raw: object, source: str = "") -> Scenario:

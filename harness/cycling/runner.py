@@ -21,7 +21,7 @@ from enum import StrEnum
 import structlog
 
 from harness.clock import StationClock
-from harness.cycling import recovery, safety, stepper
+from harness.cycling import plausibility, recovery, safety, stepper
 from harness.cycling.continuity import Continuity
 from harness.cycling.doing import Doing, Live
 from harness.cycling.plan import Plan
@@ -59,6 +59,7 @@ class ChannelRunner:
         plan: Plan,
         envelope: safety.Envelope,
         clock: StationClock,
+        accuracy: plausibility.Accuracy = plausibility.Accuracy(),  # noqa: B008 - frozen
         resumption: Resumption | None = None,
     ) -> None:
         self.recorder = recorder
@@ -67,6 +68,7 @@ class ChannelRunner:
         self.live = Live()
         self.ending_sentence = ""
         self._envelope = envelope
+        self._doubts = plausibility.Doubts(accuracy)
         self._clock = clock
         self._cursor = self._block_cursor = stepper.start(plan)
         self._cycle_count = 0
@@ -87,6 +89,7 @@ class ChannelRunner:
     def resume(self, who: str) -> None:
         """Go on after a pause."""
         if self.phase is Phase.PAUSED:
+            self._doubts.forget()
             self._set_phase(Phase.RUNNING, "resumed", f"{who} resumed the run")
 
     async def stop(self, reason: str) -> None:
@@ -118,7 +121,7 @@ class ChannelRunner:
 
     @property
     def over_nanosecond(self) -> int | None:
-        """By when, in station time, an instrument that keeps its limits has ended what was sent; ``None`` if nothing was."""
+        """By when, in station time, an instrument that keeps its limits has ended what was sent; ``None``: nothing was."""
         if self._doing is None:
             return None
         block = self._doing.block
@@ -145,6 +148,7 @@ class ChannelRunner:
         doing = self._doing
         if doing is None:
             return
+        self._doubts.forget()
         if doing.over is None:
             attachment = await channel.attach()
             if self._doing is None:
@@ -202,6 +206,7 @@ class ChannelRunner:
             self._end("the schedule is done", completed=True)
             return
         self._block_cursor = self._cursor
+        self._doubts.begin_program()
         self._doing = Doing(block, 0, self._announce(block, 0, self._clock.now_nanosecond()))
         await self._written()
         if self._requests:
@@ -227,6 +232,9 @@ class ChannelRunner:
         async with aclosing(stream):
             while (item := await self._heard(channel, stream, block)) is not None:
                 verdict = judge.check(item)
+                if isinstance(item, Reading) and isinstance(verdict, safety.Ok):
+                    item, trip = self._doubted(item)
+                    verdict = trip or verdict
                 if isinstance(verdict, safety.Trip):
                     self._tripped(verdict, item, await channel.make_safe())
                     return
@@ -239,6 +247,15 @@ class ChannelRunner:
                 if self._requests and self._overtaken:
                     self._overtaken = False
                     await channel.make_safe()  # the command overtook a program that was only then being sent
+
+    def _doubted(self, reading: Reading) -> tuple[Reading, safety.Trip | None]:
+        """A reading with what is to be said of it; each doubt is told once in a program."""
+        doing = self._current()
+        elapsed = (self._clock.now_nanosecond() - doing.anchor_nanosecond) / NANOSECOND
+        doubt = self._doubts.look(reading, doing.block.program.commands[reading.command_index], elapsed)
+        for sentence in doubt.news:
+            self.recorder.incident("warning", "doubt", sentence)
+        return doubt.marked(reading), doubt.trip
 
     async def _heard(self, channel: Channel, stream: AsyncGenerator[Item], block: stepper.Block) -> Item | None:
         patience = self._clock.deadline_second(block.silence_second)
@@ -276,8 +293,6 @@ class ChannelRunner:
     def _sample(self, reading: Reading) -> None:
         doing = self._at(reading.command_index, reading.step_time_second)
         step_time = reading.step_time_second - doing.command_start_second
-        if safety.is_current_off(reading, doing.block.program.commands[doing.index], self._envelope):
-            reading = replace(reading, flags=f"{reading.flags} {safety.FLAG_CURRENT_OFF}".lstrip())
         stamp = self.recorder.sample(doing.step, reading, step_time, doing.stamp(reading.step_time_second))
         volt, ampere = reading.voltage_volt, reading.current_ampere
         self.live = replace(self.live, voltage_volt=volt, current_ampere=ampere, unix_time_nanosecond=stamp)
@@ -417,3 +432,4 @@ class ChannelRunner:
         if isinstance(block, stepper.Block) and self.phase is not Phase.ENDED:
             start = (resumption.anchor_nanosecond - resumption.program_nanosecond) / NANOSECOND
             self._doing = Doing(block, resumption.command_index, resumption.program_nanosecond, start, resumption.points)
+            self._doubts.last_second = start + resumption.step_time_second

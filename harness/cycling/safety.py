@@ -35,6 +35,7 @@ from typing import assert_never
 
 from potentiostat_drivers.program import (
     FLAG_HELD,
+    FLAG_VOLTAGE_OVERLOAD,
     Command,
     CommandEnded,
     Damaged,
@@ -79,7 +80,7 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is remembered between items: which command runs and since when, the last reading, and suspect ones in a row."""
+    """What is remembered between items: which command runs, since when, the last reading, suspect ones in a row."""
 
     command_index: int = 0
     started_second: float = 0.0
@@ -99,6 +100,10 @@ class TripKind(StrEnum):
     NOT_OPEN = "not_open"
     END_MISSED = "end_missed"
     OVERRUN = "overrun"
+    UNRESPONSIVE = "unresponsive"
+    FROZEN = "frozen"
+    NOISE = "noise"
+    REPEATED = "repeated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +314,9 @@ def _of_voltage(reading: Reading, command: Command, envelope: Envelope, *, ended
     high = min(envelope.voltage_max_volt, command.limits.voltage_max_volt)
     outside = max(low - reading.voltage_volt, reading.voltage_volt - high)
     if outside <= 0:
-        return None
+        blind = FLAG_VOLTAGE_OVERLOAD in reading.flags.split()
+        what = "the voltmeter is overloaded, and no limit can be held on what it says"
+        return _Suspicion(TripKind.VOLTAGE, what, at_once=False) if blind else None
     what = f"the voltage is {reading.voltage_volt:g} V, outside {low:g} V … {high:g} V"
     return _Suspicion(TripKind.VOLTAGE, what, at_once=outside > envelope.reaction_volt and not ended)
 

@@ -7,6 +7,7 @@ end packages, at their full resolution. The instrument's own, coarser sum is use
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import assert_never
 
 from potentiostat_drivers.errors import WireError
@@ -18,6 +19,7 @@ from potentiostat_drivers.program import (
     FLAG_OVERLOAD,
     FLAG_TIMING,
     FLAG_UNDERLOAD,
+    FLAG_VOLTAGE_OVERLOAD,
     Command,
     CommandEnded,
     Damaged,
@@ -47,6 +49,9 @@ _HELD: dict[type[Command], tuple[str, ...]] = {**_MEASURED, Impedance: ()}
 """What the end of each repeats."""
 _FINE_BASE_SECOND, _FINE_SECOND, _COARSE_SECOND = 1.3e5, 0.1, 5.0
 """The instrument's sum of times has steps of at most 1 ms up to 37 h, then of 1 s; it is compared with ours to within these."""
+_REMEMBERED = 256
+"""How many readings back one that comes twice is known."""
+_OVERLOAD_BIT = 2
 _STATUS_FLAGS = ((1, FLAG_TIMING), (2, FLAG_OVERLOAD), (4, FLAG_UNDERLOAD))
 
 
@@ -75,6 +80,7 @@ class Follower:
         self._start_second: float | None = None
         self._last_second: float | None = None
         self._reason: EndReason | None = None
+        self._times: deque[float] = deque(maxlen=_REMEMBERED)
 
     @property
     def command_index(self) -> int:
@@ -105,6 +111,7 @@ class Follower:
         if kinds == () and self._start_second is None:
             self._start_second = time_second
             self._last_second = None
+            self._times.clear()
             return ()
         if kinds == measured:
             return self._sample(time_second, rest)
@@ -165,7 +172,10 @@ class Follower:
 
     def _sample(self, time_second: float, rest: tuple[Variable, ...]) -> tuple[Item, ...]:
         if self._last_second is not None and time_second <= self._last_second:
-            return ()
+            if time_second in self._times:
+                return ()
+            raise WireError(f"the instrument's clock went back from {self._last_second:g} s to {time_second:g} s", b"")
+        self._times.append(time_second)
         item = self._item(time_second, rest, "")
         if item is None:
             return (self.damaged(f"a reading without a number at {self._in_program(time_second):g} s"),)
@@ -184,6 +194,7 @@ class Follower:
         self._reason = reason
         self._start_second = None
         self._last_second = None
+        self._times.clear()
         return (ended,) if item is None else (item, ended)
 
     def _in_program(self, time_second: float) -> float:
@@ -235,10 +246,15 @@ def _clean(second: float) -> float:
 
 
 def _flags(variables: tuple[Variable, ...]) -> list[str]:
-    status = 0
+    """What the status of any of ``variables`` says; an overload of the potential is told apart, for limits are held on it."""
+    status, potential = 0, 0
     for variable in variables:
-        status |= variable.status or 0
-    return [flag for bit, flag in _STATUS_FLAGS if status & bit]
+        if variable.kind == "ab":
+            potential |= variable.status or 0
+        else:
+            status |= variable.status or 0
+    found = [flag for bit, flag in _STATUS_FLAGS if status & bit]
+    return [*found, FLAG_VOLTAGE_OVERLOAD] if potential & _OVERLOAD_BIT else found
 
 
 def _known(variable: Variable, package: Package) -> float:

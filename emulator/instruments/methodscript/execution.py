@@ -111,6 +111,7 @@ class Execution:
         except ScriptFault as fault:
             if self._killed:
                 machine.lines.clear()
+                self._channel.switch_off()
                 return
             machine.line(f"!{fault.code}: Line {fault.line}")
             if self._blank_after_fault:

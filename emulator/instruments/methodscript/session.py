@@ -109,6 +109,11 @@ class Session:
             self._start.clear()
             return
 
+    @property
+    def loaded(self) -> Script | None:
+        """The script that was loaded last."""
+        return self._script
+
     # -- power
 
     def power_off(self) -> None:
@@ -215,7 +220,7 @@ class Session:
         if line == "Fmscr":
             self._stored = self._script
         elif line == "r" and self._script is not None:
-            self._execute(self._script)
+            self.execute(self._script)
 
     # -- scripts
 
@@ -239,7 +244,7 @@ class Session:
         self._script = script
         self._reply(command)
         if command == "e":
-            self._execute(script)
+            self.execute(script)
 
     def _parsed(self, lines: list[str]) -> Script:
         if self._loaded_bytes > self.channel.model.script_bytes:
@@ -249,7 +254,8 @@ class Session:
                 raise ScriptRefused(codes.LINE_TOO_LONG, number, LONGEST_LINE)
         return parse_script("\n".join(lines))
 
-    def _execute(self, script: Script) -> None:
+    def execute(self, script: Script) -> None:
+        """Begin ``script`` now."""
         self.channel.begin(self._clock.now_nanosecond())
         self.execution = Execution(
             script,
