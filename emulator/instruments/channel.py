@@ -175,6 +175,7 @@ class Channel:
         volt = self.terminal_volt = self.cell.voltage(self.current)
         if self.voltage_autorange:
             self.voltmeter.settle(volt, 0, len(self.voltmeter.ranges) - 1)
+        self.ledger.sample(self.now_nanosecond, volt, self.current)
         return self.voltmeter.read(volt)
 
     def read_current(self) -> float:
