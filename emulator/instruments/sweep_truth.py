@@ -56,17 +56,18 @@ def sweep_row(elements: Elements, frequencies: Sequence[float]) -> dict[str, Val
         "hidden_resistance_ohm": hidden,
         "apparent_series_resistance_ohm": elements.series_ohm + hidden,
         "visible_interface_resistance_ohm": elements.interface_ohm - hidden,
-        "arcs": {arc.name: _arc(arc, share) for arc, share in zip(elements.arcs, shares, strict=True)},
+        "arcs": {arc.name: _arc(arc, share, min(frequencies)) for arc, share in zip(elements.arcs, shares, strict=True)},
     }
 
 
-def _arc(arc: Arc, share: float) -> Value:
+def _arc(arc: Arc, share: float, lowest_hertz: float) -> Value:
     return {
         "resistance_ohm": arc.ohm,
         "time_constant_second": arc.second,
         "exponent": arc.exponent,
         "frequency_hertz": 1.0 / (2.0 * math.pi * arc.second) if arc.second > 0.0 else None,
         "share_above_frequency_max": share,
+        "share_below_frequency_min": 1.0 - share_above(arc, lowest_hertz),
     }
 
 
