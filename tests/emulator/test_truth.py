@@ -61,8 +61,20 @@ class Account:
         return [json.loads(line) for line in self.path.read_text().splitlines()]
 
 
+def shorted() -> Cell:
+    cell = deposit_cell()
+    cell.set_short(1e-3)
+    return cell
+
+
+def sulfur() -> Cell:
+    return FullCell(preset_parameters("bare_ether"), 1.3, steady, 2.0, "S")
+
+
 CELLS: list[Callable[[], Cell]] = [
     deposit_cell,
+    shorted,
+    sulfur,
     lambda: SymmetricCell(preset_parameters("bare_lp30"), 0.8, steady, steady, 4.0),
     lambda: FullCell(preset_parameters("lhce"), 1.3, steady, 2.0),
 ]
