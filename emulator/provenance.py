@@ -57,12 +57,5 @@ def channel_entry(channel: Channel, serial: str, settings: CellSettings, paramet
         "preset": settings.preset,
         "area_cm2": settings.area_cm2,
         "parameters_sha256": hashlib.sha256(parameters.model_dump_json().encode()).hexdigest(),
-        "current_offset_ampere": {
-            f"{item.nominal:g}": offset for item, offset in zip(channel.ammeter.ranges, channel.ammeter.offsets, strict=True)
-        },
-        "voltage_offset_volt": {
-            f"{item.nominal:g}": offset for item, offset in zip(channel.voltmeter.ranges, channel.voltmeter.offsets, strict=True)
-        },
-        "current_gain": channel.ammeter.gain,
-        "voltage_gain": channel.voltmeter.gain,
+        **channel.drawn(),
     }

@@ -79,6 +79,7 @@ def make_station(scenario: Scenario, instrument: InstrumentSettings, place: int,
         truth=truth,
         now_nanosecond=clock.now_nanosecond(),
         cell_name=settings.cell.name or settings.name,
+        calibration=instrument.calibration_of(place),
     )
     link = PtyLink() if settings.listen == "pty" else TcpLink(int(settings.listen.partition(":")[2] or 0))
     session = Session(
