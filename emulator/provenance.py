@@ -29,7 +29,7 @@ def open_truth(settings: TruthSettings | None, directory: Path) -> TruthFile:
 
 def scenario_row(scenario: Scenario, channels: Mapping[str, Value], now_nanosecond: int, time_scale: float) -> dict[str, Value]:
     """The first row: ``channels`` as `channel_entry` describes each."""
-    expected = getattr(scenario, "expect", None)
+    expected = scenario.expect
     return {
         "kind": "scenario",
         "truth_version": TRUTH_VERSION,
@@ -43,7 +43,7 @@ def scenario_row(scenario: Scenario, channels: Mapping[str, Value], now_nanoseco
         "time_scale": time_scale,
         "unix_time_nanosecond": now_nanosecond,
         "channels": dict(channels),
-        "expect": None if expected is None else json.loads(expected.model_dump_json()),
+        "expect": None if expected is None else json.loads(expected.model_dump_json(exclude_none=True)),
     }
 
 

@@ -13,23 +13,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
 
-from emulator.cell.cells import Cell, DepositCell, FullCell, SymmetricCell
+from emulator.assembly import make_channel
 from emulator.clock import Clock
 from emulator.faults import carry_out
-from emulator.instruments.channel import Channel
 from emulator.instruments.methodscript.session import Identity, Session
-from emulator.instruments.models import MODELS
 from emulator.links import Link, PtyLink, TcpLink
-from emulator.noise import Normals
 from emulator.provenance import channel_entry, open_truth, scenario_row
-from emulator.scenario.cells import CellSettings
 from emulator.scenario.clock import utc_nanosecond
 from emulator.scenario.file import Scenario
 from emulator.scenario.instruments import ChannelSettings, InstrumentSettings
 from emulator.truth import TruthFile, Value
-from harness.model.run import Geometry
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,38 +43,10 @@ def make_clock(scenario: Scenario, started_nanosecond: int) -> Clock:
     return Clock(settings.scale, start, origin)
 
 
-def make_cell(settings: CellSettings, normal: Callable[[str], Callable[[int], float]]) -> Cell:
-    """The cell a scenario describes; ``normal(stream)`` gives its streams of random numbers."""
-    parameters, area = settings.parameters(), settings.area_cm2
-    match settings.geometry:
-        case Geometry.DEPOSIT:
-            return DepositCell(parameters, area, normal("cell"), settings.excess)
-        case Geometry.SYMMETRIC:
-            return SymmetricCell(parameters, area, normal("cell"), normal("counter"), settings.excess)
-        case Geometry.FULL:
-            return FullCell(parameters, area, normal("cell"), settings.excess)
-        case _:
-            assert_never(settings.geometry)
-
-
 def make_station(scenario: Scenario, instrument: InstrumentSettings, place: int, clock: Clock, truth: TruthFile) -> Station:
     """Channel number ``place`` of an instrument."""
     settings = instrument.channels[place]
-
-    def normal(stream: str) -> Callable[[int], float]:
-        return Normals(scenario.seed, settings.name, stream).value
-
-    channel = Channel(
-        settings.name,
-        MODELS[instrument.model],
-        make_cell(settings.cell, normal),
-        imperfections=instrument.measured_with(),
-        normal=normal,
-        truth=truth,
-        now_nanosecond=clock.now_nanosecond(),
-        cell_name=settings.cell.name or settings.name,
-        calibration=instrument.calibration_of(place),
-    )
+    channel = make_channel(scenario.seed, instrument, place, truth, clock.now_nanosecond())
     link = PtyLink() if settings.listen == "pty" else TcpLink(int(settings.listen.partition(":")[2] or 0))
     session = Session(
         channel,

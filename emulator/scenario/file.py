@@ -22,6 +22,10 @@
       - {at: {channel: a1, time: "3 h"}, do: stuck_on}                   # cell_off has no effect any more
       - {at: {channel: a1, time: "4 h"}, do: release}                    # … and has again
 
+    schedule: demo-li-cu                             # for `generate` only: a ready schedule, a file beside this one, or a mapping
+    population: {count: 100, vary: {…}}              # for `generate` only: see `emulator.scenario.population`
+    expect: {records_lost: 0, ce_deviation_max: 3}   # see `harness.model.expectations`
+
 ``excess_mah_cm2`` is the lithium under the deposit: on each side of a symmetric cell (default 20), on the anode of a full
 cell (default 4; 0 is anode-free), on the copper of a deposit cell (default 0). ``overrides`` are names of `CellParameters`.
 Event times count from the start of the emulator, in simulated time.
@@ -40,8 +44,10 @@ from pydantic import Field, model_validator
 from emulator.scenario.clock import ClockSettings
 from emulator.scenario.events import Event
 from emulator.scenario.instruments import InstrumentSettings
+from emulator.scenario.population import Population
 from emulator.scenario.written import Written
 from harness.errors import BadInput
+from harness.model.expectations import Expectations
 
 _LARGEST_BYTES = 1 << 20
 _DEEPER = re.compile(r"([a-z0-9_]+(?:\[\d+\]|\.[a-z0-9_]+)+): (.+)", re.DOTALL)
@@ -64,6 +70,9 @@ class Scenario(Written):
     blank_after_runtime_error: bool = True
     instruments: Annotated[tuple[InstrumentSettings, ...], Field(min_length=1)]
     events: tuple[Event, ...] = ()
+    schedule: str | dict[str, object] | None = None
+    population: Population | None = None
+    expect: Expectations | None = None
 
     @model_validator(mode="after")
     def _names(self) -> Self:
