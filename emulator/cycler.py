@@ -245,12 +245,12 @@ class Cycler:
     def _save(self) -> Saved:
         channel = self.channel
         state = channel.cell.snapshot()
-        return Saved(state, channel.elapsed, channel.current, channel.ledger.open_coulomb, self._rows)
+        return Saved(state, channel.elapsed, channel.current, channel.owed, channel.ledger.open_coulomb, self._rows)
 
     def _restore(self, saved: Saved) -> None:
         channel = self.channel
         channel.cell.restore(saved.cell)
-        channel.elapsed, channel.current = saved.elapsed, saved.current
+        channel.elapsed, channel.current, channel.owed = saved.elapsed, saved.current, saved.owed
         channel.ledger.open_coulomb = saved.open_coulomb
 
 
@@ -261,5 +261,6 @@ class Saved:
     cell: bytes
     elapsed: float
     current: float
+    owed: tuple[float, float]
     open_coulomb: float
     rows: float

@@ -136,30 +136,6 @@ class Ledger:
         }
         self._truth.append(row | sweep_row(elements, frequencies))
 
-    # -- for snapshots
-
-    def to_state(self) -> dict[str, Value]:
-        """Everything but the cell, as JSON; `restore` takes it back."""
-        return {
-            "direction": self._direction,
-            "charge": self._charge,
-            "start": self._start,
-            "charge_coulomb": self.charge_coulomb,
-            "books_last": dict(self._books_last),
-            "books_before": dict(self._books_before),
-            "account": dict(self._account.to_state()),
-        }
-
-    def restore(self, state: dict[str, Value]) -> None:
-        """Be where `to_state` was; `KeyError` or `TypeError` for anything else."""
-        self._direction, self._start = _whole(state["direction"]), _whole(state["start"])
-        self._charge, self.charge_coulomb = _number(state["charge"]), _number(state["charge_coulomb"])
-        self._books_last, self._books_before = _table(state["books_last"]), _table(state["books_before"])
-        account = state["account"]
-        if not isinstance(account, dict):
-            raise TypeError(f"{account!r} is no account")
-        self._account = Account(**account)  # type: ignore[arg-type]
-
     # -- rows
 
     def _row(self, charge: float, books: Books, now_nanosecond: int) -> dict[str, Value]:
@@ -238,21 +214,3 @@ def _losses(last: Books, before: Books, after: Books) -> dict[str, Value]:
         "dead_lithium_mah_cm2": sum(max(part, 0.0) for part in parts),
         "reconnected_lithium_mah_cm2": sum(max(-part, 0.0) for part in parts),
     }
-
-
-def _number(value: Value) -> float:
-    if not isinstance(value, int | float):
-        raise TypeError(f"{value!r} is no number")
-    return float(value)
-
-
-def _whole(value: Value) -> int:
-    if not isinstance(value, int):
-        raise TypeError(f"{value!r} is no whole number")
-    return value
-
-
-def _table(value: Value) -> Books:
-    if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is no table of numbers")
-    return {key: _number(part) for key, part in value.items()}

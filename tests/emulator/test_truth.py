@@ -186,20 +186,6 @@ def test_a_definition_that_does_not_apply_says_why(cell: Cell, absent: set[str],
     assert all(len(str(reason).split()) > 4 for reason in reasons.values())
 
 
-def test_a_ledger_goes_on_from_its_state(tmp_path: Path) -> None:
-    """Restored into another ledger, a state gives the same next row."""
-    account = Account(deposit_cell(), tmp_path / "t")
-    account.flow(-2e-3, 3600.0)
-    account.flow(2e-3, 100.0)
-    state = json.loads(json.dumps(account.ledger.to_state()))
-    file = TruthFile(tmp_path / "u")
-    again = Ledger("a1", "cu-01", account.cell, file, 0)
-    again.restore(state)
-    again.close(account.now)
-    file.close()
-    assert json.loads((tmp_path / "u").read_text()) == account.rows()[-1]
-
-
 @given(exponent=st.floats(0.5, 0.99), ratio=st.floats(0.01, 100.0))
 def test_share_above_is_the_distribution_integrated(exponent: float, ratio: float) -> None:
     """The closed form equals the numerical integral of Cole and Cole's distribution of relaxation times."""
