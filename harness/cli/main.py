@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from harness.cli.compare import compare_truth
 from harness.errors import BadInput, HarnessError
 from harness.model.run import Geometry
 
@@ -320,3 +321,6 @@ def analyze(
         return
     for cell, rows in results:
         console.print(cycle_table(cell, rows))
+
+
+app.command("compare-truth", rich_help_panel="Numbers")(compare_truth)
