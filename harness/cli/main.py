@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from harness.cli import build_registry
 from harness.errors import BadInput, HarnessError
 from harness.model.run import Geometry
 
@@ -41,8 +42,8 @@ app.add_typer(run_app, name="run", rich_help_panel="Cells and runs")
 console = Console()
 
 SiteArgument = Annotated[Path, typer.Argument(help="The site file.", metavar="SITE")]
-SiteOption = Annotated[Path, typer.Option("--site", help="The site file.", envvar="HARNESS_SITE", metavar="SITE")]
-DEFAULT_SITE = Path("site.toml")
+SiteOption = build_registry.SiteOption
+DEFAULT_SITE = build_registry.DEFAULT_SITE
 
 
 class Table(StrEnum):
@@ -162,7 +163,9 @@ def serve(site: SiteArgument = DEFAULT_SITE) -> None:
 
 @cell_app.command("add")
 def cell_add(
-    file: Annotated[Path, typer.Argument(help="YAML: id, build, geometry, counter, area_cm2, …")], site: SiteOption = DEFAULT_SITE
+    file: Annotated[Path, typer.Argument(help="YAML: id, build, geometry, counter, area_cm2, …")],
+    why: build_registry.WhyOption = "",
+    site: SiteOption = DEFAULT_SITE,
 ) -> None:
     """Register a cell, or a correction of one as a new revision."""
     from harness.config import load_site  # noqa: PLC0415
@@ -171,7 +174,7 @@ def cell_add(
 
     state = load_site(site).state_directory
     described = cell_from(read_yaml(file), str(file))
-    revision = Registry(state).put(described, getpass.getuser())
+    revision = Registry(state).put_cell(described, getpass.getuser(), why)
     console.print(f"{described.id} is registered, revision {revision}")
 
 

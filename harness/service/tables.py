@@ -14,14 +14,16 @@ from rich.table import Table
 
 from harness.clock import iso_from_nanosecond
 from harness.errors import BadInput
+from harness.model.anode import AnodeBuild
+from harness.model.cell import Cell
 from harness.model.derived import CycleRow
 from harness.model.status import ChannelStatus, LinkStatus, RunStatus, StationStatus
-from harness.store.registry import RegisteredCell
+from harness.store.registry import Registered
 
 _STATE_STYLE = {"running": "green", "idle": "dim", "paused": "yellow", "lost": "bold red", "alarm": "bold white on red"}
 _ROWS_SHOWN = 40
 _NUMERIC = (" V", "mA", "mAh", "Ω", "%", "#", "seq", "cm²")
-_WRAPPED = ("flags", "message", "reason", "description")
+_WRAPPED = ("flags", "message", "reason", "description", "electrolyte", "changed", "why")
 
 
 def plus_minus(value: float | None, std: float | None, scale: float = 1.0, digits: int = 3) -> str:
@@ -100,14 +102,41 @@ def _link_table(links: Iterable[LinkStatus]) -> Table:
     return table
 
 
-def cell_table(cells: Iterable[RegisteredCell]) -> Table:
+def cell_table(cells: Iterable[Registered[Cell]]) -> Table:
     """The registered cells."""
-    table = headed("Cells", "cell", "build", "geometry", "counter", "area / cm²", "revision #", "description")
+    heads = ("cell", "build", "batch", "replicate #", "geometry", "counter", "area / cm²", "electrolyte", "revision #", "runs #")
+    table = headed("Cells", *heads, "description")
     for known in cells:
-        cell = known.cell
-        area = f"{cell.area_cm2:g}"
-        table.add_row(cell.id, cell.build, cell.geometry.value, cell.counter, area, str(known.revision), cell.description)
+        cell = known.facts
+        table.add_row(
+            cell.id,
+            cell.build,
+            cell.batch or "–",
+            "–" if cell.replicate is None else str(cell.replicate),
+            cell.geometry.value,
+            cell.counter,
+            f"{cell.area_cm2:g}",
+            cell.electrolyte or "–",
+            str(known.revision),
+            str(known.runs),
+            cell.description,
+        )
     return table
+
+
+def history_table(build_id: str, revisions: Iterable[Registered[AnodeBuild]]) -> Table:
+    """Every revision of a build: who, when, why, and how many runs began with it."""
+    table = headed(f"Build {build_id}", "revision #", "when", "who", "runs #", "changed", "why")
+    before: AnodeBuild | None = None
+    for one in revisions:
+        changed = "" if before is None else ", ".join(_changed(before, one.facts))
+        table.add_row(str(one.revision), one.written_at, one.who, str(one.runs), changed, one.why)
+        before = one.facts
+    return table
+
+
+def _changed(before: AnodeBuild, after: AnodeBuild) -> list[str]:
+    return [name for name in AnodeBuild.model_fields if getattr(before, name) != getattr(after, name)]
 
 
 def cycle_table(cell: str, rows: Sequence[CycleRow]) -> Table:

@@ -68,8 +68,8 @@ _RUN_COLUMNS: dict[str, Kind] = {
     **dict.fromkeys(_CLAIM_COLUMNS, pl.String),
 }
 RUNS = pl.Schema(_RUN_COLUMNS)
-"""One row per run. The end, ``completed`` and ``reason`` are null while it lasts. ``claim_1`` … ``claim_20`` are the strict verdicts
-of its build (``meets``, ``does_not``, ``cannot_tell``), null for a run that pinned none."""
+"""One row per run. The end, ``completed`` and ``reason`` are null while it lasts. ``claim_1`` … ``claim_20`` are the strict
+verdicts on its build (``meets``, ``does_not``, ``cannot_tell``), null for a run that pinned none."""
 
 DOCUMENTS = pl.Schema({"run_id": pl.String, **dict.fromkeys(_DOCUMENTS, pl.String)})
 """What a run pins whole: its schedule as written and resolved, its anode's build and the findings of the claims as JSON."""

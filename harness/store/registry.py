@@ -16,7 +16,7 @@ from harness.clock import iso_from_nanosecond, wall_nanosecond
 from harness.errors import BadInput, Refused
 from harness.model.anode import AnodeBuild, load_build, ready_builds
 from harness.model.cell import Cell
-from harness.model.written import validated
+from harness.model.written import json_of, validated
 from harness.store.registry_file import RegistryFile
 
 Facts = TypeVar("Facts", Cell, AnodeBuild)
@@ -149,11 +149,11 @@ def cell_from(data: object, source: str) -> Cell:
     return validated(Cell, data, source)
 
 
-def _table(made: type[Cell] | type[AnodeBuild]) -> str:
+def _table(made: type[Cell | AnodeBuild]) -> str:
     return "cell" if made is Cell else "build"
 
 
-def _put(database: sqlite3.Connection, facts: Cell | AnodeBuild, who: str, why: str) -> int:
+def _put(database: sqlite3.Connection, facts: Facts, who: str, why: str) -> int:
     table = _table(type(facts))
     history = _rows(database, type(facts), facts.id)
     if history and history[-1].facts == facts:
@@ -166,10 +166,9 @@ def _put(database: sqlite3.Connection, facts: Cell | AnodeBuild, who: str, why: 
         )
     revision = history[-1].revision + 1 if history else 1
     written_at = iso_from_nanosecond(wall_nanosecond())
-    text = facts.model_dump_json(by_alias=True, exclude_defaults=True)
     database.execute(
         f"INSERT INTO {table} (id, revision, written_at, who, facts, why) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - one of two
-        (facts.id, revision, written_at, who, text, why.strip()),
+        (facts.id, revision, written_at, who, json_of(facts), why.strip()),
     )
     return revision
 
@@ -212,5 +211,6 @@ def _check_replicate(database: sqlite3.Connection, cell: Cell) -> None:
         if other.facts.id != cell.id and place == (cell.build, cell.batch, cell.replicate):
             batch = "" if cell.batch is None else f", batch {cell.batch}"
             raise BadInput(
-                "replicate", f"{cell.replicate} of build {cell.build}{batch} is cell {other.facts.id} already; take another number"
+                "replicate",
+                f"{cell.replicate} of build {cell.build}{batch} is cell {other.facts.id} already; take another number",
             )

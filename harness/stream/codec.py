@@ -3,8 +3,9 @@
 Measurements: ``sample``, ``spectrum`` (with the tag ``frequency_index``, zero-padded, so that series sort as numbers), ``event``
 (every other record: its name in snake case is the field ``kind``; an incident's own kind is the field ``incident``), ``cell`` (a
 second line for each start of a run, with main facts and the verdict of each claim as tags so that dashboards can pick cells, and
-the whole build as the field ``anode``), and the derived ``cycle`` and ``impedance_fit``. Tags are `RunContext`'s. Field names are the dataclasses' own, a field never changes its type, and ``seq`` is
-always the first field, so that whoever stores a batch finds it without taking the line apart.
+the whole build as the field ``anode``), and the derived ``cycle`` and ``impedance_fit``. Tags are `RunContext`'s. Field names
+are the dataclasses' own, a field never changes its type, and ``seq`` is always the first field, so that whoever stores a batch
+finds it without taking the line apart.
 
 InfluxDB cannot forget a field of a point: a derived row that is written again with an absent value leaves the older value
 standing. The measurement's ``method_version`` tells; the embedded store has no such scar.
@@ -301,9 +302,9 @@ def _encode_start(context: RunContext, record: RunStarted) -> str:
     text = dump_json(plain)
     event = _line("event", _tags(context), record, {"kind": "run_started", "facts": text})
     tags = {name: tag_safe(str(plain[name])) for name in _CELL_TAGS} | _anode_tags(record.facts)
-    values = {name: value for name, value in plain.items() if not isinstance(value, str) and name not in _FACT_TAGS}
-    values |= {"facts": text} | ({} if record.facts.anode is None else {"anode": record.facts.anode})
-    return event + "\n" + _line("cell", _tags(context) + tag_text(tags), record, values)
+    numbers = {name: value for name, value in plain.items() if not isinstance(value, str) and name not in _FACT_TAGS}
+    documents = {"facts": text} | ({} if record.facts.anode is None else {"anode": record.facts.anode})
+    return event + "\n" + _line("cell", _tags(context) + tag_text(tags), record, {**numbers, **documents})
 
 
 def _anode_tags(facts: RunFacts) -> dict[str, str]:
