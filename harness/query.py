@@ -210,7 +210,7 @@ class CellView:
         return AnodeBuild.model_validate_json(self._pinned("anode"))
 
     def verdicts(self) -> pl.DataFrame:
-        """What was found for each claim as its newest run began: ``claim``, ``strict``, ``broad``, ``reason`` and ``broad_reason``.
+        """What was found for each claim as its newest run began: ``claim``, ``strict``, ``broad``, ``reason``, ``broad_reason``.
 
         ``broad`` and its reason are null where the claim's wording allows one reading only.
 
