@@ -34,8 +34,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Cycle lithium-metal cells, keep every reading, and compare anode builds. Start with [bold]harness demo[/bold].",
 )
+build_app = typer.Typer(no_args_is_help=True, help="Anode builds: what they are, and what the claims say of them.")
+build_registry.register(build_app)
 cell_app = typer.Typer(no_args_is_help=True, help="The registry of cells.")
 run_app = typer.Typer(no_args_is_help=True, help="Start, pause, resume and stop runs.")
+app.add_typer(build_app, name="build", rich_help_panel="Cells and runs")
 app.add_typer(cell_app, name="cell", rich_help_panel="Cells and runs")
 app.add_typer(run_app, name="run", rich_help_panel="Cells and runs")
 

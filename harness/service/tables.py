@@ -23,7 +23,7 @@ from harness.store.registry import Registered
 _STATE_STYLE = {"running": "green", "idle": "dim", "paused": "yellow", "lost": "bold red", "alarm": "bold white on red"}
 _ROWS_SHOWN = 40
 _NUMERIC = (" V", "mA", "mAh", "Ω", "%", "#", "seq", "cm²")
-_WRAPPED = ("flags", "message", "reason", "description", "electrolyte", "changed", "why")
+_WRAPPED = ("flags", "message", "reason", "description", "changed", "why")
 
 
 def plus_minus(value: float | None, std: float | None, scale: float = 1.0, digits: int = 3) -> str:
@@ -103,20 +103,18 @@ def _link_table(links: Iterable[LinkStatus]) -> Table:
 
 
 def cell_table(cells: Iterable[Registered[Cell]]) -> Table:
-    """The registered cells."""
-    heads = ("cell", "build", "batch", "replicate #", "geometry", "counter", "area / cm²", "electrolyte", "revision #", "runs #")
-    table = headed("Cells", *heads, "description")
+    """The registered cells; ``nov #2`` is the second replicate of the batch."""
+    heads = ("cell", "build", "batch", "geometry", "counter", "area / cm²", "rev #", "runs #", "description")
+    table = headed("Cells", *heads, tight=True)
     for known in cells:
         cell = known.facts
         table.add_row(
             cell.id,
             cell.build,
-            cell.batch or "–",
-            "–" if cell.replicate is None else str(cell.replicate),
+            " ".join([*([cell.batch] if cell.batch else []), *([f"#{cell.replicate}"] if cell.replicate else [])]) or "–",
             cell.geometry.value,
             cell.counter,
             f"{cell.area_cm2:g}",
-            cell.electrolyte or "–",
             str(known.revision),
             str(known.runs),
             cell.description,
