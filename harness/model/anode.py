@@ -15,7 +15,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PlainValidator, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from harness.errors import BadInput
 from harness.model.cell import Identifier
@@ -131,7 +131,7 @@ class CoDeposition(Written):
     gases: tuple[Gas, ...] | None = None
 
 
-def _gases_or_none(written: object) -> CoDeposition | Literal["none"] | None:
+def _gases_or_none(written: object, _: ValidatorFunctionWrapHandler) -> CoDeposition | Literal["none"] | None:
     """Told apart by hand, because the complaints of a union name its members, which stand in no file."""
     return None if written is None else "none" if written == "none" else CoDeposition.model_validate(written)
 
@@ -144,7 +144,7 @@ class ActiveLithium(Written):
     material: Literal["Li", "Li_alloy"] | None = None
     thickness: Thickness | None = None
     areal_capacity_mah_cm2: Positive | None = None
-    co_deposition: Annotated[CoDeposition | Literal["none"] | None, PlainValidator(_gases_or_none)] = None
+    co_deposition: Annotated[CoDeposition | Literal["none"] | None, WrapValidator(_gases_or_none)] = None
     step_no: StepNumber | None = None
 
 

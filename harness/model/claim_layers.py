@@ -190,8 +190,9 @@ def _lies_under(layers: Sequence[Layer], index: int) -> Fact:
     truth = under_the_stack(layers, index)
     if truth is None:
         return unknown(f"{layer_label(layers, first_unknown_kind(layers) or 0)}: kind")
-    here = layer_label(layers, index)
-    return Fact(truth, f"{here}: kind {spoken(layers[index].kind)} does not lie between the lithium and the multi-layer")
+    kind = layers[index].kind
+    what = "whatever its kind, it" if kind is None else f"kind {spoken(kind)}"
+    return Fact(truth, f"{layer_label(layers, index)}: {what} does not lie between the lithium and the multi-layer")
 
 
 def _of_kind(layers: Sequence[Layer], index: int, kind: LayerKind) -> Fact:

@@ -69,12 +69,13 @@ def _interruption(layers: Sequence[Layer], index: int) -> str:
     if layer.kind not in CORE:
         where = "between the lithium and the first polymer or single-ion-conducting layer"
         return f"{here}: kind {spoken(layer.kind)} {where} is neither a temporary metal nor a gas interlayer"
-    before = max(number for number in range(index) if layers[number].kind in CORE)
-    for between in range(before + 1, index):
-        if layers[between].kind not in (LayerKind.ALLOY, None):
-            inside = f"{layer_label(layers, between)}: kind {spoken(layers[between].kind)}"
+    for number in reversed(range(index)):
+        if layers[number].kind in CORE:
+            return f"{layer_label(layers, number)} and {here}: kind is {spoken(layer.kind)} in both, so they do not alternate"
+        if layers[number].kind not in (LayerKind.ALLOY, None):
+            inside = f"{layer_label(layers, number)}: kind {spoken(layers[number].kind)}"
             return f"{inside} interrupts the alternation of polymer and single-ion conducting"
-    return f"{layer_label(layers, before)} and {here}: kind is {spoken(layer.kind)} in both, so they do not alternate"
+    raise AssertionError("a first polymer or single-ion-conducting layer cannot interrupt")
 
 
 def _shortage(layers: Sequence[Layer], wanted: str) -> str:
