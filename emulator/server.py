@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import tempfile
@@ -24,6 +23,7 @@ from emulator.instruments.methodscript.session import Identity, Session
 from emulator.instruments.models import MODELS
 from emulator.links import Link, PtyLink, TcpLink
 from emulator.noise import Normals
+from emulator.provenance import channel_entry, open_truth, scenario_row
 from emulator.scenario.cells import CellSettings
 from emulator.scenario.clock import utc_nanosecond
 from emulator.scenario.file import Scenario
@@ -93,38 +93,13 @@ def make_station(scenario: Scenario, instrument: InstrumentSettings, place: int,
     return Station(session, link, settings)
 
 
-def scenario_row(scenario: Scenario, stations: list[Station], clock: Clock) -> dict[str, Value]:
+def first_row(scenario: Scenario, stations: list[Station], clock: Clock) -> dict[str, Value]:
     """The first row of the truth: what was drawn, and a hash of what was asked for."""
     channels: dict[str, Value] = {}
     for station in stations:
-        channel = station.session.channel
-        parameters = station.settings.cell.parameters().model_dump_json()
-        channels[channel.name] = {
-            "cell": channel.cell_name,
-            "serial": station.session.identity.serial,
-            "model": channel.model.name,
-            "geometry": station.settings.cell.geometry.value,
-            "preset": station.settings.cell.preset,
-            "area_cm2": station.settings.cell.area_cm2,
-            "parameters_sha256": hashlib.sha256(parameters.encode()).hexdigest(),
-            "current_offset_ampere": {
-                f"{item.nominal:g}": offset for item, offset in zip(channel.ammeter.ranges, channel.ammeter.offsets, strict=True)
-            },
-            "voltage_offset_volt": {
-                f"{item.nominal:g}": offset
-                for item, offset in zip(channel.voltmeter.ranges, channel.voltmeter.offsets, strict=True)
-            },
-            "current_gain": channel.ammeter.gain,
-            "voltage_gain": channel.voltmeter.gain,
-        }
-    return {
-        "kind": "scenario",
-        "seed": scenario.seed,
-        "scenario_sha256": hashlib.sha256(scenario.model_dump_json().encode()).hexdigest(),
-        "time_scale": scenario.clock.scale,
-        "unix_time_nanosecond": clock.now_nanosecond(),
-        "channels": channels,
-    }
+        channel, cell = station.session.channel, station.settings.cell
+        channels[channel.name] = channel_entry(channel, station.session.identity.serial, cell, cell.parameters())
+    return scenario_row(scenario, channels, clock.now_nanosecond(), clock.scale)
 
 
 async def serve(
@@ -133,7 +108,7 @@ async def serve(
     """Serve a scenario until cancelled. ``told`` gets one line per channel when all ports are open."""
     started = started_nanosecond or time.time_ns()
     clock = make_clock(scenario, started)
-    truth = TruthFile(None if scenario.truth is None else directory / scenario.truth.file)
+    truth = open_truth(scenario.truth, directory)
     stations = [
         make_station(scenario, instrument, place, clock, truth)
         for instrument in scenario.instruments
@@ -142,7 +117,7 @@ async def serve(
     try:
         for station in stations:
             await station.link.open()
-        truth.append(scenario_row(scenario, stations, clock))
+        truth.append(first_row(scenario, stations, clock))
         _tell(stations, ports, told)
         await _live(scenario, stations, clock, truth)
     finally:

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from emulator.cell.cells import Cell
 from emulator.cell.impedance import Elements
 from emulator.instruments.converter import Converter, Imperfections
+from emulator.instruments.ledger import Ledger
 from emulator.instruments.models import SPAN, Model, Range
-from emulator.truth import TruthFile, Value
+from emulator.truth import TruthFile
 
 _STIFF_STEPS = 16
 _NANOSECOND = 1e9
@@ -50,7 +51,7 @@ class Channel:
         self.model = model
         self.cell = cell
         self.cell_name = cell_name or name
-        self._truth = truth
+        self.ledger = Ledger(name, self.cell_name, cell, truth, now_nanosecond)
         self._imperfections = imperfections
         self._impedance_normal = normal("impedance")
         self._impedance_index = 0
@@ -69,10 +70,6 @@ class Channel:
         self.terminal_volt = 0.0
         self.current_autorange: tuple[int, int] | None = None
         self.voltage_autorange = False
-        self._direction = 0
-        self._row_charge = 0.0
-        self._row_start = now_nanosecond
-        self.charge_coulomb = 0.0
 
     def _current_noise(self, item: Range) -> float:
         return self._imperfections.current_noise * item.nominal
@@ -107,7 +104,7 @@ class Channel:
             current = self.current
             self.cell.advance(current, second)
             if current:
-                self._row_charge += current * second
+                self.ledger.carry(current * second)
         self.elapsed = elapsed
 
     def _regulate(self, second: float) -> None:
@@ -127,7 +124,7 @@ class Channel:
     def _carry(self, current: float, second: float) -> None:
         self._direct(current)
         self.cell.advance(current, second)
-        self._row_charge += current * second
+        self.ledger.carry(current * second)
         self.current = current
 
     def _current_limit(self) -> float:
@@ -168,7 +165,7 @@ class Channel:
         second = elapsed - self.elapsed
         if second > 0.0:
             self.cell.advance(self.current, second)
-            self._row_charge += self.current * second
+            self.ledger.carry(self.current * second)
             self.elapsed = elapsed
 
     # -- what can be read
@@ -178,6 +175,7 @@ class Channel:
         volt = self.terminal_volt = self.cell.voltage(self.current)
         if self.voltage_autorange:
             self.voltmeter.settle(volt, 0, len(self.voltmeter.ranges) - 1)
+        self.ledger.sample(self.now_nanosecond, volt, self.current)
         return self.voltmeter.read(volt)
 
     def read_current(self) -> float:
@@ -203,69 +201,12 @@ class Channel:
     # -- the truth
 
     def _direct(self, current: float) -> None:
-        direction = (current > 0.0) - (current < 0.0)
-        if direction == self._direction:
-            return
-        self.close_row()
-        self._direction = direction
-        self._row_start = self.now_nanosecond
+        self.ledger.direct(current, self.now_nanosecond)
 
     def close_row(self) -> None:
         """Write what this direction of current has moved so far, if anything."""
-        charge = self._row_charge
-        self._row_charge = 0.0
-        if charge == 0.0 or self._direction == 0:
-            return
-        self.charge_coulomb += charge
-        tracked = self.cell.tracked()
-        removes = (charge > 0.0) == self.cell.removes_when_oxidising
-        row: dict[str, Value] = {
-            "kind": "half_cycle",
-            "channel": self.name,
-            "cell": self.cell_name,
-            "direction": "oxidation" if charge > 0.0 else "reduction",
-            "start_unix_time_nanosecond": self._row_start,
-            "end_unix_time_nanosecond": self.now_nanosecond,
-            "charge_coulomb": charge,
-            "coulombic_efficiency_lithium": tracked.lithium_efficiency() if removes else None,
-            "deposit_count": tracked.deposits,
-            "net_charge_coulomb": self.cell.net_coulomb,
-            **self.cell.books(),
-            **_resistances(self.cell.elements()),
-        }
-        self._row_start = self.now_nanosecond
-        self._truth.append(row)
+        self.ledger.close(self.now_nanosecond)
 
     def write_sweep(self, technique: str, start_nanosecond: int, frequencies: list[float], elements: Elements) -> None:
         """The truth of a sweep: the state it started from."""
-        if not frequencies:
-            return
-        self._truth.append(
-            {
-                "kind": "impedance",
-                "channel": self.name,
-                "cell": self.cell_name,
-                "technique": technique,
-                "start_unix_time_nanosecond": start_nanosecond,
-                "end_unix_time_nanosecond": self.now_nanosecond,
-                "point_count": len(frequencies),
-                "frequency_max_hertz": max(frequencies),
-                "frequency_min_hertz": min(frequencies),
-                **_resistances(elements),
-                "arcs": {
-                    arc.name: {"resistance_ohm": arc.ohm, "time_constant_second": arc.second, "exponent": arc.exponent}
-                    for arc in elements.arcs
-                },
-            }
-        )
-
-
-def _resistances(elements: Elements) -> dict[str, Value]:
-    return {
-        "series_resistance_ohm": elements.series_ohm,
-        "interface_resistance_ohm": elements.interface_ohm,
-        "charge_transfer_resistance_ohm": sum(arc.ohm for arc in elements.arcs if arc.name.endswith("charge_transfer")),
-        "film_resistance_ohm": sum(arc.ohm for arc in elements.arcs if arc.name.endswith("film")),
-        "layer_resistance_ohm": sum(arc.ohm for arc in elements.arcs if arc.name.endswith("layers")),
-        "diffusion_resistance_ohm": elements.diffusion_ohm,
-    }
+        self.ledger.write_sweep(technique, start_nanosecond, self.now_nanosecond, frequencies, elements)

@@ -4,7 +4,7 @@
 
     seed: 1
     clock: {scale: 1000, start: 2026-01-01T00:00:00Z, origin: 2026-11-23T13:00:00Z}   # origin: default this process's start
-    truth: {file: truth.jsonl}                       # relative to the scenario file; absent: no truth is written
+    truth: {file: truth.jsonl, latent: false}        # relative to the scenario file; absent: no truth is written
     reader_absent: drop                              # or stall: a script waits in pck_end until somebody reads
     blank_after_runtime_error: true                  # sources disagree about hardware
     instruments:
@@ -48,9 +48,10 @@ _DEEPER = re.compile(r"([a-z0-9_]+(?:\[\d+\]|\.[a-z0-9_]+)+): (.+)", re.DOTALL)
 
 
 class TruthSettings(Written):
-    """Where the truth is written."""
+    """Where the truth is written; with ``latent``, the state of every sample too, in a directory beside it."""
 
     file: str
+    latent: bool = False
 
 
 class Scenario(Written):

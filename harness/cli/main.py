@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 
 from harness.cli import build_registry
+from harness.cli.compare import compare_truth
 from harness.errors import BadInput, HarnessError
 from harness.model.run import Geometry
 
@@ -326,3 +327,6 @@ def analyze(
         return
     for cell, rows in results:
         console.print(cycle_table(cell, rows))
+
+
+app.command("compare-truth", rich_help_panel="Numbers")(compare_truth)
