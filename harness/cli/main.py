@@ -100,7 +100,7 @@ def demo(
     port: Annotated[int, typer.Option(help="The live page's port.")] = 8080,
     ideal: Annotated[bool, typer.Option("--ideal", help="Switch the instruments' imperfections off.")] = False,
 ) -> None:
-    """Eight emulated cells, the whole pipeline, a live page, and a table of what came out beside the truth."""
+    """Ten emulated cells of six builds, the whole pipeline, a live page, and what came out beside the truth."""
     from harness.service.demo import run_demo  # noqa: PLC0415
     from harness.service.demo_station import DemoOptions  # noqa: PLC0415
 
