@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from harness.cli.build import build_app
 from harness.errors import BadInput, HarnessError
 from harness.model.run import Geometry
 
@@ -37,6 +38,7 @@ cell_app = typer.Typer(no_args_is_help=True, help="The registry of cells.")
 run_app = typer.Typer(no_args_is_help=True, help="Start, pause, resume and stop runs.")
 app.add_typer(cell_app, name="cell", rich_help_panel="Cells and runs")
 app.add_typer(run_app, name="run", rich_help_panel="Cells and runs")
+app.add_typer(build_app, name="build", rich_help_panel="Builds")
 
 console = Console()
 
