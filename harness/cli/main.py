@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 
 from harness.cli import build_registry
+from harness.cli.build import build_app
 from harness.cli.compare import compare_truth
 from harness.errors import BadInput, HarnessError
 from harness.model.run import Geometry
@@ -35,13 +36,12 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Cycle lithium-metal cells, keep every reading, and compare anode builds. Start with [bold]harness demo[/bold].",
 )
-build_app = typer.Typer(no_args_is_help=True, help="Anode builds: what they are, and what the claims say of them.")
 build_registry.register(build_app)
 cell_app = typer.Typer(no_args_is_help=True, help="The registry of cells.")
 run_app = typer.Typer(no_args_is_help=True, help="Start, pause, resume and stop runs.")
-app.add_typer(build_app, name="build", rich_help_panel="Cells and runs")
 app.add_typer(cell_app, name="cell", rich_help_panel="Cells and runs")
 app.add_typer(run_app, name="run", rich_help_panel="Cells and runs")
+app.add_typer(build_app, name="build", rich_help_panel="Builds")
 
 console = Console()
 
