@@ -45,4 +45,5 @@ def build_history(
     from harness.service.tables import history_table  # noqa: PLC0415
     from harness.store.registry import Registry  # noqa: PLC0415
 
-    console.print(history_table(build, Registry(load_site(site).state_directory).build_history(build)))
+    revisions = Registry(load_site(site).state_directory).build_history(build)
+    console.print(history_table(f"Build {build}", revisions))

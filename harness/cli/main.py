@@ -37,7 +37,7 @@ app = typer.Typer(
     help="Cycle lithium-metal cells, keep every reading, and compare anode builds. Start with [bold]harness demo[/bold].",
 )
 build_registry.register(build_app)
-cell_app = typer.Typer(no_args_is_help=True, help="The registry of cells.")
+cell_app = typer.Typer(no_args_is_help=True, help="The registry of cells and what they were made from.")
 run_app = typer.Typer(no_args_is_help=True, help="Start, pause, resume and stop runs.")
 app.add_typer(cell_app, name="cell", rich_help_panel="Cells and runs")
 app.add_typer(run_app, name="run", rich_help_panel="Cells and runs")
@@ -190,6 +190,19 @@ def cell_list(site: SiteOption = DEFAULT_SITE) -> None:
     from harness.store.registry import Registry  # noqa: PLC0415
 
     console.print(cell_table(Registry(load_site(site).state_directory).cells()))
+
+
+@cell_app.command("history")
+def cell_history(
+    cell: Annotated[str, typer.Argument(help="A registered cell's id.", metavar="ID")], site: SiteOption = DEFAULT_SITE
+) -> None:
+    """Show every revision of a cell: when, by whom, why, what changed, and how many runs began with it."""
+    from harness.config import load_site  # noqa: PLC0415
+    from harness.service.tables import history_table  # noqa: PLC0415
+    from harness.store.registry import Registry  # noqa: PLC0415
+
+    revisions = Registry(load_site(site).state_directory).cell_history(cell)
+    console.print(history_table(f"Cell {cell}", revisions))
 
 
 @run_app.command("start")

@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
+from pydantic import BaseModel
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from harness.clock import iso_from_nanosecond
 from harness.errors import BadInput
-from harness.model.anode import AnodeBuild
 from harness.model.cell import Cell
 from harness.model.derived import CycleRow
 from harness.model.status import ChannelStatus, LinkStatus, RunStatus, StationStatus
-from harness.store.registry import Registered
+from harness.store.registry import Facts, Registered
 
 _STATE_STYLE = {"running": "green", "idle": "dim", "paused": "yellow", "lost": "bold red", "alarm": "bold white on red"}
 _ROWS_SHOWN = 40
@@ -122,19 +122,17 @@ def cell_table(cells: Iterable[Registered[Cell]]) -> Table:
     return table
 
 
-def history_table(build_id: str, revisions: Iterable[Registered[AnodeBuild]]) -> Table:
-    """Every revision of a build: who, when, why, and how many runs began with it."""
-    table = headed(f"Build {build_id}", "revision #", "when", "who", "runs #", "changed", "why")
-    before: AnodeBuild | None = None
-    for one in revisions:
-        changed = "" if before is None else ", ".join(_changed(before, one.facts))
+def history_table(title: str, revisions: Sequence[Registered[Facts]]) -> Table:
+    """Every revision of a build or a cell: who, when, why, what changed, and how many runs began with it."""
+    table = headed(title, "revision #", "when", "who", "runs #", "changed", "why")
+    for place, one in enumerate(revisions):
+        changed = ", ".join(_changed(revisions[place - 1].facts, one.facts)) if place else ""
         table.add_row(str(one.revision), one.written_at, one.who, str(one.runs), changed, one.why)
-        before = one.facts
     return table
 
 
-def _changed(before: AnodeBuild, after: AnodeBuild) -> list[str]:
-    return [name for name in AnodeBuild.model_fields if getattr(before, name) != getattr(after, name)]
+def _changed(before: BaseModel, after: BaseModel) -> list[str]:
+    return [name for name in type(after).model_fields if getattr(before, name) != getattr(after, name)]
 
 
 def cycle_table(cell: str, rows: Sequence[CycleRow]) -> Table:

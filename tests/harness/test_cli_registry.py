@@ -56,6 +56,8 @@ def test_cell_is_shown_with_batch_replicate_and_runs(site: Path) -> None:
     run(site, "build", "add", "FILE", text=BUILD)
     run(site, "cell", "add", "FILE", text=CELL)
     row = next(line.split() for line in run(site, "cell", "list").output.splitlines() if "cu-01" in line)
+    run(site, "cell", "add", "FILE", text=CELL.replace("replicate: 1", "replicate: 2"))
+    assert "replicate" in run(site, "cell", "history", "cu-01").output
     assert row == ["cu-01", "ours", "nov", "#1", "deposit", "Cu", "1.267", "1", "0"]
 
 
