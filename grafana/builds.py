@@ -151,13 +151,13 @@ def _compared() -> table.Panel:
                 renamed(_COMPARED),
             ]
         )
-        .override_by_name("thickness", properties({"unit": "suffix: µm", "decimals": 1}))
+        .override_by_name("thickness", properties({"unit": "suffix:µm", "decimals": 1}))
         .override_by_name("efficiency", properties({"unit": "percentunit", "decimals": 3}))
         .override_by_name("± std", properties({"unit": "percentunit", "decimals": 3}))
         .override_by_name("cells", properties({"decimals": 0, "custom.width": 70}))
-        .override_by_name("interface", properties({"unit": "suffix: Ω cm²", "decimals": 1}))
-        .override_by_name("± std Ω", properties({"unit": "suffix: Ω cm²", "decimals": 1}))
-        .override_by_name("growth per cycle", properties({"unit": "suffix: Ω cm²", "decimals": 2}))
+        .override_by_name("interface", properties({"unit": "suffix:Ω cm²", "decimals": 1}))
+        .override_by_name("± std Ω", properties({"unit": "suffix:Ω cm²", "decimals": 1}))
+        .override_by_name("growth per cycle", properties({"unit": "suffix:Ω cm²", "decimals": 2}))
     )
 
 
@@ -196,7 +196,7 @@ def _resistance() -> trend.Panel:
         by_cycle(
             "Interface resistance by build",
             "R_i × area of the one-arc fit of each complete sweep: mean over the chosen cells of each build, cycle by cycle.",
-            "suffix: Ω cm²",
+            "suffix:Ω cm²",
             frame(query),
         )
         .transformations(_per_build("area_specific_resistance_ohm_cm2"))
@@ -237,6 +237,6 @@ def _cells() -> table.Panel:
         .transformations([renamed(_DESCRIBED | verdicts, drop=["Time"])])
         .override_by_regexp("^[0-9]+$", properties(sign))
         .override_by_name("cell", properties({"links": [link]}))
-        .override_by_name("thickness", properties({"unit": "suffix: µm", "decimals": 1}))
-        .override_by_name("area", properties({"unit": "suffix: cm²", "decimals": 3}))
+        .override_by_name("thickness", properties({"unit": "suffix:µm", "decimals": 1}))
+        .override_by_name("area", properties({"unit": "suffix:cm²", "decimals": 3}))
     )  # fmt: skip
