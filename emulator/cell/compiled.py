@@ -49,7 +49,7 @@ def engine() -> Engine:
         import numba  # noqa: PLC0415 - an optional extra, slow to import
     except ImportError:
         raise NotInstalled(
-            'numba is not installed, so there is no compiled kernel; run `pip install "anode-harness[compiled]"` or use the plain one'
+            'numba is not installed, so there is no compiled kernel; `pip install "anode-harness[compiled]"` or use the plain one'
         ) from None
     made = _compiled(numba)
     return Engine(
