@@ -164,6 +164,17 @@ def test_registry_upgrades_an_old_file_without_cells(tmp_path: Path) -> None:
     assert (registry.builds(), registry.cells()) == ([], [])
 
 
+@pytest.mark.parametrize("table", ["cell", "build", "used"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET revision = 7", "DELETE FROM {}"])
+def test_registry_cannot_be_rewritten_with_another_tool(registry: Registry, tmp_path: Path, table: str, change: str) -> None:
+    """What was written stands, whoever opens the file."""
+    registry.put_cell(CELL, "ada")
+    registry.use(registry.pinned("cu-01"), "r")
+    with closing(sqlite3.connect(tmp_path / FILE)) as database, pytest.raises(sqlite3.IntegrityError, match="stands for ever"):
+        database.execute(change.format(table))
+    assert (registry.cell("cu-01").revision, registry.cell("cu-01").runs) == (1, 1)
+
+
 def test_registry_of_newer_software_is_refused(tmp_path: Path) -> None:
     """A file of a later version is left alone."""
     Registry(tmp_path)
