@@ -38,7 +38,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "INSERT INTO used SELECT 'cell', id, revision, '', written_at FROM cell",
         "INSERT INTO used SELECT 'build', id, revision, '', written_at FROM build",
         *(
-            f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, 'a revision stands for ever'); END"
+            f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, 'what was written stands'); END"
             for table in ("cell", "build", "used")
             for verb in ("UPDATE", "DELETE")
         ),
