@@ -45,14 +45,19 @@ class Awaited:
 
 
 class Wire:
-    """The way between ``session_received`` and ``link_send``, with the stages of the faults that last now."""
+    """The way between a session and its link, with the stages of the faults that last now. `connect` gives it both ends."""
 
-    def __init__(self, link_send: Forward, session_received: Forward) -> None:
-        self._ends = {Direction.TO_HOST: link_send, Direction.FROM_HOST: session_received}
+    def __init__(self) -> None:
+        self._ends: dict[Direction, Forward] = dict.fromkeys(Direction, _nowhere)
         self._ways = dict(self._ends)
         self._stages: list[Stage] = []
         self._counts = dict.fromkeys(Direction, 0)
         self._awaited: dict[Direction, list[Awaited]] = {direction: [] for direction in Direction}
+
+    def connect(self, link_send: Forward, session_received: Forward) -> None:
+        """From now on bytes arrive there."""
+        self._ends = {Direction.TO_HOST: link_send, Direction.FROM_HOST: session_received}
+        self._connect()
 
     def to_host(self, data: bytes) -> None:
         """The instrument says ``data``."""
@@ -73,6 +78,9 @@ class Wire:
         if stage in self._stages:
             self._stages.remove(stage)
             self._connect()
+
+    def __contains__(self, stage: Stage) -> bool:
+        return any(item is stage for item in self._stages)
 
     def inject(self, direction: Direction, data: bytes) -> None:
         """Bytes that nobody sent, past every stage."""
@@ -114,6 +122,10 @@ class Wire:
         for stage in self._stages:
             inward = _through(stage.from_host, inward)
         self._ways = {Direction.TO_HOST: outward, Direction.FROM_HOST: inward}
+
+
+def _nowhere(_data: bytes) -> None:
+    """Not connected yet."""
 
 
 def _through(transform: Callable[[bytes, Forward], None], forward: Forward) -> Forward:

@@ -10,7 +10,7 @@ Here the instrument's sign and units meet the model's, once: current > 0 (A) oxi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from emulator.cell import kernel_interface, kernel_lithium, latent, spectrum, state
 from emulator.cell.effective import Counter, effective
@@ -19,7 +19,7 @@ from emulator.cell.impedance import Elements
 from emulator.cell.lithium import Lithium
 from emulator.cell.materials import MATERIALS
 from emulator.cell.parameters import CellParameters
-from emulator.cell.state import COULOMB_PER_MAH, OTHER, STREAMS, TRACKED
+from emulator.cell.state import COULOMB_PER_MAH, OTHER, STREAMS, TRACKED, Vector
 
 _PLENTY_MAH_CM2 = 20.0
 _ROWS_AHEAD = 64
@@ -100,16 +100,12 @@ class Cell:
         Raises:
             BooksDoNotBalance: the charge that passed is not in the books.
         """
-        before = self._state.copy() if self._par[state.P_SHORT_RATE] > 0.0 else None
-        status = self._engine.advance(self._state, self._par, self._normals, current / self.area, second)
-        if status == state.OK:
-            return
-        if status == state.BOOKS_WRONG:
-            raise BooksDoNotBalance(f"after {self._state[state.CLOCK]!r} s the books do not hold the charge that passed")
-        self._extend()
-        if before is not None:
+        density = current / self.area
+        before = self._state.copy()
+        while (status := self._engine.advance(self._state, self._par, self._normals, density, second)) == state.NORMALS_EXHAUSTED:
+            self._extend()
             self._state[:] = before
-        self.advance(current, second)
+        self._check(status)
 
     def voltage(self, current: float, ahead_second: float = 0.0) -> float:
         """Voltage while ``current`` flows; with ``ahead_second``, an estimate of it after that time (for a regulator)."""
@@ -135,6 +131,33 @@ class Cell:
     def removes_when_oxidising(self) -> bool:
         """Whether I > 0 takes lithium from the electrode that is followed."""
         return self._par[state.P_SIGN] < 0.0
+
+    def execute(self, run: Callable[[Engine, Vector, Vector, Vector], int]) -> int:
+        """What ``run`` returns of engine, state, parameters and random numbers: a count, or − a status.
+
+        It is run from the same state again, with more random numbers, as long as it lacks them.
+
+        Raises:
+            BooksDoNotBalance: the charge that passed is not in the books.
+        """
+        before = self._state.copy()
+        while (count := run(self._engine, self._state, self._par, self._normals)) == -state.NORMALS_EXHAUSTED:
+            self._extend()
+            self._state[:] = before
+        self._check(-count)
+        return count
+
+    def vector(self, values: Sequence[float]) -> Vector:
+        """``values`` as its engine takes them."""
+        return self._engine.vector(values)
+
+    def read(self, index: int) -> float:
+        """One number of its state."""
+        return float(self._state[index])
+
+    def _check(self, status: int) -> None:
+        if status == state.BOOKS_WRONG:
+            raise BooksDoNotBalance(f"after {self._state[state.CLOCK]!r} s the books do not hold the charge that passed")
 
     # -- what happens to it
 

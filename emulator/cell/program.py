@@ -54,12 +54,13 @@ def run_segment(
     state[ENDED], state[ELAPSED] = float(BY_TIME), 0.0
     ended = _outside(kernel.voltage(state, par, density), density, cutoff_low, cutoff_high)
     elapsed, count = 0.0, 0
+    saved = state.copy()
     while elapsed < second and ended == BY_TIME:
         if count >= len(out_time):
             state[ENDED], state[ELAPSED] = float(BY_FULL_BUFFER), elapsed
             return count
         until = min((count + 1) * interval, second)
-        saved = state.copy()
+        saved[:] = state
         status = kernel.advance(state, par, normals, density, until - elapsed)
         if status != OK:
             return -status
@@ -129,12 +130,13 @@ def run_hold(
     state[ENDED], state[ELAPSED] = float(BY_TIME), 0.0
     now = kernel.current_for(state, par, volt, 0.0, limit, 0.0)
     elapsed, count, ended = 0.0, 0, BY_TIME
+    saved = state.copy()
     while elapsed < second and ended == BY_TIME and abs(now) > end_density:
         if count >= len(out_time):
             state[ENDED], state[ELAPSED] = float(BY_FULL_BUFFER), elapsed
             return count
         step = min((count + 1) * interval, second) - elapsed
-        saved = state.copy()
+        saved[:] = state
         mean, later, status = _regulated(state, par, normals, volt, now, limit, step)
         if status != OK:
             return -status

@@ -1,24 +1,15 @@
-"""Faults of the instrument: ranges, leads, relays, clocks, counters."""
+"""Faults of the instrument, all of them: what it measures, its leads, and the machine itself."""
 
 from __future__ import annotations
 
-from emulator.faults.fault import Fault, FaultType, Layer, NoParameters
+import itertools
 
+from emulator.faults import device, leads, measuring
+from emulator.faults.fault import FaultType
 
-class RelayStuck(Fault[NoParameters]):
-    """``cell_off`` has no effect any more."""
+FAULTS: tuple[FaultType, ...] = tuple(itertools.chain(measuring.FAULTS, leads.FAULTS, device.FAULTS))
 
-    id = "I20_relay_stuck"
-    layer = Layer.INSTRUMENT
-    summary = "the relay of the cell stays closed although it was opened"
-
-    def begin(self) -> None:
-        """See `Fault.begin`."""
-        self.channel.stuck_on = True
-
-    def end(self) -> None:
-        """See `Fault.end`."""
-        self.channel.stuck_on = False
-
-
-FAULTS: tuple[FaultType, ...] = (RelayStuck,)
+CANNOT_BE_SHOWN = {
+    "I19": "an open auxiliary thermocouple: scripts of ours read no auxiliary input, so nothing of it reaches a host",
+}
+"""Of the catalogue, what no instrument of this family can show, and why."""

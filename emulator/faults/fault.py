@@ -99,7 +99,8 @@ class Fault(ABC, Generic[P]):
     """One activation of a fault on one channel.
 
     Class facts: ``id`` as scenarios write it (catalogue number and a word), ``layer``, ``lasting``, ``summary`` (one sentence for
-    the table), ``parameters_type``, and ``links`` (the kinds of port on which it can happen).
+    the table), ``parameters_type``, ``counted`` (whether each `note` is an act that ``for: {count: n}`` counts), ``ticks``
+    (whether `tick` does anything), and ``links`` (the kinds of port on which it can happen).
     """
 
     id: ClassVar[str]
@@ -107,6 +108,8 @@ class Fault(ABC, Generic[P]):
     summary: ClassVar[str]
     lasting: ClassVar[Lasting] = Lasting.LASTING
     parameters_type: ClassVar[type[Written]] = NoParameters
+    counted: ClassVar[bool] = False
+    ticks: ClassVar[bool] = False
     links: ClassVar[frozenset[str]] = frozenset({"tcp", "pty"})
 
     def __init__(self, parameters: P, target: Target, note: Note, draws: Draws) -> None:

@@ -268,7 +268,8 @@ class Channel:
         if self.stuck_on:
             return
         if self.polarised and self._imperfections.relay_second:
-            self.advance(self.elapsed + self._imperfections.relay_second)
+            self._flow(self.current, self._imperfections.relay_second)
+            self.elapsed += self._imperfections.relay_second
         self.polarised = False
         self.refresh()
 
@@ -325,8 +326,13 @@ class Channel:
             self.refresh()
         return part
 
-    def put(self, cell: Cell, cell_name: str) -> None:
-        """Another cell hangs on this channel from now on."""
+    def exchange_cell(self, other: Channel) -> None:
+        """Put each other's cells in; both rows of the truth end here."""
+        mine, mine_name = self.cell, self.cell_name
+        self._put(other.cell, other.cell_name)
+        other._put(mine, mine_name)
+
+    def _put(self, cell: Cell, cell_name: str) -> None:
         self.close_row()
         self.cell = self.leads.cell = cell
         self.cell_name = cell_name

@@ -274,13 +274,15 @@ def test_derated_instrument_gives_what_it_can() -> None:
     assert made.read_current() == pytest.approx(0.1)
 
 
-def test_another_cell_can_be_put_on(tmp_path: Path, truth: TruthFile) -> None:
-    """The row of the first one is closed with its name; what follows belongs to the other."""
-    made = channel(truth=truth)
+def test_two_channels_can_exchange_their_cells(tmp_path: Path, truth: TruthFile) -> None:
+    """The rows of both are closed with the cells that were on them; what follows belongs to the others."""
+    made, other = channel(truth=truth), channel(truth=truth)
+    other.cell_name = "other"
     drive(made, -CURRENT)
     made.advance(10.0)
-    made.put(deposit(), "other")
+    made.exchange_cell(other)
     made.advance(30.0)
     made.switch_off()
     found = [(row["cell"], round(row["charge_coulomb"] / CURRENT)) for row in rows(tmp_path)]
     assert found == [("a1", -10), ("other", -20)]
+    assert other.cell_name == "a1"
