@@ -31,7 +31,7 @@ from harness.service.compare_report import comparison_json, comparison_tables, c
 from harness.store.derived import DerivedStore
 from harness.stream.journal import Journal
 from harness.stream.journal_reader import JournalReader
-from harness.truth_rows import TrueArc, TrueEvent, TrueHalfCycle, TrueSweep, TruthRows, read_truth
+from harness.truth_rows import TrueArc, TrueFault, TrueHalfCycle, TrueSweep, TruthRows, read_truth
 from tests.facts import FACTS
 
 SECOND = 1_000_000_000
@@ -218,17 +218,17 @@ def incident(second: float, kind: str, severity: str = "warning") -> Incident:
     return Incident(CONTEXT.run_id, 7, at(second), severity, kind, "something happened")
 
 
-def test_incidents_follow_the_latest_event_that_explains_them() -> None:
-    """Within the event and a little after it; what nothing explains is told apart; other channels are left out."""
-    events = [
-        TrueEvent("a1", "T9_reset", at(20_000), at(20_100), "1"),
-        TrueEvent("a1", "C1_soft_short", at(20_050), at(23_000), "2"),
-        TrueEvent("b1", "T9_reset", at(20_000)),
-        TrueEvent(None, "I12_reboot", at(40_000)),
+def test_incidents_follow_the_latest_fault_that_explains_them() -> None:
+    """Within the fault and a little after it; what nothing explains is told apart; other channels are left out."""
+    faults = [
+        TrueFault("a1", "T9_reset", at(20_000), at(20_100)),
+        TrueFault("a1", "C1_soft_short", at(20_050), at(23_000)),
+        TrueFault("b1", "T9_reset", at(20_000)),
+        TrueFault("a1", "I12_reboot", at(40_000)),
     ]
     incidents = [incident(20_020, "link_lost"), incident(20_090, "gap"), incident(30_000, "limit"), incident(40_060, "rebooted")]
-    found = compare_run(truth(events=events), measured(incidents=incidents))
-    assert [(one.do, [(r.kind, r.delay_second) for r in one.reactions]) for one in found.events] == [
+    found = compare_run(truth(faults=faults), measured(incidents=incidents))
+    assert [(one.fault, [(r.kind, r.delay_second) for r in one.reactions]) for one in found.faults] == [
         ("T9_reset", [("link_lost", 20.0)]),
         ("C1_soft_short", [("gap", 40.0)]),
         ("I12_reboot", [("rebooted", 60.0)]),
@@ -236,28 +236,24 @@ def test_incidents_follow_the_latest_event_that_explains_them() -> None:
     assert [one.kind for one in found.unexplained] == ["limit"]
 
 
-def test_events_of_the_truth_file_hold_their_acts_and_ends(tmp_path: Path) -> None:
-    """A fault's acts are joined to its event by the id, and so is its end."""
+def test_faults_of_the_truth_file_hold_their_acts_and_ends(tmp_path: Path) -> None:
+    """Acts and ends join the activation they belong to, also where one fault runs twice at once."""
+    which = {"kind": "fault", "fault": "P1_bad_crc", "channel": "a1", "event": "events[0]"}
     lines = [
-        {"kind": "event", "id": "1", "channel": "a1", "do": "P1_bad_crc", "unix_time_nanosecond": 5},
-        {
-            "kind": "fault",
-            "id": "1",
-            "channel": "a1",
-            "do": "P1_bad_crc",
-            "unix_time_nanosecond": 6,
-            "before": "00",
-            "after": "01",
-        },
-        {"kind": "fault", "channel": "a2", "do": "T4", "unix_time_nanosecond": 7},
-        {"kind": "event_end", "id": "1", "unix_time_nanosecond": 9},
+        which | {"phase": "begin", "activation": 1, "unix_time_nanosecond": 5},
+        which | {"phase": "begin", "activation": 2, "unix_time_nanosecond": 6},
+        which | {"phase": "act", "activation": 1, "unix_time_nanosecond": 7, "before": "00", "after": "01"},
+        which | {"phase": "end", "activation": 1, "unix_time_nanosecond": 9, "why": "count"},
         {"kind": "something_new"},
     ]
     path = tmp_path / "t.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    first, second = read_truth(path).events
+    first, second = read_truth(path).faults
     assert (first.start_nanosecond, first.end_nanosecond, [act["after"] for act in first.acts]) == (5, 9, ["01"])
-    assert (second.channel, second.do, len(second.acts)) == ("a2", "T4", 1)
+    assert (second.start_nanosecond, second.end_nanosecond, second.acts) == (6, None, ())
+    path.write_text(json.dumps(lines[3]) + "\n")
+    with pytest.raises(BadInput, match="goes on without having begun"):
+        read_truth(path)
 
 
 # -- expectations
@@ -323,8 +319,8 @@ def samples(cycles: int = 6) -> pl.DataFrame:
 def compared() -> TruthComparison:
     arcs = (TrueArc("film", 40.0, 0.0, 0.0), TrueArc("layers", 50.0, 0.6, 0.0))
     sweeps = [TrueSweep("a1", at(10_000.0 * n + 7), at(10_000.0 * n + 90), 8.0, arcs) for n in range(1, 7)]
-    events = [TrueEvent("a1", "C1_soft_short", at(21_000), at(22_000), "1")]
-    rows = truth(sweeps=sweeps, events=events, scenarios=[{"expect": {"records_lost": 0}}])
+    faults = [TrueFault("a1", "C1_soft_short", at(21_000), at(22_000))]
+    rows = truth(sweeps=sweeps, faults=faults, scenarios=[{"expect": {"records_lost": 0}}])
     fits = [fit_row(n, 8.0, 70.0) for n in range(1, 7)]
     return compare_run(rows, measured(fits=fits, incidents=[incident(21_500, "gap")]))
 
@@ -344,7 +340,7 @@ def test_json_holds_differences() -> None:
     plain = json.loads(json.dumps(comparison_json(compared())))
     assert plain["cycles"][1]["coulombic_efficiency"]["deviation"] == pytest.approx(2.0)
     assert plain["sweeps"][0]["interface_resistance_ohm"]["true_high"] == pytest.approx(90.0)
-    assert plain["events"][0]["reactions"][0]["kind"] == "gap"
+    assert plain["faults"][0]["reactions"][0]["kind"] == "gap"
 
 
 def test_picture_shows_measured_beside_true(tmp_path: Path) -> None:
