@@ -6,9 +6,9 @@ Rows by ``kind``; a stamp is simulated UTC in integer nanoseconds, a book is in 
                   the scenario's expectations.
 * ``half_cycle``  one uninterrupted direction of current, closed when it turns or stops: see `emulator.instruments.ledger`.
 * ``impedance``   one sweep, with the resistances behind it: see `emulator.instruments.sweep_truth`.
-* ``fault``       something done on purpose: ``phase`` is ``begin``, ``act`` (with the bytes ``before`` and ``after``, hexadecimal,
-                  where bytes were changed) or ``end``; ``fault``, ``channel``, ``event`` and ``activation`` say which: see
-                  `emulator.engine`.
+* ``fault``       something done on purpose: ``phase`` is ``begin``, ``act`` (with the bytes ``before`` and ``after``, in
+                  hexadecimal, where bytes were changed) or ``end``; ``fault``, ``channel``, ``event`` and ``activation`` say
+                  which: see `emulator.engine`.
 """
 
 from __future__ import annotations
