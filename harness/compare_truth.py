@@ -141,7 +141,7 @@ class TruthComparison:
     sweeps: tuple[SweepComparison, ...]
     records: RecordCount
     rows_without_window: int
-    windows_without_truth: int
+    half_cycles_without_truth: int
     faults: tuple[FaultComparison, ...]
     unexplained: tuple[Reaction, ...]
     residual_max_mah_cm2: float | None
@@ -173,7 +173,9 @@ def compare_run(truth: TruthRows, run: MeasuredRun) -> TruthComparison:
         sweeps=_sweeps(truth.sweeps, run, shift),
         records=run.count,
         rows_without_window=sum(window is None for _, window in matched),
-        windows_without_truth=len(set(run.windows) - {window for _, window in matched}),
+        half_cycles_without_truth=len(
+            {_half(one) for one in run.windows} - {_half(one) for _, one in matched if one is not None}
+        ),
         faults=faults,
         unexplained=unexplained,
         residual_max_mah_cm2=max(residuals, default=None),
@@ -195,6 +197,11 @@ def _within(rows: Sequence[TrueHalfCycle], run: MeasuredRun, shift: int) -> list
 
 
 Matched = list[tuple[TrueHalfCycle, HalfCycleWindow | None]]
+
+
+def _half(window: HalfCycleWindow) -> tuple[int, bool]:
+    """Which half cycle a step belongs to: a charge and its hold are one, and one row of the truth."""
+    return window.cycle_count, window.deposits
 
 
 def _ahead(matched: Matched, shift: int) -> float | None:

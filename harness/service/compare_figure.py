@@ -211,6 +211,8 @@ def _trace(axes: Axes, hours: Array, volt: Array, roles: Sequence[str]) -> None:
         float(volt[order][min(int(np.searchsorted(passed, share * passed[-1])), volt.size - 1)]) for share in (0.01, 0.99)
     )
     margin = max(0.35 * (high - low), 0.02)
+    if float(volt.max() - volt.min()) < 2.0 * (high - low):
+        low, high, margin = float(volt.min()), float(volt.max()), 0.4 * margin
     low, high = low - margin, high + margin
     axes.set_ylim(low, high)
     if float(volt.max()) > high or float(volt.min()) < low:

@@ -163,7 +163,7 @@ def _record_table(found: TruthComparison) -> Table:
         "lost": str(count.lost),
         "twice": str(count.duplicates),
         "true half cycles in no step": str(found.rows_without_window),
-        "half cycles without truth": str(found.windows_without_truth),
+        "half cycles without truth": str(found.half_cycles_without_truth),
         "emulator's clock ahead / s": "–" if ahead is None else f"{found.clock_set_apart_second + ahead:+.3f}",
         "largest residual of the books / mAh cm⁻²": (
             "–" if found.residual_max_mah_cm2 is None else f"{found.residual_max_mah_cm2:.1e}"

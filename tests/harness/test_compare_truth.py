@@ -144,7 +144,19 @@ def test_a_run_among_others_on_its_channel_is_compared_with_its_own_rows() -> No
     late = windows(3)
     before = [TrueHalfCycle("a1", at(-50_000 + 5000 * n), at(-48_000 + 5000 * n), (-1) ** n * 1.0) for n in range(6)]
     found = compare_run(TruthRows(half_cycles=[*before, *true_rows(late)]), measured(3))
-    assert (found.rows_without_window, found.windows_without_truth) == (0, 0)
+    assert (found.rows_without_window, found.half_cycles_without_truth) == (0, 0)
+
+
+def test_a_charge_and_its_hold_are_one_half_cycle() -> None:
+    """One row of truth covers both steps, and neither of them is without truth."""
+    steps = [window(1, 10_000, deposits=True), window(1, 13_600, deposits=True, second=600), window(1, 20_000, deposits=False)]
+    rows = [
+        TrueHalfCycle("a1", at(10_000), at(14_200), -4.2),
+        TrueHalfCycle("a1", at(20_000), at(23_600), 4.0),
+    ]
+    found = compare_run(TruthRows(half_cycles=rows), replace(measured(), windows=steps, cycles=[cycle_row(1, 0.95)]))
+    assert (found.rows_without_window, found.half_cycles_without_truth) == (0, 0)
+    assert found.cycles[0].coulombic_efficiency.true_low == pytest.approx(4.0 / 4.2)
 
 
 # -- values
