@@ -34,10 +34,13 @@ def test_check_prints_the_verdict_table() -> None:
     assert all(len(line) <= 100 for line in shown.splitlines())
     rows = [line.split() for line in shown.splitlines() if line[:2].strip().isdigit()]
     assert [int(row[0]) for row in rows] == list(range(1, 21))
-    assert "7 does not meets layers[2] (outer LiPON): composition[0], lithium phosphorus oxynitride, is not" in joined(shown)
+    assert (
+        "7 listed glass does not meets layers[2] (outer LiPON): composition[0], lithium phosphorus oxynitride, is not"
+        in joined(shown)
+    )
     assert "broadly: layers[0] (inner LiPON): composition[0], lithium phosphorus oxynitride, is a glass" in joined(shown)
-    assert "14 does not does not claim 13 is not met" in joined(shown)
-    assert "17 does not – claim 16 is not met" in joined(shown)
+    assert "14 with CO2 does not does not claim 13 is not met" in joined(shown)
+    assert "17 listed gases does not – claim 16 is not met" in joined(shown)
     assert "not legal advice" in shown
 
 
@@ -85,8 +88,8 @@ def test_diff_prints_facts_verdicts_and_parameters() -> None:
     """Field paths, both verdicts with both reasons, and sizes."""
     shown = joined(printed("diff", "three-layers", "misses-04-thick-stack"))
     assert "layers[1].thickness.value_um 1.0 12.0" in shown
-    assert "4 both meets does not" in shown
-    assert "5 both meets does not" in shown
+    assert "4 stack 0.5-10 µm both meets does not" in shown
+    assert "5 stack 1-5 µm both meets does not" in shown
     assert "acrylate: resistance_ohm_cm2 8.55 102.6 × 12" in shown
     assert "resistance_ohm_cm2 38.55 132.6 × 3.44" in shown
 
