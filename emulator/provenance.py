@@ -29,7 +29,7 @@ def open_truth(settings: TruthSettings | None, directory: Path) -> TruthFile:
 
 def scenario_row(scenario: Scenario, channels: Mapping[str, Value], now_nanosecond: int, time_scale: float) -> dict[str, Value]:
     """The first row: ``channels`` as `channel_entry` describes each."""
-    expected = getattr(scenario, "expect", None)
+    expected = scenario.expect
     return {
         "kind": "scenario",
         "truth_version": TRUTH_VERSION,
@@ -43,7 +43,7 @@ def scenario_row(scenario: Scenario, channels: Mapping[str, Value], now_nanoseco
         "time_scale": time_scale,
         "unix_time_nanosecond": now_nanosecond,
         "channels": dict(channels),
-        "expect": None if expected is None else json.loads(expected.model_dump_json()),
+        "expect": None if expected is None else json.loads(expected.model_dump_json(exclude_none=True)),
     }
 
 
@@ -57,12 +57,5 @@ def channel_entry(channel: Channel, serial: str, settings: CellSettings, paramet
         "preset": settings.preset,
         "area_cm2": settings.area_cm2,
         "parameters_sha256": hashlib.sha256(parameters.model_dump_json().encode()).hexdigest(),
-        "current_offset_ampere": {
-            f"{item.nominal:g}": offset for item, offset in zip(channel.ammeter.ranges, channel.ammeter.offsets, strict=True)
-        },
-        "voltage_offset_volt": {
-            f"{item.nominal:g}": offset for item, offset in zip(channel.voltmeter.ranges, channel.voltmeter.offsets, strict=True)
-        },
-        "current_gain": channel.ammeter.gain,
-        "voltage_gain": channel.voltmeter.gain,
+        **channel.drawn(),
     }

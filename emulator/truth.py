@@ -6,10 +6,9 @@ Rows by ``kind``; a stamp is simulated UTC in integer nanoseconds, a book is in 
                   the scenario's expectations.
 * ``half_cycle``  one uninterrupted direction of current, closed when it turns or stops: see `emulator.instruments.ledger`.
 * ``impedance``   one sweep, with the resistances behind it: see `emulator.instruments.sweep_truth`.
-* ``event``       something that was switched on on purpose; with ``end_unix_time_nanosecond`` when that is known already.
-* ``event_end``   the end of an event with the same ``id``.
-* ``fault``       one thing done to bytes or samples: ``channel``, ``do``, ``unix_time_nanosecond``, and what was changed
-                  (``before`` and ``after`` as hexadecimal text for bytes).
+* ``fault``       something done on purpose: ``phase`` is ``begin``, ``act`` (with the bytes ``before`` and ``after``, in
+                  hexadecimal, where bytes were changed) or ``end``; ``fault``, ``channel``, ``event`` and ``activation`` say
+                  which: see `emulator.engine`.
 """
 
 from __future__ import annotations

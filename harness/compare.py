@@ -23,7 +23,7 @@ from harness.units import NANOSECOND
 
 MEAN_FROM_CYCLE = 2
 
-COVERED = 0.5
+COVERED = 0.98
 """With so much of the windows covered, the clocks agree."""
 NEARLY = 0.01
 """Shifts whose cover differs by less are equally good."""
@@ -87,7 +87,8 @@ def true_cycles(truth_path: Path, half_cycles: Sequence[HalfCycleWindow]) -> Tru
     Raises:
         BadInput: the file cannot be read or a line of it is not what the emulator writes.
     """
-    return joined(read_truth(truth_path).half_cycles, half_cycles)
+    rows = read_truth(truth_path).half_cycles
+    return joined(rows, half_cycles, clock_shift(rows, half_cycles))
 
 
 def joined(rows: Iterable[TrueHalfCycle], half_cycles: Sequence[HalfCycleWindow], shift_nanosecond: int = 0) -> Truth:
@@ -112,9 +113,9 @@ def joined(rows: Iterable[TrueHalfCycle], half_cycles: Sequence[HalfCycleWindow]
 def clock_shift(rows: Sequence[TrueHalfCycle], windows: Sequence[HalfCycleWindow]) -> int:
     """Nanoseconds by which the emulator's clock is ahead of the run's: what is to be taken from the rows' stamps.
 
-    Zero while most of the windows are covered as the clocks stand: a link's delay is no shift. Otherwise the shift, among those
-    that bring a row's start onto a window's, that covers most, and of nearly equal ones the smallest: in regular cycling,
-    clocks that differ by a whole cycle cannot be told from clocks that agree.
+    Zero where that covers (nearly) all of the windows: a link's delay is no shift. Otherwise the shift, among those that bring a
+    row's start onto a window's, that covers most, and of nearly equal ones the smallest: in regular cycling, clocks that differ
+    by a whole cycle cannot be told from clocks that agree.
     """
     channels = {window.channel for window in windows}
     mine = [row for row in rows if row.channel in channels]
@@ -125,7 +126,7 @@ def clock_shift(rows: Sequence[TrueHalfCycle], windows: Sequence[HalfCycleWindow
     if _covered(spans, 0) >= COVERED * whole:
         return 0
     some = windows[:: max(1, len(windows) // MOST_ANCHORS)]
-    tries = {row.start_nanosecond - window.start_nanosecond for row in mine for window in some}
+    tries = {0, *(row.start_nanosecond - window.start_nanosecond for row in mine for window in some)}
     scored = [(_covered(spans, shift), shift) for shift in sorted(tries, key=abs)[:MOST_TRIES]]
     best = max(score for score, _ in scored)
     return next(shift for score, shift in scored if score >= (1.0 - NEARLY) * best)

@@ -16,14 +16,14 @@ from harness.compare import HalfCycleWindow, TrueCycle, Truth, clock_shift, join
 from harness.model.derived import CycleRow, ImpedanceFitRow
 from harness.model.records import Incident
 from harness.model.run import RunContext, RunFacts
-from harness.truth_rows import TrueEvent, TrueHalfCycle, TrueSweep, TruthRows
+from harness.truth_rows import TrueFault, TrueHalfCycle, TrueSweep, TruthRows
 from harness.units import NANOSECOND
 
 EDGE_SHARE = 0.05
 """An arc with more than this on either side of a sweep's end lies across it."""
 REACTION_SECOND = 60.0
 REACTION_WALL_SECOND = 10.0
-"""An incident this long after an event (in the run's time, and on the wall) is still its consequence."""
+"""An incident this long after a fault (in the run's time, and on the wall) is still its consequence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class SweepComparison:
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """An incident of the run, ``delay_second`` after the event it followed."""
+    """An incident of the run, ``delay_second`` after the fault it followed."""
 
     kind: str
     severity: str
@@ -112,10 +112,10 @@ class Reaction:
 
 
 @dataclass(frozen=True, slots=True)
-class EventComparison:
+class FaultComparison:
     """Something done on purpose, in the run's time, and the incidents that followed it."""
 
-    do: str
+    fault: str
     start_nanosecond: int
     end_nanosecond: int | None
     acts: int
@@ -141,8 +141,8 @@ class TruthComparison:
     sweeps: tuple[SweepComparison, ...]
     records: RecordCount
     rows_without_window: int
-    windows_without_truth: int
-    events: tuple[EventComparison, ...]
+    half_cycles_without_truth: int
+    faults: tuple[FaultComparison, ...]
     unexplained: tuple[Reaction, ...]
     residual_max_mah_cm2: float | None
     expect: object
@@ -154,7 +154,7 @@ def compare_run(truth: TruthRows, run: MeasuredRun) -> TruthComparison:
     mine = _within(truth.half_cycles, run, shift)
     found = joined(mine, run.windows, shift)
     matched = [(row, window_of(row, run.windows, shift)) for row in mine]
-    events, unexplained = _events(truth, run, shift)
+    faults, unexplained = _faults(truth, run, shift)
     last = truth.scenarios[-1] if truth.scenarios else {}
     residuals = [abs(row.residual_mah_cm2) for row in mine if row.residual_mah_cm2 is not None]
     return TruthComparison(
@@ -173,8 +173,10 @@ def compare_run(truth: TruthRows, run: MeasuredRun) -> TruthComparison:
         sweeps=_sweeps(truth.sweeps, run, shift),
         records=run.count,
         rows_without_window=sum(window is None for _, window in matched),
-        windows_without_truth=len(set(run.windows) - {window for _, window in matched}),
-        events=events,
+        half_cycles_without_truth=len(
+            {_half(one) for one in run.windows} - {_half(one) for _, one in matched if one is not None}
+        ),
+        faults=faults,
         unexplained=unexplained,
         residual_max_mah_cm2=max(residuals, default=None),
         expect=last.get("expect"),
@@ -195,6 +197,11 @@ def _within(rows: Sequence[TrueHalfCycle], run: MeasuredRun, shift: int) -> list
 
 
 Matched = list[tuple[TrueHalfCycle, HalfCycleWindow | None]]
+
+
+def _half(window: HalfCycleWindow) -> tuple[int, bool]:
+    """Which half cycle a step belongs to: a charge and its hold are one, and one row of the truth."""
+    return window.cycle_count, window.deposits
 
 
 def _ahead(matched: Matched, shift: int) -> float | None:
@@ -297,9 +304,9 @@ def sides(sweep: TrueSweep) -> tuple[Interval, Interval, tuple[str, ...]]:
 # -- what was done on purpose
 
 
-def _events(truth: TruthRows, run: MeasuredRun, shift: int) -> tuple[tuple[EventComparison, ...], tuple[Reaction, ...]]:
-    """The events of the run's channel with the incidents that followed; and the incidents that followed none."""
-    mine = [event for event in truth.events if event.channel in (None, run.context.channel) and _during(event, run, shift)]
+def _faults(truth: TruthRows, run: MeasuredRun, shift: int) -> tuple[tuple[FaultComparison, ...], tuple[Reaction, ...]]:
+    """The faults of the run's channel with the incidents that followed; and the incidents that followed none."""
+    mine = [fault for fault in truth.faults if fault.channel == run.context.channel and _during(fault, run, shift)]
     reach = (REACTION_SECOND + REACTION_WALL_SECOND * run.facts.time_scale) * NANOSECOND
     reactions: dict[int, list[Reaction]] = {index: [] for index in range(len(mine))}
     unexplained: list[Reaction] = []
@@ -310,35 +317,35 @@ def _events(truth: TruthRows, run: MeasuredRun, shift: int) -> tuple[tuple[Event
         reaction = Reaction(incident.kind, incident.severity, incident.message, incident.unix_time_nanosecond, delay)
         (unexplained if cause is None else reactions[cause]).append(reaction)
     compared = tuple(
-        EventComparison(
-            event.do,
-            event.start_nanosecond - shift,
-            None if event.end_nanosecond is None else event.end_nanosecond - shift,
-            len(event.acts),
+        FaultComparison(
+            fault.fault,
+            fault.start_nanosecond - shift,
+            None if fault.end_nanosecond is None else fault.end_nanosecond - shift,
+            len(fault.acts),
             tuple(reactions[index]),
         )
-        for index, event in enumerate(mine)
+        for index, fault in enumerate(mine)
     )
     return compared, tuple(unexplained)
 
 
-def _during(event: TrueEvent, run: MeasuredRun, shift: int) -> bool:
+def _during(fault: TrueFault, run: MeasuredRun, shift: int) -> bool:
     if not run.windows:
         return True
     first = min(window.start_nanosecond for window in run.windows)
     last = max(window.end_nanosecond for window in run.windows)
-    end = event.start_nanosecond if event.end_nanosecond is None else event.end_nanosecond
-    return end - shift >= first and event.start_nanosecond - shift <= last
+    end = fault.start_nanosecond if fault.end_nanosecond is None else fault.end_nanosecond
+    return end - shift >= first and fault.start_nanosecond - shift <= last
 
 
-def _cause(incident: Incident, events: Sequence[TrueEvent], shift: int, reach: float) -> int | None:
-    """The latest event that had begun by the incident and was over for no longer than ``reach``."""
+def _cause(incident: Incident, faults: Sequence[TrueFault], shift: int, reach: float) -> int | None:
+    """The latest fault that had begun by the incident and was over for no longer than ``reach``."""
     best: int | None = None
-    for index, event in enumerate(events):
-        begun = event.start_nanosecond - shift
-        over = begun if event.end_nanosecond is None else event.end_nanosecond - shift
+    for index, fault in enumerate(faults):
+        begun = fault.start_nanosecond - shift
+        over = begun if fault.end_nanosecond is None else fault.end_nanosecond - shift
         if begun <= incident.unix_time_nanosecond <= over + reach and (
-            best is None or event.start_nanosecond >= events[best].start_nanosecond
+            best is None or fault.start_nanosecond >= faults[best].start_nanosecond
         ):
             best = index
     return best

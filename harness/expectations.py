@@ -66,7 +66,7 @@ def _at_least(found: Callable[[TruthComparison], int]) -> Judge:
 def _incidents(*, wanted: bool) -> Judge:
     def judged(name: str, expected: object, comparison: TruthComparison) -> Judgement:
         kinds = set(expected) if isinstance(expected, tuple) else set()
-        met = {one.kind for event in comparison.events for one in event.reactions} | {one.kind for one in comparison.unexplained}
+        met = {one.kind for fault in comparison.faults for one in fault.reactions} | {one.kind for one in comparison.unexplained}
         wrong = sorted(kinds - met) if wanted else sorted(kinds & met)
         shown = ", ".join(wrong) or "none"
         return Judgement(name, ", ".join(sorted(kinds)), f"{'missing' if wanted else 'present'}: {shown}", not wrong)

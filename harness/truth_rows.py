@@ -14,9 +14,6 @@ from pathlib import Path
 
 from harness.errors import BadInput
 
-EVENT_KINDS = frozenset({"event", "fault"})
-END_KINDS = frozenset({"event_end", "fault_end"})
-
 
 @dataclass(frozen=True, slots=True)
 class TrueHalfCycle:
@@ -59,15 +56,17 @@ class TrueSweep:
 
 
 @dataclass(frozen=True, slots=True)
-class TrueEvent:
-    """Something done on purpose. ``acts`` are the changes it made, one dictionary each, with the bytes where there were any."""
+class TrueFault:
+    """One activation of a fault. ``acts`` are the changes it made, one dictionary each, with the bytes where there were any;
+    ``identity`` tells it from others: channel, fault, event and how many times the event had come before.
+    """
 
-    channel: str | None
-    do: str
+    channel: str
+    fault: str
     start_nanosecond: int
     end_nanosecond: int | None = None
-    event_id: str | None = None
     acts: tuple[Mapping[str, object], ...] = ()
+    identity: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class TruthRows:
     scenarios: list[Mapping[str, object]] = field(default_factory=list)
     half_cycles: list[TrueHalfCycle] = field(default_factory=list)
     sweeps: list[TrueSweep] = field(default_factory=list)
-    events: list[TrueEvent] = field(default_factory=list)
+    faults: list[TrueFault] = field(default_factory=list)
 
 
 Content = dict[str, object]
@@ -143,37 +142,21 @@ def _arc(name: str, values: Mapping[str, object]) -> TrueArc:
     return TrueArc(name, _finite(values["resistance_ohm"]), above, below)
 
 
-def _event(rows: TruthRows, content: Content) -> None:
-    """An event, or an act of one that is known by its id."""
-    start = _whole(content["unix_time_nanosecond"])
-    end = content.get("end_unix_time_nanosecond")
-    named = content.get("id")
-    act = {key: value for key, value in content.items() if key not in ("kind", "id", "channel", "do")}
-    known = _known(rows, named)
-    if known is not None:
-        rows.events[known] = replace(rows.events[known], acts=(*rows.events[known].acts, act))
+def _fault(rows: TruthRows, content: Content) -> None:
+    """The beginning of a fault, or an act or the end of one that has begun."""
+    stamp, channel, fault = _whole(content["unix_time_nanosecond"]), str(content["channel"]), str(content["fault"])
+    identity = (channel, fault, str(content.get("event")), str(content.get("activation")))
+    if content["phase"] == "begin":
+        rows.faults.append(TrueFault(channel, fault, stamp, identity=identity))
         return
-    rows.events.append(
-        TrueEvent(
-            None if content.get("channel") is None else str(content["channel"]),
-            str(content.get("do", content.get("fault", "event"))),
-            start,
-            None if end is None else _whole(end),
-            None if named is None else str(named),
-            (act,) if content["kind"] == "fault" else (),
-        )
-    )
-
-
-def _event_end(rows: TruthRows, content: Content) -> None:
-    known = _known(rows, content.get("id"))
-    if known is not None:
-        rows.events[known] = replace(rows.events[known], end_nanosecond=_whole(content["unix_time_nanosecond"]))
-
-
-def _known(rows: TruthRows, named: object) -> int | None:
-    places = [place for place, event in enumerate(rows.events) if named is not None and event.event_id == str(named)]
-    return places[-1] if places else None
+    place = next((place for place in reversed(range(len(rows.faults))) if rows.faults[place].identity == identity), None)
+    if place is None:
+        raise ValueError(f"{fault} on {channel} goes on without having begun")
+    known = rows.faults[place]
+    if content["phase"] == "end":
+        rows.faults[place] = replace(known, end_nanosecond=stamp)
+    else:
+        rows.faults[place] = replace(known, acts=(*known.acts, content))
 
 
 def _scenario(rows: TruthRows, content: Content) -> None:
@@ -184,8 +167,7 @@ _TAKEN: dict[str, Callable[[TruthRows, Content], None]] = {
     "scenario": _scenario,
     "half_cycle": _half_cycle,
     "impedance": _sweep,
-    **dict.fromkeys(EVENT_KINDS, _event),
-    **dict.fromkeys(END_KINDS, _event_end),
+    "fault": _fault,
 }
 
 

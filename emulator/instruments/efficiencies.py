@@ -15,7 +15,7 @@ Where a definition does not apply there is a sentence instead of a number.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 EXHAUSTED_MAH_CM2 = 1e-3
 """With less metal than this still connected, an electrode counts as bare."""
@@ -96,7 +96,3 @@ class Account:
         if self.block_deposits == 1:
             return Efficiency(None, ONE_DEPOSIT)
         return Efficiency(self.block_removed / self.block_deposited)
-
-    def to_state(self) -> dict[str, float | bool]:
-        """Everything, for a snapshot; ``Account(**state)`` makes it again."""
-        return asdict(self)

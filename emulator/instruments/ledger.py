@@ -7,9 +7,10 @@ Charges that crossed the cell carry the instrument's sign (+ is oxidation at the
 are those of the electrode that is followed, mAh/cm², lithium deposited on it being positive:
 
 * ``books_before`` and ``books_after``: fresh, bulk, dead and film lithium, the charge stored on its bare surface and that of
-  other reactions, at the row's start and end;
-* ``residual_mah_cm2``: what the books gained less what crossed, Δ(fresh + bulk + dead + film − surface − other) − Q. Not zero
-  is a fault of the model, never of the cell;
+  other reactions, at the row's start and end; and the charge that went past the electrode, through a short or by a shuttle
+  (of the instrument's sign, per cm²);
+* ``residual_mah_cm2``: what the books gained less what reached the electrode, Δ(fresh + bulk + dead + film − surface − other)
+  − (Q − Δ short − Δ shuttle). Not zero is a fault of the model, never of the cell;
 * ``sei_``, ``dead_``, ``reconnected_lithium_mah_cm2``: gains of film and dead lithium while this current flowed, and dead
   lithium that came back to life since the row before; ``calendar_lithium_mah_cm2``: film gained at rest since the row before.
   Summed over the rows of a channel they are everything that was lost up to the last row's end.
@@ -42,8 +43,12 @@ _BOOKS = {
     "film_lithium_mah_cm2": "film_lithium_coulomb",
     "surface_charge_mah_cm2": "surface_charge_coulomb",
     "other_reactions_mah_cm2": "other_reactions_coulomb",
+    "short_charge_mah_cm2": "short_coulomb",
+    "shuttle_charge_mah_cm2": "shuttle_coulomb",
 }
+_LITHIUM = ("fresh_lithium_mah_cm2", "bulk_lithium_mah_cm2", "dead_lithium_mah_cm2", "film_lithium_mah_cm2")
 _LESS = ("surface_charge_mah_cm2", "other_reactions_mah_cm2")
+_PAST = ("short_charge_mah_cm2", "shuttle_charge_mah_cm2")
 
 Books = dict[str, float]
 
@@ -78,6 +83,15 @@ class Ledger:
         self.close(now_nanosecond)
         self._direction = direction
 
+    @property
+    def open_coulomb(self) -> float:
+        """What the row that is open has moved. Whoever takes a step of the cell back puts this back too."""
+        return self._charge
+
+    @open_coulomb.setter
+    def open_coulomb(self, coulomb: float) -> None:
+        self._charge = coulomb
+
     def carry(self, coulomb: float) -> None:
         """So much has crossed the cell."""
         self._charge += coulomb
@@ -91,7 +105,7 @@ class Ledger:
                     "channel": self._channel,
                     "true_voltage_volt": voltage_volt,
                     "true_current_ampere": current_ampere,
-                    **_latent(self._cell),
+                    **self._cell.latent(),
                 }
             )
 
@@ -122,36 +136,13 @@ class Ledger:
         }
         self._truth.append(row | sweep_row(elements, frequencies))
 
-    # -- for snapshots
-
-    def to_state(self) -> dict[str, Value]:
-        """Everything but the cell, as JSON; `restore` takes it back."""
-        return {
-            "direction": self._direction,
-            "charge": self._charge,
-            "start": self._start,
-            "charge_coulomb": self.charge_coulomb,
-            "books_last": dict(self._books_last),
-            "books_before": dict(self._books_before),
-            "account": dict(self._account.to_state()),
-        }
-
-    def restore(self, state: dict[str, Value]) -> None:
-        """Be where `to_state` was; `KeyError` or `TypeError` for anything else."""
-        self._direction, self._start = _whole(state["direction"]), _whole(state["start"])
-        self._charge, self.charge_coulomb = _number(state["charge"]), _number(state["charge_coulomb"])
-        self._books_last, self._books_before = _table(state["books_last"]), _table(state["books_before"])
-        account = state["account"]
-        if not isinstance(account, dict):
-            raise TypeError(f"{account!r} is no account")
-        self._account = Account(**account)  # type: ignore[arg-type]
-
     # -- rows
 
     def _row(self, charge: float, books: Books, now_nanosecond: int) -> dict[str, Value]:
         removes = (charge > 0.0) == self._cell.removes_when_oxidising
         size = abs(charge) / COULOMB_PER_MAH / self._cell.area
         deposited = -size if removes else size
+        sign = -1.0 if self._cell.removes_when_oxidising else 1.0
         before, last = self._books_before, self._books_last
         found = self._efficiencies(size, books, removes=removes)
         row: dict[str, Value] = {
@@ -166,13 +157,13 @@ class Ledger:
             "deposit_count": self._cell.tracked().deposits,
             "net_charge_coulomb": self._cell.net_coulomb,
             "deposited_mah_cm2": deposited,
-            "residual_mah_cm2": _lithium(books) - _lithium(before) - deposited,
+            "residual_mah_cm2": _lithium(books) - _lithium(before) - deposited + sign * _past(before, books),
             **_losses(last, before, books),
             "lithium_exhausted": _connected(books) < EXHAUSTED_MAH_CM2,
         }
         row |= {f"coulombic_efficiency_{name}": one.value for name, one in found.items()}
         row["not_applicable"] = {name: one.reason for name, one in found.items() if one.value is None}
-        row |= {"books_before": dict(before), "books_after": dict(books), "latent": dict(_latent(self._cell))}
+        row |= {"books_before": dict(before), "books_after": dict(books), "latent": dict(self._cell.latent())}
         return row | resistances(self._cell.elements())
 
     def _efficiencies(self, size: float, books: Books, *, removes: bool) -> dict[str, Efficiency]:
@@ -200,8 +191,13 @@ class Ledger:
 
 
 def _lithium(books: Books) -> float:
-    """Everything that crossed and stayed: lithium in every form, less what was only stored or spent elsewhere."""
-    return sum(-value if name in _LESS else value for name, value in books.items())
+    """Everything that reached the electrode: lithium in every form, less what was only stored or spent elsewhere."""
+    return sum(books[name] for name in _LITHIUM) - sum(books[name] for name in _LESS)
+
+
+def _past(before: Books, after: Books) -> float:
+    """What flowed past the electrode, oxidation positive."""
+    return sum(after[name] - before[name] for name in _PAST)
 
 
 def _connected(books: Books) -> float:
@@ -218,27 +214,3 @@ def _losses(last: Books, before: Books, after: Books) -> dict[str, Value]:
         "dead_lithium_mah_cm2": sum(max(part, 0.0) for part in parts),
         "reconnected_lithium_mah_cm2": sum(max(-part, 0.0) for part in parts),
     }
-
-
-def _latent(cell: Cell) -> dict[str, float]:
-    """The state as the cell names it, where it does."""
-    tell = getattr(cell, "latent", None)
-    return {} if tell is None else tell()
-
-
-def _number(value: Value) -> float:
-    if not isinstance(value, int | float):
-        raise TypeError(f"{value!r} is no number")
-    return float(value)
-
-
-def _whole(value: Value) -> int:
-    if not isinstance(value, int):
-        raise TypeError(f"{value!r} is no whole number")
-    return value
-
-
-def _table(value: Value) -> Books:
-    if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is no table of numbers")
-    return {key: _number(part) for key, part in value.items()}

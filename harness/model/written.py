@@ -26,9 +26,9 @@ class Written(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def wrong(what: str) -> PydanticCustomError:
-    """What a validator raises so that ``what`` becomes the sentence a person reads."""
-    return PydanticCustomError("written", "{what}", {"what": what})
+def wrong(what: str, place: str = "") -> PydanticCustomError:
+    """What a validator raises so that ``what`` becomes the sentence a person reads, about ``place`` below what it validates."""
+    return PydanticCustomError("written", "{what}", {"what": what, "place": place})
 
 
 def _in(unit: str) -> Callable[[object], float]:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from harness.compare_truth import Beside, EventComparison, Reaction, TruthComparison
+from harness.compare_truth import Beside, FaultComparison, Reaction, TruthComparison
 from harness.service.charts import COLOURS, GREY
 from harness.service.figures import INK, house_style, new_figure, save_figure
 from harness.units import NANOSECOND
@@ -194,8 +194,8 @@ def _voltage(axes: Axes, found: TruthComparison, samples: pl.DataFrame) -> None:
     _shade(axes, hours, roles)
     _trace(axes, hours, cycle["voltage_volt"].to_numpy(), roles)
     first, last = int(stamps[0]), int(stamps[-1])
-    _mark_events(axes, [one for one in found.events if _meets(one, first, last)], first, last)
-    reactions = [*(one for event in found.events for one in event.reactions), *found.unexplained]
+    _mark_faults(axes, [one for one in found.faults if _meets(one, first, last)], first, last)
+    reactions = [*(one for fault in found.faults for one in fault.reactions), *found.unexplained]
     _mark_reactions(axes, [one for one in reactions if first <= one.unix_time_nanosecond <= last], first)
 
 
@@ -211,6 +211,8 @@ def _trace(axes: Axes, hours: Array, volt: Array, roles: Sequence[str]) -> None:
         float(volt[order][min(int(np.searchsorted(passed, share * passed[-1])), volt.size - 1)]) for share in (0.01, 0.99)
     )
     margin = max(0.35 * (high - low), 0.02)
+    if float(volt.max() - volt.min()) < 2.0 * (high - low):
+        low, high, margin = float(volt.min()), float(volt.max()), 0.4 * margin
     low, high = low - margin, high + margin
     axes.set_ylim(low, high)
     if float(volt.max()) > high or float(volt.min()) < low:
@@ -228,8 +230,8 @@ def interesting_cycle(found: TruthComparison, samples: pl.DataFrame) -> int:
     )
     if begins.is_empty():
         return 0
-    for event in sorted(found.events, key=lambda one: one.start_nanosecond):
-        met = begins.filter((pl.col("first") <= event.start_nanosecond) & (pl.col("last") >= event.start_nanosecond))
+    for fault in sorted(found.faults, key=lambda one: one.start_nanosecond):
+        met = begins.filter((pl.col("first") <= fault.start_nanosecond) & (pl.col("last") >= fault.start_nanosecond))
         if not met.is_empty():
             return int(met["cycle_count"][0])
     return int(begins["cycle_count"][begins.height // 2])
@@ -250,15 +252,15 @@ def _shade(axes: Axes, hours: Array, roles: Sequence[str]) -> None:
             )  # fmt: skip
 
 
-def _mark_events(axes: Axes, events: Sequence[EventComparison], first: int, last: int) -> None:
-    for place, event in enumerate(events):
-        begin = (event.start_nanosecond - first) / NANOSECOND / 3600.0
-        end = event.start_nanosecond if event.end_nanosecond is None else min(event.end_nanosecond, last)
+def _mark_faults(axes: Axes, faults: Sequence[FaultComparison], first: int, last: int) -> None:
+    for place, fault in enumerate(faults):
+        begin = (fault.start_nanosecond - first) / NANOSECOND / 3600.0
+        end = fault.start_nanosecond if fault.end_nanosecond is None else min(fault.end_nanosecond, last)
         axes.axvspan(begin, max((end - first) / NANOSECOND / 3600.0, begin), color=TRUE, alpha=0.2, linewidth=0, zorder=1)
         axes.axvline(begin, color=TRUE, linewidth=1.2, zorder=2)
         if place < MOST_LABELS:
             axes.annotate(
-                event.do, (begin, 0.06 + 0.08 * place), xycoords=axes.get_xaxis_transform(), xytext=(4, 0), color=TRUE,
+                fault.fault, (begin, 0.06 + 0.08 * place), xycoords=axes.get_xaxis_transform(), xytext=(4, 0), color=TRUE,
                 textcoords="offset points", fontsize=9, fontweight="bold",
             )  # fmt: skip
 
@@ -277,9 +279,9 @@ def _mark_reactions(axes: Axes, reactions: Sequence[Reaction], first: int) -> No
             )  # fmt: skip
 
 
-def _meets(event: EventComparison, first: int, last: int) -> bool:
-    end = event.start_nanosecond if event.end_nanosecond is None else event.end_nanosecond
-    return end >= first and event.start_nanosecond <= last
+def _meets(fault: FaultComparison, first: int, last: int) -> bool:
+    end = fault.start_nanosecond if fault.end_nanosecond is None else fault.end_nanosecond
+    return end >= first and fault.start_nanosecond <= last
 
 
 def _say(axes: Axes, sentence: str) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from harness.clock import iso_from_nanosecond
 from harness.compare import half_cycle_windows
-from harness.compare_truth import Beside, CycleComparison, EventComparison, MeasuredRun, Reaction, RecordCount, TruthComparison
+from harness.compare_truth import Beside, CycleComparison, FaultComparison, MeasuredRun, Reaction, RecordCount, TruthComparison
 from harness.errors import BadInput
 from harness.expectations import Judgement
 from harness.model.derived import CycleRow, ImpedanceFitRow
@@ -100,8 +100,8 @@ def comparison_tables(found: TruthComparison, judged: Sequence[Judgement]) -> It
     if found.sweeps:
         yield _sweep_table(found)
     yield _record_table(found)
-    if found.events or found.unexplained:
-        yield _event_table(found)
+    if found.faults or found.unexplained:
+        yield _fault_table(found)
     if judged:
         yield _judgement_table(judged)
 
@@ -163,7 +163,7 @@ def _record_table(found: TruthComparison) -> Table:
         "lost": str(count.lost),
         "twice": str(count.duplicates),
         "true half cycles in no step": str(found.rows_without_window),
-        "half cycles without truth": str(found.windows_without_truth),
+        "half cycles without truth": str(found.half_cycles_without_truth),
         "emulator's clock ahead / s": "–" if ahead is None else f"{found.clock_set_apart_second + ahead:+.3f}",
         "largest residual of the books / mAh cm⁻²": (
             "–" if found.residual_max_mah_cm2 is None else f"{found.residual_max_mah_cm2:.1e}"
@@ -174,19 +174,19 @@ def _record_table(found: TruthComparison) -> Table:
     return table
 
 
-def _event_table(found: TruthComparison) -> Table:
+def _fault_table(found: TruthComparison) -> Table:
     table = headed("Done on purpose, and what the run said", "when", "what", "lasted / s", "acts #", "incidents", tight=True)
-    for event in found.events:
-        end = event.end_nanosecond
-        lasted = "–" if end is None else f"{(end - event.start_nanosecond) / 1e9:.1f}"
-        table.add_row(iso_from_nanosecond(event.start_nanosecond), event.do, lasted, str(event.acts), _reactions(event))
+    for fault in found.faults:
+        end = fault.end_nanosecond
+        lasted = "–" if end is None else f"{(end - fault.start_nanosecond) / 1e9:.1f}"
+        table.add_row(iso_from_nanosecond(fault.start_nanosecond), fault.fault, lasted, str(fault.acts), _reactions(fault))
     for one in found.unexplained:
         table.add_row(iso_from_nanosecond(one.unix_time_nanosecond), "[dim]nothing on purpose[/]", "", "", _reaction(one))
     return table
 
 
-def _reactions(event: EventComparison) -> str:
-    return "\n".join(_reaction(one) for one in event.reactions) or "[dim]none[/]"
+def _reactions(fault: FaultComparison) -> str:
+    return "\n".join(_reaction(one) for one in fault.reactions) or "[dim]none[/]"
 
 
 def _reaction(one: Reaction) -> str:

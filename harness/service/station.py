@@ -14,7 +14,7 @@ import structlog
 
 from harness.clock import StationClock
 from harness.cycling import plan as plans
-from harness.cycling import rack
+from harness.cycling import plausibility, rack
 from harness.cycling.recorder import Recorder
 from harness.cycling.resumption import resumption_from
 from harness.cycling.runner import ChannelRunner, Phase
@@ -143,7 +143,12 @@ class Station:
             plan = plans.Plan.from_json(run.facts.plan)
             resumption = resumption_from(plan, list(self.reader.all_records(run.context.run_id)))
             runner = ChannelRunner(
-                recorder=recorder, plan=plan, envelope=_envelope(slot), clock=self.clock, resumption=resumption
+                recorder=recorder,
+                plan=plan,
+                envelope=_envelope(slot),
+                clock=self.clock,
+                accuracy=_accuracy(slot),
+                resumption=resumption,
             )
         except (ValueError, KeyError, TypeError, BadInput) as error:
             sentence = f"the run cannot go on, for its journal is not understood ({error}); start it again"
@@ -227,7 +232,7 @@ class Station:
         self.registry.use(pinned, context.run_id)
         recorder = self._recorder(context, now, 0, 0)
         recorder.begin(facts)
-        return ChannelRunner(recorder=recorder, plan=plan, envelope=_envelope(slot), clock=self.clock)
+        return ChannelRunner(recorder=recorder, plan=plan, envelope=_envelope(slot), clock=self.clock, accuracy=_accuracy(slot))
 
     def _fresh_run_id(self, cell: str, now: int) -> str:
         taken = {run.context.run_id for run in self.reader.runs()}
@@ -284,6 +289,15 @@ def _connected(slot: rack.Slot) -> tuple[Identity, Capabilities]:
 def _envelope(slot: rack.Slot) -> Envelope:
     settings = slot.settings
     return Envelope(settings.voltage_min_volt, settings.voltage_max_volt, settings.current_max_ampere)
+
+
+def _accuracy(slot: rack.Slot) -> plausibility.Accuracy:
+    """What the site file says of the instrument; where it says nothing, what any instrument keeps."""
+    settings, usual = slot.settings, plausibility.Accuracy()
+    return plausibility.Accuracy(
+        usual.offset_of_range if settings.accuracy_offset is None else settings.accuracy_offset,
+        usual.gain if settings.accuracy_gain is None else settings.accuracy_gain,
+    )
 
 
 def _status(slot: rack.Slot) -> ChannelStatus:

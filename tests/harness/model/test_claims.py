@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.model.anode import AnodeBuild
-from harness.model.claims import CLAIMS, WORDING, ClaimFinding, Verdict, assess
+from harness.model.claims import CLAIMS, SUBJECTS, WORDING, ClaimFinding, Verdict, assess
 
 LETTERS = {Verdict.MEETS: "M", Verdict.DOES_NOT: ".", Verdict.CANNOT_TELL: "?"}
 
@@ -281,7 +281,7 @@ PERHAPS = of_materials({"material": "lithium_phosphate", "glass": None})
     [
         ([GLASS, POLYMER, GLASS], "MM", "layers[0] and layers[2]: composition comprises a glass of the list"),
         ([GLASS, POLYMER, of_materials({"material": "other"}, {"material": "lithium_borate", "glass": True})], "MM", "layers[2]"),
-        ([POLYMER, GLASS, POLYMER], "MM", "layers[1]: composition comprises"),
+        ([POLYMER, GLASS, POLYMER], "MM", "layers[1] (glass): composition comprises"),
         ([GLASS, POLYMER, CRYSTAL], ".M", "layers[2] (glass): composition[0], lithium titanium oxide, is not a glass"),
         ([GLASS, POLYMER, PERHAPS], "?M", "layers[2] (glass): composition[0].glass of the lithium phosphate is not known"),
         ([PERHAPS, POLYMER, CRYSTAL], ".?", "layers[2] (glass)"),
@@ -322,12 +322,12 @@ def test_claim_8_wants_every_polymer_cross_linked(layers: list[Edit], expected: 
 @pytest.mark.parametrize(
     ("monomers", "expected", "reason"),
     [
-        ([{"name": "a", "class": "alkyl_acrylate"}], "M", "layers[1]: polymer.monomers has"),
-        ([{"name": "a", "class": "glycol_acrylate"}], "M", "layers[1]: polymer.monomers has"),
+        ([{"name": "a", "class": "alkyl_acrylate"}], "M", "layers[1] (acrylate): polymer.monomers has an alkyl"),
+        ([{"name": "a", "class": "glycol_acrylate"}], "M", "layers[1] (acrylate): polymer.monomers has an alkyl"),
         (
             [{"name": "a", "class": "other"}, {"name": "b", "class": "polyglycol_acrylate"}],
             "M",
-            "layers[1]: polymer.monomers has",
+            "layers[1] (acrylate): polymer.monomers has an alkyl",
         ),
         ([{"name": "a", "class": "other"}], ".", "layers[1] (acrylate): polymer.monomers has no alkyl"),
         ([], ".", "layers[1] (acrylate): polymer.monomers has no alkyl"),
@@ -481,6 +481,7 @@ def test_dependent_claims_hand_down_the_reason() -> None:
 def test_every_claim_has_its_wording() -> None:
     """Twenty, and each dependent one says on which it builds."""
     assert tuple(WORDING) == CLAIMS
+    assert len(SUBJECTS) == len(CLAIMS)
 
 
 LITERAL = {
