@@ -24,13 +24,12 @@ from emulator.cell.segments_numbers import NODES, Arithmetic, Course, Number, Tr
 from emulator.cell.state import FILM_COULOMB_PER_NM
 
 _SWEEPS = 80
-_SETTLED = 1e-7
+_SETTLED = 1e-5
 _NEVER = 1e300
 
 _PLACES = (*NODES, 1.0)
 _GUESS = tuple(
-    tuple(float(value) for value in row)
-    for row in np.linalg.inv(np.vander(np.array((0.0, *_PLACES)), 6, increasing=True))[1:]
+    tuple(float(value) for value in row) for row in np.linalg.inv(np.vander(np.array((0.0, *_PLACES)), 6, increasing=True))[1:]
 )
 
 
@@ -98,9 +97,7 @@ class Stripping(NamedTuple):
     course_4: Number
 
 
-def strip(
-    a: Arithmetic, c: LithiumConstants, e: Electrode, density: Number, second: Number
-) -> tuple[Stripping, Sharing | None]:
+def strip(a: Arithmetic, c: LithiumConstants, e: Electrode, density: Number, second: Number) -> tuple[Stripping, Sharing | None]:
     """The path of ``second`` at ``density`` > 0 (taking lithium away) from the state ``e``."""
     alive = 1.0 - a.smaller(e.loss_factor * e.dead_fraction, 0.5)
     growth = film_growth(c, e)
@@ -175,9 +172,7 @@ def _alone(a: Arithmetic, fresh: Number, terms: tuple[Number, ...], longest: Num
     return span, course
 
 
-def _bulk_alone(
-    a: Arithmetic, bulk: Number, film_nm: Number, density: Number, growth: Number, longest: Number
-) -> Number:
+def _bulk_alone(a: Arithmetic, bulk: Number, film_nm: Number, density: Number, growth: Number, longest: Number) -> Number:
     """How long ``bulk`` lasts alone, at most ``longest``."""
     span = a.smaller(longest, bulk / density)
     if not a.some((bulk > 0.0) & (span > 0.0)):
@@ -376,9 +371,7 @@ def _pitted_of(a: Arithmetic, s: Sharing, value: Number) -> Number:
     return scaled + s.pit_charge * a.log((1.0 + s.exchange_pits * a.exp(-scaled / s.pit_charge)) / flat)
 
 
-def _next_fresh(
-    a: Arithmetic, s: Sharing, fresh: Number, since: Number, bound: Number, drift: Number
-) -> tuple[Number, Number]:
+def _next_fresh(a: Arithmetic, s: Sharing, fresh: Number, since: Number, bound: Number, drift: Number) -> tuple[Number, Number]:
     """One step of Newton's rule towards the fresh lithium at a time, and the charge pitted before it."""
     decay = a.exp(-fresh / s.reach)
     free = s.area_sum - s.limit * decay
