@@ -16,7 +16,7 @@ from emulator.cell.segments_numbers import SCALARS, Arithmetic, Number
 _MODES = (0.5, 1.5, 2.5)
 _WEIGHTS = tuple(2.0 / (math.pi * n) ** 2 for n in _MODES)
 _RATES = tuple((math.pi * n) ** 2 for n in _MODES)
-_FASTEST_GONE = 40.0 / _RATES[1]
+_FASTEST_GONE = 30.0 / _RATES[1]
 _HIGHEST_SHIFT = 0.999
 
 

@@ -18,11 +18,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from emulator.cell.segments_lithium import Electrode, LithiumConstants, Seen, bulk_at, crack_share, film_growth
-from emulator.cell.segments_numbers import NODES, Arithmetic, Course, Number, at_nodes, choose, course_at, integrate, whole
+from emulator.cell.segments_numbers import (
+    NODES,
+    Arithmetic,
+    Course,
+    Number,
+    choose,
+    course_at,
+    integrate,
+    until_end,
+    until_nodes,
+)
 from emulator.cell.state import FILM_COULOMB_PER_NM, UM_PER_COULOMB
 
 _SWEEPS = 60
-_SETTLED = 3e-5
+_SETTLED = 3e-4
 _SMALLEST_UM = 0.1
 _LARGEST_UM = 50.0
 
@@ -163,32 +173,32 @@ def _bound_while_plating(a: Arithmetic, e: Electrode, terms: tuple[Number, ...],
     """
     density, base, excess, cost, growth = terms
     limit, thin = e.area_limit, e.new_film_nm
-    half, slope = 0.5 * growth, limit / e.reach
-    bounds: list[Number] = []
-    areas: list[Number] = []
-    movements: list[Number] = []
+    half, slope, excess = 0.5 * growth, limit / e.reach, excess + 1e-300
+    guess, inverse = 0.25 / thin * growth * limit * span, -1.0 / e.reach
+    start = []
     for place in NODES:
         total = base + density * (place * span)
-        bound = (0.25 / thin) * growth * place * span * limit * (1.0 - a.exp(-total / e.reach))
+        bound = guess * place * (1.0 - a.exp(total * inverse))
         _, area = deposited(a, e.reach, limit, cost, total - FILM_COULOMB_PER_NM * bound)
         steep = slope * (1.0 - area / limit)
-        bounds.append(bound)
-        areas.append(area)
-        movements.append(FILM_COULOMB_PER_NM * steep / (1.0 + cost * steep))
+        start.append((bound, area, FILM_COULOMB_PER_NM * steep / (1.0 + cost * steep)))
+    (b1, a1, m1), (b2, a2, m2), (b3, a3, m3), (b4, a4, m4) = start
     before = 0.0 * span
     for _ in range(_SWEEPS):
-        rates = [
-            half * area * area / (thin * area + (excess + bound + 1e-300)) for area, bound in zip(areas, bounds, strict=True)
-        ]
-        course = integrate((rates[0], rates[1], rates[2], rates[3]), span)
-        total = whole(course)
-        if not a.some(abs(total - before) > _SETTLED * (total + 1e-6)):
+        rates = (
+            half * a1 * a1 / (thin * a1 + (excess + b1)),
+            half * a2 * a2 / (thin * a2 + (excess + b2)),
+            half * a3 * a3 / (thin * a3 + (excess + b3)),
+            half * a4 * a4 / (thin * a4 + (excess + b4)),
+        )
+        total = until_end(rates, span)
+        if not a.some(abs(total - before) > _SETTLED * (total + 1e-3)):
             break
         before = total
-        now = at_nodes(course)
-        areas = [area - move * (new - old) for area, move, new, old in zip(areas, movements, now, bounds, strict=True)]
-        bounds = list(now)
-    return course
+        n1, n2, n3, n4 = until_nodes(rates, span)
+        a1, a2, a3, a4 = a1 - m1 * (n1 - b1), a2 - m2 * (n2 - b2), a3 - m3 * (n3 - b3), a4 - m4 * (n4 - b4)
+        b1, b2, b3, b4 = n1, n2, n3, n4
+    return integrate(rates, span)
 
 
 def plating_at(a: Arithmetic, p: Plating, second: Number) -> Seen:
