@@ -2,6 +2,8 @@
 
 A link never blocks its channel: what nobody takes beyond a bounded backlog is dropped whole (`reader_absent: drop`), or the
 channel asks `Link.ready` and stalls (`stall`). Of two TCP clients the newer one has the port, as after a half-open connection.
+
+What can go wrong with a port is here as plain commands (`Link.drop`, `Link.mute`, `Link.unplug`, …); who says when is not.
 """
 
 from __future__ import annotations
@@ -10,9 +12,13 @@ import asyncio
 import contextlib
 import os
 import select
+import socket
+import struct
+import tempfile
 import tty
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 
 BACKLOG_BYTES = 1 << 20
 _PEER_POLL_SECOND = 0.02
@@ -26,8 +32,9 @@ class Link(ABC):
         self.received: Callable[[bytes], None] = _ignore
         self.lost: Callable[[], None] = _nothing
         self.dropped_bytes = 0
+        self.refusing = False
         self._able = asyncio.Event()
-        self._refuse_until = 0.0
+        self._muted = False
 
     @property
     @abstractmethod
@@ -52,7 +59,19 @@ class Link(ABC):
 
     @abstractmethod
     def drop(self) -> None:
-        """Cut the present connection, as a pulled cable does."""
+        """Cut the present connection, at once and without a farewell."""
+
+    @abstractmethod
+    def unplug(self) -> None:
+        """Cut the connection and have no port any more."""
+
+    @abstractmethod
+    def plug(self, *, elsewhere: bool = False) -> None:
+        """Have a port again, after `unplug`: the same one, or another."""
+
+    def mute(self) -> None:
+        """Nothing passes on the present connection any more, either way, and neither side is told. The next one is sound."""
+        self._muted = True
 
     async def ready(self) -> bool:
         """Wait while `blocked`; whether there was anything to wait for."""
@@ -64,14 +83,6 @@ class Link(ABC):
                 async with asyncio.timeout(_PEER_POLL_SECOND):
                     await self._able.wait()
         return waited
-
-    def refuse_for(self, wall_second: float) -> None:
-        """Cut the connection and accept none for a while."""
-        self._refuse_until = asyncio.get_running_loop().time() + wall_second
-        self.drop()
-
-    def _refusing(self) -> bool:
-        return asyncio.get_running_loop().time() < self._refuse_until
 
 
 def _ignore(_data: bytes) -> None:
@@ -90,6 +101,7 @@ class TcpLink(Link):
         self._port = port
         self._server: asyncio.Server | None = None
         self._transport: asyncio.Transport | None = None
+        self._opening: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
@@ -98,20 +110,46 @@ class TcpLink(Link):
 
     async def open(self) -> None:
         """See `Link.open`."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
+        await self._listen(self._bound(self._port))
 
     def close(self) -> None:
         """See `Link.close`."""
+        self.unplug()
+        if self._opening is not None:
+            self._opening.cancel()
+
+    def unplug(self) -> None:
+        """See `Link.unplug`."""
         if self._server is not None:
             self._server.close()
+            self._server = None
         self.drop()
+
+    def plug(self, *, elsewhere: bool = False) -> None:
+        """See `Link.plug`. The port is taken at once; `url` stays what it was at first."""
+        listener = self._bound(0 if elsewhere else self._port)
+        self._opening = asyncio.get_running_loop().create_task(self._listen(listener), name=f"listen for {self.url}")
+
+    def _bound(self, port: int) -> socket.socket:
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            listener.close()
+            raise
+        if not self._port:
+            self._port = listener.getsockname()[1]
+        return listener
+
+    async def _listen(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), sock=listener)
 
     def send(self, data: bytes) -> None:
         """See `Link.send`."""
         transport = self._transport
-        if transport is None or transport.get_write_buffer_size() > BACKLOG_BYTES:
+        if transport is None or self._muted or transport.get_write_buffer_size() > BACKLOG_BYTES:
             self.dropped_bytes += len(data)
         else:
             transport.write(data)
@@ -121,19 +159,28 @@ class TcpLink(Link):
         return self._transport is None or self._transport.get_write_buffer_size() > BACKLOG_BYTES // 16
 
     def drop(self) -> None:
-        """See `Link.drop`."""
+        """See `Link.drop`: a reset, as a router or a dying process sends it."""
         if self._transport is not None:
+            with contextlib.suppress(OSError):
+                peer = self._transport.get_extra_info("socket")
+                peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
+
+    def hang_up(self) -> None:
+        """End the connection politely, after what is still to be sent."""
+        if self._transport is not None:
+            self._transport.close()
 
     def connected(self, transport: asyncio.Transport) -> None:
         """A client came."""
-        if self._refusing():
-            transport.abort()
+        if self.refusing:
+            transport.close()
             return
         if self._transport is not None:
             self._transport.abort()
             self.lost()
         self._transport = transport
+        self._muted = False
         self._able.set()
 
     def disconnected(self, transport: asyncio.BaseTransport | None) -> None:
@@ -144,7 +191,7 @@ class TcpLink(Link):
 
     def data(self, transport: asyncio.BaseTransport | None, data: bytes) -> None:
         """A client sent bytes."""
-        if transport is self._transport:
+        if transport is self._transport and not self._muted:
             self.received(data)
 
 
@@ -170,27 +217,25 @@ class _Connection(asyncio.Protocol):
 class PtyLink(Link):
     """A pseudo-terminal. The host opens the path; as long as it has not, or has closed it, output is dropped.
 
-    The path stays the same over reconnections. Whether somebody holds the other end is polled, because the kernel only tells
-    about it by an error that repeats for ever.
+    The path is a symbolic link, as serial devices have by their id, and stays the same over reconnections and unplugging. Whether
+    somebody holds the other end is polled, because the kernel only tells about it by an error that repeats for ever.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._master, slave = os.openpty()
-        tty.setraw(slave)
-        self._path = os.ttyname(slave)
-        os.close(slave)
-        os.set_blocking(self._master, False)
+        self._directory = Path(tempfile.mkdtemp(prefix="emulated-"))
+        self._path = self._directory / "serial"
         self._poll = select.poll()
-        self._poll.register(self._master, 0)
+        self._master = -1
         self._present = False
         self._pending = b""
         self._task: asyncio.Task[None] | None = None
+        self.plug()
 
     @property
     def url(self) -> str:
         """See `Link.url`."""
-        return self._path
+        return str(self._path)
 
     async def open(self) -> None:
         """See `Link.open`."""
@@ -200,16 +245,35 @@ class PtyLink(Link):
         """See `Link.close`."""
         if self._task is not None:
             self._task.cancel()
+        self.unplug()
+        with contextlib.suppress(OSError):
+            self._directory.rmdir()
+
+    def unplug(self) -> None:
+        """See `Link.unplug`: the device is gone, and so is its name."""
         self._leave()
         if self._master >= 0:
+            self._poll.unregister(self._master)
             os.close(self._master)
             self._master = -1
+        for name in self._directory.iterdir():
+            name.unlink()
+
+    def plug(self, *, elsewhere: bool = False) -> None:
+        """See `Link.plug`."""
+        self._master, slave = os.openpty()
+        tty.setraw(slave)
+        (self._directory / "moved" if elsewhere else self._path).symlink_to(os.ttyname(slave))
+        os.close(slave)
+        os.set_blocking(self._master, False)
+        self._poll.register(self._master, 0)
 
     async def _watch(self) -> None:
         while True:
             hung_up = any(event & select.POLLHUP for _, event in self._poll.poll(0))
-            if not hung_up and not self._present and not self._refusing():
+            if self._master >= 0 and not hung_up and not self._present and not self.refusing:
                 self._present = True
+                self._muted = False
                 asyncio.get_running_loop().add_reader(self._master, self._readable)
                 self._able.set()
             await asyncio.sleep(_PEER_POLL_SECOND)
@@ -221,9 +285,9 @@ class PtyLink(Link):
             return
         except OSError:
             data = b""
-        if data:
+        if data and not self._muted:
             self.received(data)
-        else:
+        elif not data:
             self._leave()
 
     def _leave(self) -> None:
@@ -237,7 +301,7 @@ class PtyLink(Link):
 
     def send(self, data: bytes) -> None:
         """See `Link.send`."""
-        if not self._present or len(self._pending) > BACKLOG_BYTES:
+        if not self._present or self._muted or len(self._pending) > BACKLOG_BYTES:
             self.dropped_bytes += len(data)
             return
         self._pending += data
@@ -264,5 +328,6 @@ class PtyLink(Link):
         return not self._present or len(self._pending) > BACKLOG_BYTES // 16
 
     def drop(self) -> None:
-        """See `Link.drop`."""
-        self._leave()
+        """See `Link.drop`: the device goes and comes back at once, as after a bus reset."""
+        self.unplug()
+        self.plug()

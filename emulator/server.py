@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import tempfile
@@ -14,22 +13,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
 
-from emulator.cell.cells import Cell, DepositCell, FullCell, SymmetricCell
+from emulator.assembly import make_channel
 from emulator.clock import Clock
-from emulator.faults import carry_out
-from emulator.instruments.channel import Channel
+from emulator.engine import Engine
+from emulator.faults.fault import Target
 from emulator.instruments.methodscript.session import Identity, Session
-from emulator.instruments.models import MODELS
 from emulator.links import Link, PtyLink, TcpLink
-from emulator.noise import Normals
-from emulator.scenario.cells import CellSettings
+from emulator.provenance import channel_entry, open_truth, scenario_row
 from emulator.scenario.clock import utc_nanosecond
 from emulator.scenario.file import Scenario
 from emulator.scenario.instruments import ChannelSettings, InstrumentSettings
 from emulator.truth import TruthFile, Value
-from harness.model.run import Geometry
+from emulator.wire import Wire
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +34,7 @@ class Station:
 
     session: Session
     link: Link
+    wire: Wire
     settings: ChannelSettings
 
 
@@ -49,82 +46,32 @@ def make_clock(scenario: Scenario, started_nanosecond: int) -> Clock:
     return Clock(settings.scale, start, origin)
 
 
-def make_cell(settings: CellSettings, normal: Callable[[str], Callable[[int], float]]) -> Cell:
-    """The cell a scenario describes; ``normal(stream)`` gives its streams of random numbers."""
-    parameters, area = settings.parameters(), settings.area_cm2
-    match settings.geometry:
-        case Geometry.DEPOSIT:
-            return DepositCell(parameters, area, normal("cell"), settings.excess)
-        case Geometry.SYMMETRIC:
-            return SymmetricCell(parameters, area, normal("cell"), normal("counter"), settings.excess)
-        case Geometry.FULL:
-            return FullCell(parameters, area, normal("cell"), settings.excess)
-        case _:
-            assert_never(settings.geometry)
-
-
 def make_station(scenario: Scenario, instrument: InstrumentSettings, place: int, clock: Clock, truth: TruthFile) -> Station:
     """Channel number ``place`` of an instrument."""
     settings = instrument.channels[place]
-
-    def normal(stream: str) -> Callable[[int], float]:
-        return Normals(scenario.seed, settings.name, stream).value
-
-    channel = Channel(
-        settings.name,
-        MODELS[instrument.model],
-        make_cell(settings.cell, normal),
-        imperfections=instrument.measured_with(),
-        normal=normal,
-        truth=truth,
-        now_nanosecond=clock.now_nanosecond(),
-        cell_name=settings.cell.name or settings.name,
-    )
+    channel = make_channel(scenario.seed, instrument, place, truth, clock.now_nanosecond())
     link = PtyLink() if settings.listen == "pty" else TcpLink(int(settings.listen.partition(":")[2] or 0))
+    wire = Wire()
     session = Session(
         channel,
         Identity(instrument.serial_of(place), instrument.serial),
         clock,
-        link.send,
+        wire.to_host,
         ready=link.ready if scenario.reader_absent == "stall" else None,
         blank_after_fault=scenario.blank_after_runtime_error,
     )
-    link.received, link.lost = session.received, session.lost
-    return Station(session, link, settings)
+    wire.connect(link.send, session.received)
+    link.received, link.lost = wire.from_host, session.lost
+    return Station(session, link, wire, settings)
 
 
-def scenario_row(scenario: Scenario, stations: list[Station], clock: Clock) -> dict[str, Value]:
+def first_row(scenario: Scenario, stations: list[Station], clock: Clock) -> dict[str, Value]:
     """The first row of the truth: what was drawn, and a hash of what was asked for."""
     channels: dict[str, Value] = {}
     for station in stations:
-        channel = station.session.channel
-        parameters = station.settings.cell.parameters().model_dump_json()
-        channels[channel.name] = {
-            "cell": channel.cell_name,
-            "serial": station.session.identity.serial,
-            "model": channel.model.name,
-            "geometry": station.settings.cell.geometry.value,
-            "preset": station.settings.cell.preset,
-            "area_cm2": station.settings.cell.area_cm2,
-            "parameters_sha256": hashlib.sha256(parameters.encode()).hexdigest(),
-            "current_offset_ampere": {
-                f"{item.nominal:g}": offset for item, offset in zip(channel.ammeter.ranges, channel.ammeter.offsets, strict=True)
-            },
-            "voltage_offset_volt": {
-                f"{item.nominal:g}": offset
-                for item, offset in zip(channel.voltmeter.ranges, channel.voltmeter.offsets, strict=True)
-            },
-            "current_gain": channel.ammeter.gain,
-            "voltage_gain": channel.voltmeter.gain,
-        }
-    return {
-        "kind": "scenario",
-        "seed": scenario.seed,
-        "scenario_sha256": hashlib.sha256(scenario.model_dump_json().encode()).hexdigest(),
-        "time_scale": scenario.clock.scale,
-        "unix_time_nanosecond": clock.now_nanosecond(),
-        "channels": channels,
-    }
+        channel, cell = station.session.channel, station.settings.cell
+        channels[channel.name] = channel_entry(channel, station.session.identity.serial, cell, cell.parameters())
+    return scenario_row(scenario, channels, clock.now_nanosecond(), clock.scale)
 
 
 async def serve(
@@ -133,7 +80,7 @@ async def serve(
     """Serve a scenario until cancelled. ``told`` gets one line per channel when all ports are open."""
     started = started_nanosecond or time.time_ns()
     clock = make_clock(scenario, started)
-    truth = TruthFile(None if scenario.truth is None else directory / scenario.truth.file)
+    truth = open_truth(scenario.truth, directory)
     stations = [
         make_station(scenario, instrument, place, clock, truth)
         for instrument in scenario.instruments
@@ -142,7 +89,7 @@ async def serve(
     try:
         for station in stations:
             await station.link.open()
-        truth.append(scenario_row(scenario, stations, clock))
+        truth.append(first_row(scenario, stations, clock))
         _tell(stations, ports, told)
         await _live(scenario, stations, clock, truth)
     finally:
@@ -153,17 +100,27 @@ async def serve(
 
 
 async def _live(scenario: Scenario, stations: list[Station], clock: Clock, truth: TruthFile) -> None:
-    begun = clock.now_nanosecond()
-    by_name = {station.settings.name: station for station in stations}
+    targets = make_targets(scenario, stations, clock)
+    engine = Engine(scenario.events, targets, seed=scenario.seed, clock=clock, truth=truth)
+    engine.start(clock.now_nanosecond())
     async with asyncio.TaskGroup() as group:
         for station in stations:
             group.create_task(station.session.run(), name=f"channel {station.settings.name}")
-        for event in scenario.events:
-            station = by_name[event.at.channel]
-            group.create_task(
-                carry_out(event, station.session, station.link, clock=clock, started_nanosecond=begun, truth=truth),
-                name=f"{event.do} {event.at.channel}",
-            )
+        group.create_task(engine.run(), name="events")
+
+
+def make_targets(scenario: Scenario, stations: list[Station], clock: Clock) -> dict[str, Target]:
+    """Every channel as faults see it."""
+    targets: dict[str, Target] = {}
+    chassis = {
+        channel.name: tuple(other.name for other in instrument.channels)
+        for instrument in scenario.instruments
+        for channel in instrument.channels
+    }
+    for station in stations:
+        name = station.settings.name
+        targets[name] = Target(name, station.session, station.link, station.wire, clock, targets, chassis[name])
+    return targets
 
 
 def _tell(stations: list[Station], ports: Path | None, told: Callable[[str], None]) -> None:

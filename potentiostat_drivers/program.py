@@ -20,6 +20,8 @@ FLAG_HELD = "held"
 """The instrument's own stamp of a command's end, carrying the last values it measured."""
 FLAG_OVERLOAD = "overload"
 FLAG_UNDERLOAD = "underload"
+FLAG_VOLTAGE_OVERLOAD = "voltage_overload"
+"""The voltmeter is at its end, or its range has just changed: what it says is no voltage."""
 FLAG_TIMING = "timing_error"
 
 
@@ -191,7 +193,15 @@ class ProgramEnded:
     reason: EndReason
 
 
-Item = Reading | ImpedancePoint | CommandEnded | ProgramEnded
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """Something of the running program came that cannot be used: one reading at most is missing here. ``what`` says what."""
+
+    command_index: int
+    what: str
+
+
+Item = Reading | ImpedancePoint | Damaged | CommandEnded | ProgramEnded
 
 
 def check_program(program: Program) -> None:

@@ -26,6 +26,7 @@ from potentiostat_drivers.lines import LineSplitter
 from potentiostat_drivers.program import (
     FLAG_HELD,
     CommandEnded,
+    Damaged,
     EndReason,
     Galvanostatic,
     Impedance,
@@ -312,11 +313,12 @@ async def _all(channel: Channel, program: Program) -> list[Item]:
 
 def _check_grammar(items: list[Item], reasons: tuple[EndReason, ...], ended: EndReason) -> None:
     """Commands in order, each ended once after its readings; times never go back; the program's end is last, and one."""
+    _require(not any(isinstance(item, Damaged) for item in items), f"something came that cannot be used: {items}")
     ends = [item for item in items if isinstance(item, CommandEnded)]
     _require([end.reason for end in ends] == list(reasons), f"the commands ended as {ends}, expected {reasons}")
     _require(items[-1] == ProgramEnded(ended), f"the last item is {items[-1]}, expected the program's end by {ended}")
     _require(sum(isinstance(item, ProgramEnded) for item in items) == 1, "the program ended more than once")
-    times = [item.step_time_second for item in items if not isinstance(item, ProgramEnded)]
+    times = [item.step_time_second for item in items if not isinstance(item, ProgramEnded | Damaged)]
     _require(times == sorted(times), f"the instrument's time went back: {times}")
     indices = [item.command_index for item in items if not isinstance(item, ProgramEnded)]
     _require(indices == sorted(indices), f"commands are mixed up: {indices}")

@@ -4,53 +4,56 @@
 
     seed: 1
     clock: {scale: 1000, start: 2026-01-01T00:00:00Z, origin: 2026-11-23T13:00:00Z}   # origin: default this process's start
-    truth: {file: truth.jsonl}                       # relative to the scenario file; absent: no truth is written
+    truth: {file: truth.jsonl, latent: false}        # relative to the scenario file; absent: no truth is written
     reader_absent: drop                              # or stall: a script waits in pck_end until somebody reads
     blank_after_runtime_error: true                  # sources disagree about hardware
     instruments:
       - serial: EMU4HR0001                           # must begin with EMU
         model: es4_hr                                # es4_hr es4_lr mes4hr nexus1 espico
-        imperfections: none                          # or any of {offset, gain, adc_bits, voltage_noise_volt, current_noise,
-        channels:                                    #            impedance_noise}
+        imperfections: none                          # none, typical, or some of `emulator.instruments.converter.Imperfections`,
+        channels:                                    # as in {base: typical, adc_bits: 18}
           - name: a1
             listen: tcp                              # tcp (a free port), tcp:5001, or pty
             serial: EMU4HR0001CH001                  # default: the instrument's serial and CH001, CH002, …
+            calibration: a1.yaml                     # beside this file: see `emulator.scenario.instruments.CalibrationSettings`
             cell: {name: cu-01, geometry: deposit, preset: bare_fec, area_cm2: 1.267, excess_mah_cm2: 4, overrides: {…}}
-    events:
-      - {at: {channel: a1, time: "2 h"}, do: runtime_error, code: "0032"}
-      - {at: {channel: a1, time: "3 h"}, do: link_drop, for: "5 s"}      # wall time
-      - {at: {channel: a1, time: "3 h"}, do: stuck_on}                   # cell_off has no effect any more
-      - {at: {channel: a1, time: "4 h"}, do: release}                    # … and has again
+    events: [...]                                    # see `emulator.scenario.events`
+    schedule: demo-li-cu                             # for `generate` only: a ready schedule, a file beside this one, or a mapping
+    population: {count: 100, vary: {…}}              # for `generate` only: see `emulator.scenario.population`
+    expect: {records_lost: 0, ce_deviation_max: 3}   # see `harness.model.expectations`
 
 ``excess_mah_cm2`` is the lithium under the deposit: on each side of a symmetric cell (default 20), on the anode of a full
 cell (default 4; 0 is anode-free), on the copper of a deposit cell (default 0). ``overrides`` are names of `CellParameters`.
-Event times count from the start of the emulator, in simulated time.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import pydantic
-import yaml
 from pydantic import Field, model_validator
 
+from emulator.faults.registry import FAULTS
 from emulator.scenario.clock import ClockSettings
 from emulator.scenario.events import Event
-from emulator.scenario.instruments import InstrumentSettings
+from emulator.scenario.instruments import ChannelSettings, InstrumentSettings, with_calibrations
+from emulator.scenario.population import Population
 from emulator.scenario.written import Written
 from harness.errors import BadInput
+from harness.model.expectations import Expectations
+from harness.model.written import read_yaml, validated
+from harness.model.yaml_text import located
 
-_LARGEST_BYTES = 1 << 20
 _DEEPER = re.compile(r"([a-z0-9_]+(?:\[\d+\]|\.[a-z0-9_]+)+): (.+)", re.DOTALL)
 
 
 class TruthSettings(Written):
-    """Where the truth is written."""
+    """Where the truth is written; with ``latent``, the state of every sample too, in a directory beside it."""
 
     file: str
+    latent: bool = False
 
 
 class Scenario(Written):
@@ -63,6 +66,9 @@ class Scenario(Written):
     blank_after_runtime_error: bool = True
     instruments: Annotated[tuple[InstrumentSettings, ...], Field(min_length=1)]
     events: tuple[Event, ...] = ()
+    schedule: str | dict[str, object] | None = None
+    population: Population | None = None
+    expect: Expectations | None = None
 
     @model_validator(mode="after")
     def _names(self) -> Self:
@@ -72,10 +78,12 @@ class Scenario(Written):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
                 raise ValueError(f'the {kind} "{twice[0]}" stands twice; each must be unique')
-        for place, event in enumerate(self.events):
-            if event.at.channel not in names:
-                raise ValueError(f'events[{place}].at.channel: there is no channel "{event.at.channel}"')
         return self
+
+    @property
+    def channels(self) -> dict[str, ChannelSettings]:
+        """All channels by name."""
+        return {channel.name: channel for instrument in self.instruments for channel in instrument.channels}
 
 
 def read_scenario(path: Path) -> Scenario:
@@ -84,43 +92,52 @@ def read_scenario(path: Path) -> Scenario:
     Raises:
         BadInput: one sentence with the place in the file.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise BadInput(str(path), f"cannot be read ({error.strerror})") from None
-    if len(text) > _LARGEST_BYTES:
-        raise BadInput(str(path), "is larger than 1 MiB; a scenario is not")
-    try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise BadInput(str(path), "uses a YAML alias; write the values out")
-        raw = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(str(path), f"is not YAML: {' '.join(str(error).split())}") from None
-    return parse_scenario(raw)
+    return parse_scenario(with_calibrations(read_yaml(path), path.parent), str(path))
 
 
-def parse_scenario(raw: object) -> Scenario:
-    """The scenario in what YAML made of a file.
+def parse_scenario(raw: object, source: str = "") -> Scenario:
+    """The scenario in what YAML made of the file ``source``.
 
     Raises:
         BadInput: one sentence with the place in the file.
     """
     try:
-        return Scenario.model_validate(raw)
-    except pydantic.ValidationError as error:
-        first = error.errors()[0]
-        where, what = _path(first["loc"]), first["msg"].removeprefix("Value error, ")
-        deeper = _DEEPER.fullmatch(what)
-        if deeper is not None:
-            where, what = f"{where}.{deeper[1]}" if where else deeper[1], deeper[2]
-        raise BadInput(where or "scenario", what) from None
+        scenario = validated(Scenario, raw, source)
+    except BadInput as bad:
+        deeper = _DEEPER.fullmatch(bad.what)
+        if deeper is None:
+            raise
+        raise BadInput(f"{bad.where}.{deeper[1]}", deeper[2]) from None
+    for where, what in _mistakes(scenario):
+        raise BadInput(located(where, source), what)
+    return scenario
 
 
-def _path(location: tuple[int | str, ...]) -> str:
-    made = ""
-    for part in location:
-        if isinstance(part, int):
-            made += f"[{part}]"
-        elif part not in ("ImperfectionSettings", "literal['none']"):
-            made += f".{part}" if made else part
-    return made
+def _mistakes(scenario: Scenario) -> Iterator[tuple[str, str]]:
+    """What no part of a scenario can know alone: places and sentences."""
+    names = [event.name for event in scenario.events if event.name is not None]
+    cleared = {event.clear for event in scenario.events}
+    for place, event in enumerate(scenario.events):
+        where = f"events[{place}]"
+        yield from _unknown_channels(scenario, event, where)
+        if event.clear is not None and event.clear not in names:
+            yield f"{where}.clear", f'no event is named "{event.clear}"'
+        if event.name is not None and names.count(event.name) > 1:
+            yield f"{where}.name", f'the name "{event.name}" stands twice; each must be unique'
+        if event.lasting and event.for_ is None and event.name not in cleared:
+            what = f"{event.lasting[0]} lasts and has no end; say for how long, or add an event that clears {event.name}"
+            yield f"{where}.for", what
+
+
+def _unknown_channels(scenario: Scenario, event: Event, where: str) -> Iterator[tuple[str, str]]:
+    known = scenario.channels
+    trigger = () if event.at is None else (event.at.channel,)
+    for key, names in ((f"{where}.at.channel", trigger), (f"{where}.channel", event.channel)):
+        for name in names:
+            if name not in known:
+                yield key, f'there is no channel "{name}"'
+    for name in event.channel or trigger or tuple(known):
+        kind = "pty" if name in known and known[name].listen == "pty" else "tcp"
+        for deed in event.do:
+            if kind not in FAULTS[deed.fault].links:
+                yield f"{where}.do", f"{deed.fault} cannot happen on channel {name}, which listens on {kind}"

@@ -21,7 +21,8 @@ from enum import StrEnum
 import structlog
 
 from harness.clock import StationClock
-from harness.cycling import recovery, safety, stepper
+from harness.cycling import plausibility, recovery, safety, stepper
+from harness.cycling.continuity import Continuity
 from harness.cycling.doing import Doing, Live
 from harness.cycling.plan import Plan
 from harness.cycling.recorder import Recorder
@@ -30,7 +31,7 @@ from harness.errors import JournalError
 from harness.units import NANOSECOND
 from potentiostat_drivers.errors import InstrumentFault, PortGone, ProgramInvalid, Rejected, ReplyTimeout, WireError
 from potentiostat_drivers.interface import Attachment, Channel, Safety, Unconfirmed
-from potentiostat_drivers.program import CommandEnded, EndReason, ImpedancePoint, Item, ProgramEnded, Reading
+from potentiostat_drivers.program import CommandEnded, Damaged, EndReason, ImpedancePoint, Item, ProgramEnded, Reading
 
 LINK_ERRORS = (PortGone, ReplyTimeout, WireError)
 """What a driver raises when the outcome is unknown: the instrument must be asked again before anything else."""
@@ -58,6 +59,7 @@ class ChannelRunner:
         plan: Plan,
         envelope: safety.Envelope,
         clock: StationClock,
+        accuracy: plausibility.Accuracy = plausibility.Accuracy(),  # noqa: B008 - frozen
         resumption: Resumption | None = None,
     ) -> None:
         self.recorder = recorder
@@ -66,6 +68,7 @@ class ChannelRunner:
         self.live = Live()
         self.ending_sentence = ""
         self._envelope = envelope
+        self._doubts = plausibility.Doubts(accuracy)
         self._clock = clock
         self._cursor = self._block_cursor = stepper.start(plan)
         self._cycle_count = 0
@@ -86,6 +89,7 @@ class ChannelRunner:
     def resume(self, who: str) -> None:
         """Go on after a pause."""
         if self.phase is Phase.PAUSED:
+            self._doubts.forget()
             self._set_phase(Phase.RUNNING, "resumed", f"{who} resumed the run")
 
     async def stop(self, reason: str) -> None:
@@ -115,6 +119,15 @@ class ChannelRunner:
         """Whether a program was sent whose end has not been seen."""
         return self._doing is not None
 
+    @property
+    def over_nanosecond(self) -> int | None:
+        """By when, in station time, an instrument that keeps its limits has ended what was sent; ``None``: nothing was."""
+        if self._doing is None:
+            return None
+        block = self._doing.block
+        longest = sum(recovery.longest_second(command) for command in block.program.commands)
+        return self._doing.stamp(longest + block.silence_second)
+
     async def drive(self, channel: Channel) -> None:
         """Do blocks until the plan ends or somebody asks otherwise. Link errors pass through, the cell's state unknown then."""
         self._channel = channel
@@ -135,6 +148,7 @@ class ChannelRunner:
         doing = self._doing
         if doing is None:
             return
+        self._doubts.forget()
         if doing.over is None:
             attachment = await channel.attach()
             if self._doing is None:
@@ -185,20 +199,22 @@ class ChannelRunner:
 
     async def _next(self, channel: Channel) -> None:
         if self._doing is not None:
-            await self._follow(channel, channel.adopt(self._doing.block.program))
+            await self._follow(channel, channel.adopt(self._doing.block.program), began=False)
             return
         block = stepper.next_block(self.plan, self._cursor, secrets.randbelow(_TOKENS) + 1)
         if isinstance(block, stepper.Finished):
             self._end("the schedule is done", completed=True)
             return
         self._block_cursor = self._cursor
-        self._doing = Doing(block, 0, self._announce(block, 0, self._clock.now_nanosecond()))
+        now = self._clock.now_nanosecond()
+        self._doubts.begin_program(now)
+        self._doing = Doing(block, 0, self._announce(block, 0, now))
         await self._written()
         if self._requests:
             self._command_over(EndReason.ABORTED, 0.0, seen=True)
             self._block_over(EndReason.ABORTED)
             return
-        await self._follow(channel, channel.run(block.program))
+        await self._follow(channel, channel.run(block.program), began=True)
 
     async def _written(self) -> None:
         """Wait until the program is in the journal, however long it fails, or somebody asks otherwise. The cell is open."""
@@ -210,15 +226,23 @@ class ChannelRunner:
             else:
                 return
 
-    async def _follow(self, channel: Channel, stream: AsyncGenerator[Item]) -> None:
+    async def _follow(self, channel: Channel, stream: AsyncGenerator[Item], *, began: bool) -> None:
         block = self._current().block
         judge = safety.Judge(self._envelope, block.program.commands)
+        continuity = Continuity(block.program.commands, began=began)
         async with aclosing(stream):
             while (item := await self._heard(channel, stream, block)) is not None:
+                trip = None
+                if isinstance(item, Reading) and item.command_index < len(block.steps):
+                    item, trip = self._doubted(item)
                 verdict = judge.check(item)
+                if trip is not None and isinstance(verdict, safety.Ok):
+                    verdict = trip
                 if isinstance(verdict, safety.Trip):
                     self._tripped(verdict, item, await channel.make_safe())
                     return
+                for notice in continuity.notices(item):
+                    self.recorder.incident("warning", notice.kind, notice.sentence)
                 if safety.is_number(item):
                     self._take(item)
                 if isinstance(item, ProgramEnded):
@@ -226,6 +250,14 @@ class ChannelRunner:
                 if self._requests and self._overtaken:
                     self._overtaken = False
                     await channel.make_safe()  # the command overtook a program that was only then being sent
+
+    def _doubted(self, reading: Reading) -> tuple[Reading, safety.Trip | None]:
+        """A reading with what is to be said of it; each doubt is told once in a program."""
+        command = self._current().block.program.commands[reading.command_index]
+        doubt = self._doubts.look(reading, command, self._clock.now_nanosecond())
+        for sentence in doubt.news:
+            self.recorder.incident("warning", "doubt", sentence)
+        return doubt.marked(reading), doubt.trip
 
     async def _heard(self, channel: Channel, stream: AsyncGenerator[Item], block: stepper.Block) -> Item | None:
         patience = self._clock.deadline_second(block.silence_second)
@@ -240,7 +272,7 @@ class ChannelRunner:
         self.recorder.incident("alarm", "limit", trip.sentence)
         if (
             safety.is_number(item)
-            and not isinstance(item, ProgramEnded)
+            and not isinstance(item, ProgramEnded | Damaged)
             and item.command_index < len(self._current().block.steps)
         ):
             self._take(item)
@@ -257,6 +289,8 @@ class ChannelRunner:
                 self._command_ended(item)
             case ProgramEnded():
                 self._program_ended(item.reason)
+            case Damaged():
+                pass
 
     def _sample(self, reading: Reading) -> None:
         doing = self._at(reading.command_index, reading.step_time_second)
@@ -400,3 +434,4 @@ class ChannelRunner:
         if isinstance(block, stepper.Block) and self.phase is not Phase.ENDED:
             start = (resumption.anchor_nanosecond - resumption.program_nanosecond) / NANOSECOND
             self._doing = Doing(block, resumption.command_index, resumption.program_nanosecond, start, resumption.points)
+            self._doubts.take_up(resumption.program_nanosecond, start + resumption.step_time_second)

@@ -4,9 +4,10 @@ This is the second line. The first is the instrument, which tests every limit ea
 itself; what is judged here is whether it *did*. So this module must neither be faster than the instrument, or every steep end
 of a half cycle would be an alarm, nor trust it. Two tiers:
 
-* **Suspect**: a reading outside the limits, past the command's wanted end, against the commanded direction, or with current in
-  a rest. One such reading may be noise, or the very reading on which the instrument is about to act. ``strikes`` of them in
-  a row are not: the instrument had its chance and did nothing.
+* **Suspect**: a reading outside the limits, past the command's wanted end, against the commanded direction, with current in a
+  rest, or with a constant current that is not the commanded one (a lead that is off, a scale that is wrong). One such reading
+  may be noise, or the very reading on which the instrument is about to act. ``strikes`` of them in a row are not: the
+  instrument had its chance and did nothing.
 * **At once**: a voltage more than ``reaction_volt`` outside the limits, a current ``hard_factor`` times the largest allowed,
   a current reversed to more than half of the commanded one, a reading that is not a number, a command that outlives its time.
 
@@ -16,6 +17,11 @@ wanted end: at the end of stripping the voltage rises by volts within one look (
 and that reading is the one the instrument ends on. A reading flagged ``held`` repeats the last measurement as the stamp of an
 end that already happened, and adds no strike.
 
+What an instrument says of an end is held against the reading it ended on: a command that ended because its voltage was above
+1 V, with 1 mV as its last reading, shows that one of the two is wrong, and then nothing of this instrument can be believed.
+
+A constant current that is off by more than ``flag_fraction``, though not yet suspect, is marked in the data (`FLAG_CURRENT_OFF`).
+
 Zero is a value. Limits are those of the command and of the channel, whichever is tighter.
 """
 
@@ -23,14 +29,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import assert_never
 
 from potentiostat_drivers.program import (
     FLAG_HELD,
+    FLAG_VOLTAGE_OVERLOAD,
     Command,
     CommandEnded,
+    Damaged,
+    EndReason,
     Galvanostatic,
     Impedance,
     ImpedancePoint,
@@ -41,6 +50,9 @@ from potentiostat_drivers.program import (
     Rest,
     Until,
 )
+
+FLAG_CURRENT_OFF = "current_off"
+"""The constant current that was measured is not the one that was commanded."""
 
 SILENCE_SECOND = 30.0
 """What is added to three intervals before silence counts as loss."""
@@ -55,20 +67,25 @@ class Envelope:
     current_max_ampere: float
     reaction_volt: float = 0.25
     reaction_second: float = 10.0
+    end_volt: float = 0.005
     current_tolerance: float = 0.02
     hard_factor: float = 1.5
     reversed_fraction: float = 0.1
     rest_fraction: float = 0.01
+    mismatch_fraction: float = 0.1
+    flag_fraction: float = 0.02
+    range_fraction: float = 0.003
     strikes: int = 3
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What is remembered between items: which command runs, since when in the program, and suspect readings in a row."""
+    """What is remembered between items: which command runs, since when, the last reading, suspect ones in a row."""
 
     command_index: int = 0
     started_second: float = 0.0
     strikes: int = 0
+    last: Reading | None = field(default=None, compare=False)
 
 
 class TripKind(StrEnum):
@@ -78,9 +95,15 @@ class TripKind(StrEnum):
     VOLTAGE = "voltage"
     CURRENT = "current"
     REVERSED = "reversed"
+    MISMATCH = "mismatch"
+    CONTRADICTION = "contradiction"
     NOT_OPEN = "not_open"
     END_MISSED = "end_missed"
     OVERRUN = "overrun"
+    UNRESPONSIVE = "unresponsive"
+    FROZEN = "frozen"
+    NOISE = "noise"
+    REPEATED = "repeated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +135,8 @@ def check(item: Reading | ImpedancePoint, command: Command, envelope: Envelope, 
     """Judge one item of ``command``; the verdict carries the state for the next one."""
     if item.command_index != state.command_index:
         state = State(item.command_index, item.step_time_second, 0)
+    if isinstance(item, Reading):
+        state = replace(state, last=item)
     suspicion = _of_time(item, command, envelope, state)
     if suspicion is None:
         suspicion = _of_point(item) if isinstance(item, ImpedancePoint) else _of_reading(item, command, envelope)
@@ -125,6 +150,15 @@ def check(item: Reading | ImpedancePoint, command: Command, envelope: Envelope, 
     if strikes >= envelope.strikes:
         return Trip(suspicion.kind, f"{suspicion.what}, after {strikes} suspect readings in a row; the cell must be opened")
     return Ok(replace(state, strikes=strikes))
+
+
+def check_end(ended: CommandEnded, command: Command, envelope: Envelope, state: State) -> Verdict:
+    """Judge the end of ``command``: whether its reason agrees with the last reading and with the time."""
+    last = state.last if state.command_index == ended.command_index else None
+    what = _contradiction(ended, command, envelope, last)
+    if what is None:
+        return Ok(command_over(ended))
+    return Trip(TripKind.CONTRADICTION, f"command {ended.command_index} ended by {ended.reason.value}, but {what}; look at it")
 
 
 def command_over(ended: CommandEnded) -> State:
@@ -146,7 +180,7 @@ def is_number(item: Item) -> bool:
             values = (item.step_time_second, item.voltage_volt, item.current_ampere)
         case ImpedancePoint():
             values = (item.step_time_second, item.frequency_hertz, item.real_impedance_ohm, item.imaginary_impedance_ohm)
-        case CommandEnded() | ProgramEnded():
+        case CommandEnded() | ProgramEnded() | Damaged():
             return True
     return all(map(math.isfinite, values))
 
@@ -162,24 +196,61 @@ class Judge:
     def check(self, item: Item) -> Verdict:
         """The verdict on ``item``; a command index beyond the program is a trip, for then it is another program that runs."""
         match item:
-            case ProgramEnded():
+            case ProgramEnded() | Damaged():
                 return Ok(self._state)
-            case CommandEnded():
-                self._state = command_over(item)
-                return Ok(self._state)
-            case Reading() | ImpedancePoint():
+            case CommandEnded() | Reading() | ImpedancePoint():
                 if not 0 <= item.command_index < len(self._commands):
-                    return Trip(
-                        TripKind.OVERRUN,
-                        f"a reading of command {item.command_index} came from a program of {len(self._commands)}; "
-                        "the cell must be opened",
-                    )
-                verdict = check(item, self._commands[item.command_index], self._envelope, self._state)
+                    what = "the end" if isinstance(item, CommandEnded) else "a reading"
+                    sentence = f"{what} of command {item.command_index} came from a program of {len(self._commands)}"
+                    return Trip(TripKind.OVERRUN, f"{sentence}; the cell must be opened")
+                verdict = _judged(item, self._commands[item.command_index], self._envelope, self._state)
                 if isinstance(verdict, Ok):
                     self._state = verdict.state
                 return verdict
             case _:
                 assert_never(item)
+
+
+def is_current_off(reading: Reading, command: Command, envelope: Envelope) -> bool:
+    """Whether a constant current differs from the commanded one by more than an instrument's error."""
+    if not isinstance(command, Galvanostatic):
+        return False
+    allowed = envelope.flag_fraction * abs(command.current_ampere) + _floor(reading, envelope)
+    return abs(reading.current_ampere - command.current_ampere) > allowed
+
+
+def _floor(reading: Reading, envelope: Envelope) -> float:
+    """What any current may be off by, A: of its range, or of the channel where the range is unknown."""
+    if reading.current_range_ampere is None:
+        return envelope.rest_fraction * envelope.current_max_ampere
+    return envelope.range_fraction * reading.current_range_ampere
+
+
+def _judged(item: CommandEnded | Reading | ImpedancePoint, command: Command, envelope: Envelope, state: State) -> Verdict:
+    if isinstance(item, CommandEnded):
+        return check_end(item, command, envelope, state)
+    return check(item, command, envelope, state)
+
+
+def _contradiction(ended: CommandEnded, command: Command, envelope: Envelope, last: Reading | None) -> str | None:
+    if isinstance(command, Impedance):
+        return None
+    until, limits = command.until, command.limits
+    if ended.reason is EndReason.DURATION and until.duration_second is not None:
+        early = until.duration_second - ended.duration_second
+        if early > command.sampling.check_second + envelope.reaction_second:
+            return f"after {ended.duration_second:g} s of {until.duration_second:g} s"
+    bounds = {
+        EndReason.VOLTAGE_ABOVE: (until.voltage_above_volt, 1.0),
+        EndReason.LIMIT_VOLTAGE_MAX: (limits.voltage_max_volt, 1.0),
+        EndReason.VOLTAGE_BELOW: (until.voltage_below_volt, -1.0),
+        EndReason.LIMIT_VOLTAGE_MIN: (limits.voltage_min_volt, -1.0),
+    }
+    bound, sign = bounds.get(ended.reason, (None, 1.0))
+    if last is None or FLAG_HELD not in last.flags.split() or bound is None:
+        return None
+    short = sign * (bound - last.voltage_volt)
+    return f"its last voltage is {last.voltage_volt:g} V" if short > envelope.end_volt else None
 
 
 def _of_time(item: Reading | ImpedancePoint, command: Command, envelope: Envelope, state: State) -> _Suspicion | None:
@@ -243,7 +314,9 @@ def _of_voltage(reading: Reading, command: Command, envelope: Envelope, *, ended
     high = min(envelope.voltage_max_volt, command.limits.voltage_max_volt)
     outside = max(low - reading.voltage_volt, reading.voltage_volt - high)
     if outside <= 0:
-        return None
+        blind = FLAG_VOLTAGE_OVERLOAD in reading.flags.split()
+        what = "the voltmeter is overloaded, and no limit can be held on what it says"
+        return _Suspicion(TripKind.VOLTAGE, what, at_once=False) if blind else None
     what = f"the voltage is {reading.voltage_volt:g} V, outside {low:g} V … {high:g} V"
     return _Suspicion(TripKind.VOLTAGE, what, at_once=outside > envelope.reaction_volt and not ended)
 
@@ -267,12 +340,19 @@ def _of_direction(reading: Reading, command: Command, envelope: Envelope) -> _Su
                 TripKind.NOT_OPEN, f"a current of {found:g} A flows in a rest, where the cell is open", at_once=False
             )
         case Galvanostatic():
-            wanted = command.current_ampere
-            if found * wanted >= 0 or abs(found) <= envelope.reversed_fraction * abs(wanted):
-                return None
-            what = f"the current is {found:g} A, against the {wanted:g} A commanded"
-            return _Suspicion(TripKind.REVERSED, what, at_once=abs(found) > abs(wanted) / 2)
+            return _of_constant(reading, command.current_ampere, envelope)
         case Potentiostatic() | Impedance():
             return None
         case _:
             assert_never(command)
+
+
+def _of_constant(reading: Reading, wanted: float, envelope: Envelope) -> _Suspicion | None:
+    found = reading.current_ampere
+    if found * wanted < 0 and abs(found) > envelope.reversed_fraction * abs(wanted):
+        what = f"the current is {found:g} A, against the {wanted:g} A commanded"
+        return _Suspicion(TripKind.REVERSED, what, at_once=abs(found) > abs(wanted) / 2)
+    allowed = envelope.mismatch_fraction * abs(wanted) + _floor(reading, envelope)
+    if abs(found - wanted) <= allowed:
+        return None
+    return _Suspicion(TripKind.MISMATCH, f"the current is {found:g} A, not the {wanted:g} A commanded", at_once=False)

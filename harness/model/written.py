@@ -26,9 +26,9 @@ class Written(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def wrong(what: str) -> PydanticCustomError:
-    """What a validator raises so that ``what`` becomes the sentence a person reads."""
-    return PydanticCustomError("written", "{what}", {"what": what})
+def wrong(what: str, place: str = "") -> PydanticCustomError:
+    """What a validator raises so that ``what`` becomes the sentence a person reads, about ``place`` below what it validates."""
+    return PydanticCustomError("written", "{what}", {"what": what, "place": place})
 
 
 def _in(unit: str) -> Callable[[object], float]:
@@ -52,6 +52,12 @@ def validated(model: type[Model], data: object, source: str) -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         raise complaint(error, data, source) from None
+
+
+def json_of(written: BaseModel) -> str:
+    """``written`` as one line of JSON, of which ``model_validate_json`` makes an equal one. What has its default is left out."""
+    # Without warnings: pydantic takes a value that a plain validator made for an unexpected one, and writes it right.
+    return written.model_dump_json(by_alias=True, exclude_defaults=True, warnings=False)
 
 
 def read_yaml(path: Path) -> dict[str, Plain]:

@@ -50,6 +50,8 @@ def complaint(error: ValidationError, data: object, source: str = "") -> BadInpu
     first = error.errors(include_url=False)[0]
     path = _path(first["loc"], data)
     kind, context = first["type"], first.get("ctx", {})
+    if place := context.get("place"):
+        path = joined(path, place) if not str(place).startswith("[") else f"{path}{place}"
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         path = f"{path}.{str(context['discriminator']).strip(chr(39))}"
     return BadInput(located(path, source), _sentence(kind, first["msg"], first["input"], context))
@@ -125,18 +127,27 @@ def _at(source: str, line: int, column: int) -> str:
 
 
 def _path(location: Sequence[str | int], data: object) -> str:
-    """The path as it stands in the file: pydantic also names the kind of a step, which is no key."""
+    """The path as it stands in the file: pydantic also names the kind of a step and the form of a value, which are no keys."""
     parts: list[str | int] = []
     here: object = data
     fresh = False
-    for part in location:
+    for place, part in enumerate(location):
         if fresh and isinstance(here, Mapping) and here.get("step") == part:
             fresh = False
+            continue
+        if isinstance(part, str) and _is_no_key(part, here, last=place == len(location) - 1):
             continue
         parts.append(part)
         fresh = isinstance(part, int)
         here = _within(here, part)
     return joined(*parts)
+
+
+def _is_no_key(part: str, here: object, *, last: bool) -> bool:
+    """Whether ``part`` names one of several forms that ``here`` could have: no text has keys, and only a last key is missing."""
+    if isinstance(here, Mapping):
+        return part not in here and not last
+    return isinstance(here, str | int)
 
 
 def _within(here: object, part: str | int) -> object:
@@ -153,13 +164,18 @@ def _sentence(kind: str, message: str, found: object, context: Mapping[str, obje
             sentence = "this key is not known here; check its spelling"
         case "missing":
             sentence = "it is missing and has no default"
-        case "written":
-            sentence = message
+        case "written" | "value_error":
+            sentence = message.removeprefix("Value error, ")
         case "union_tag_not_found":
             sentence = "it is missing; every step says what kind it is"
         case "union_tag_invalid":
             kinds = str(context["expected_tags"]).replace("'", "")
             sentence = f'"{context["tag"]}" is not a kind of step; use one of {kinds}'
+        case "list_type" | "tuple_type":
+            sentence = f"{_shown(found)} does not fit; it should be a list"
+        case "float_parsing":
+            hint = " (decimal comma?)" if "," in str(found) else ""
+            sentence = f"{_shown(found)} is not a number{hint}"
         case "model_attributes_type" | "model_type" | "dict_type":
             sentence = f"{_shown(found)} does not fit; it should hold keys and values"
         case _:

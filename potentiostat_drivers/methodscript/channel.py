@@ -43,7 +43,7 @@ from potentiostat_drivers.methodscript.link import Deadline, Garbled, Inbox, Lin
 from potentiostat_drivers.methodscript.models import MODELS, Model, galvanostat_bits, impedance_bit
 from potentiostat_drivers.methodscript.script import Script, compile_program
 from potentiostat_drivers.methodscript.wire import Blank, ErrorReply, Event, LoopStarted, Package, Reply, RuntimeFault
-from potentiostat_drivers.program import Item, Program, ProgramEnded
+from potentiostat_drivers.program import Damaged, Item, Program, ProgramEnded
 
 _UNKNOWN_STOP_SECOND = 360.0
 """How long, in instrument time, the abort of a program of which nothing is known may take: three periods of 10 mHz and 60 s."""
@@ -208,8 +208,8 @@ class MethodScriptChannel:
         follower = Follower(program, model)
         try:
             await accepted(self._link, inbox, self._clock, "the program")
-        except Rejected:
-            self._may_run = False
+        except Rejected as refused:
+            self._may_run = refused.code == NOT_NOW
             raise
         except Overtaken as overtaken:
             for item in _after(overtaken, follower):
@@ -234,8 +234,8 @@ class MethodScriptChannel:
                 self._may_run = False
                 items = follower.finished()
                 break
-            items = follower.take(event) if isinstance(event, Package) else ()
-            if items or _is_verified(event):
+            items = _said(event, follower)
+            if any(not isinstance(item, Damaged) for item in items) or _is_verified(event):
                 quiet = self._quiet(script, follower)
             for item in items:
                 yield item
@@ -341,6 +341,16 @@ def _after(overtaken: Overtaken, follower: Follower) -> tuple[Item, ...]:
     if overtaken.failure is not None:
         raise overtaken.failure
     return follower.aborted()
+
+
+def _said(event: Event | Garbled, follower: Follower) -> tuple[Item, ...]:
+    match event:
+        case Package():
+            return follower.take(event)
+        case Garbled(error):
+            return (follower.damaged(str(error)),)
+        case _:
+            return ()
 
 
 def _is_verified(event: Event | Garbled) -> bool:

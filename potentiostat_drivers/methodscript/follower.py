@@ -7,6 +7,7 @@ end packages, at their full resolution. The instrument's own, coarser sum is use
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import assert_never
 
 from potentiostat_drivers.errors import WireError
@@ -18,8 +19,10 @@ from potentiostat_drivers.program import (
     FLAG_OVERLOAD,
     FLAG_TIMING,
     FLAG_UNDERLOAD,
+    FLAG_VOLTAGE_OVERLOAD,
     Command,
     CommandEnded,
+    Damaged,
     EndReason,
     Galvanostatic,
     Impedance,
@@ -34,6 +37,21 @@ from potentiostat_drivers.program import (
 
 _REASONS = {code: reason for reason, code in REASON_CODES.items()}
 _HEAD = ("ja", "jb", "eb", "eb")
+_END = "jc"
+_MEASURED: dict[type[Command], tuple[str, ...]] = {
+    Rest: ("ab",),
+    Galvanostatic: ("ab", "ba"),
+    Potentiostatic: ("ab", "ba"),
+    Impedance: ("dc", "cc", "cd"),
+}
+"""What a reading of each kind of command holds."""
+_HELD: dict[type[Command], tuple[str, ...]] = {**_MEASURED, Impedance: ()}
+"""What the end of each repeats."""
+_FINE_BASE_SECOND, _FINE_SECOND, _COARSE_SECOND = 1.3e5, 0.1, 5.0
+"""The instrument's sum of times has steps of at most 1 ms up to 37 h, then of 1 s; it is compared with ours to within these."""
+_REMEMBERED = 256
+"""How many readings back one that comes twice is known."""
+_OVERLOAD_BIT = 2
 _STATUS_FLAGS = ((1, FLAG_TIMING), (2, FLAG_OVERLOAD), (4, FLAG_UNDERLOAD))
 
 
@@ -62,6 +80,7 @@ class Follower:
         self._start_second: float | None = None
         self._last_second: float | None = None
         self._reason: EndReason | None = None
+        self._times: deque[float] = deque(maxlen=_REMEMBERED)
 
     @property
     def command_index(self) -> int:
@@ -69,39 +88,53 @@ class Follower:
         return min(self._index, len(self._program.commands) - 1)
 
     def take(self, package: Package) -> tuple[Item, ...]:
-        """What ``package`` says: nothing, a reading, a point, or the end of a command.
+        """What ``package`` says: nothing, a reading, a point, the end of a command, or that it cannot be used.
+
+        A package is taken as it was asked for or not at all: with a variable more or less it is `Damaged`, for what is left of a
+        reading can look like the start of a command.
 
         Raises:
             WireError: it is not a package of this program, or the end of a command was lost before it.
         """
+        if self._is_stump(package):
+            return (self.damaged(f"a package that is cut short: {_shown(package).decode()}"),)
         index, time_second, base_second, rest = self._head(package)
         if index < self._index:
             return ()
         if self._adopting:
             self._adopting = False
             self._index, self._base_second, self._start_second = index, base_second, 0.0
-        elif index > self._index:
+        elif index > self._index or self._restarted(time_second, base_second):
             raise WireError(f"the end of command {self._index} is missing before a package of command {index}", _shown(package))
         kinds = tuple(variable.kind for variable in rest)
-        match kinds:
-            case ():
-                self._start_second = time_second
-                self._last_second = None
-                return ()
-            case ("jc", *_):
-                return self._end(time_second, rest)
-            case _:
-                return self._sample(time_second, rest)
+        measured = _MEASURED[type(self._program.commands[index])]
+        if kinds == () and self._start_second is None:
+            self._start_second = time_second
+            self._last_second = None
+            self._times.clear()
+            return ()
+        if kinds == measured:
+            return self._sample(time_second, rest)
+        if kinds[:1] == (_END,) and kinds[1:] in ((), _HELD[type(self._program.commands[index])]):
+            return self._end(time_second, rest)
+        return (self.damaged(f"a package that holds something else than was asked for: {_shown(package).decode()}"),)
+
+    def damaged(self, what: str) -> Damaged:
+        """Something unusable came while the present command ran."""
+        return Damaged(self.command_index, what)
 
     def finished(self) -> tuple[Item, ...]:
-        """The script has finished by itself."""
-        if (
-            self._reason is not None
-            and self._reason is not EndReason.ABORTED
-            and (self._reason.is_limit or self._index == len(self._program.commands))
-        ):
-            return (ProgramEnded(self._reason if self._reason.is_limit else EndReason.COMPLETED),)
-        return self.aborted()
+        """The script has finished by itself, or was stopped by someone else.
+
+        Raises:
+            WireError: nothing was said of how its last command ended, so whether it runs on is unknown.
+        """
+        reason = self._reason
+        if reason is None or not (reason.is_limit or reason is EndReason.ABORTED or self._index == len(self._program.commands)):
+            raise WireError(f"the program is said to be over, but not how its command {self.command_index} ended", b"")
+        if reason is EndReason.ABORTED:
+            return self.aborted()
+        return (ProgramEnded(reason if reason.is_limit else EndReason.COMPLETED),)
 
     def aborted(self) -> tuple[Item, ...]:
         """The script was stopped from outside. Its last section says when; without that the time of the last package is known."""
@@ -121,12 +154,31 @@ class Follower:
             raise WireError(f"a package of command {index:g}, which the program does not have", _shown(package))
         return int(index), time_second, base_second, package.variables[len(_HEAD) :]
 
+    def _restarted(self, time_second: float, base_second: float) -> bool:
+        """Whether the timer was restarted since the last package, so that an end was lost.
+
+        Otherwise the last section's package, just after that restart, would make a command that has ended one that was aborted
+        as it began.
+        """
+        coarse = _COARSE_SECOND if base_second >= _FINE_BASE_SECOND else _FINE_SECOND
+        backwards = self._last_second is not None and time_second < self._last_second - _FINE_SECOND
+        return base_second > self._base_second + coarse and (backwards or self._start_second is not None)
+
+    def _is_stump(self, package: Package) -> bool:
+        """Whether it begins as a package of this program does and ends before it says what it is."""
+        kinds = tuple(variable.kind for variable in package.variables)
+        ours = package.variables[0].value == self._program.token
+        return len(kinds) < len(_HEAD) and kinds == _HEAD[: len(kinds)] and ours
+
     def _sample(self, time_second: float, rest: tuple[Variable, ...]) -> tuple[Item, ...]:
         if self._last_second is not None and time_second <= self._last_second:
-            return ()
+            if time_second in self._times:
+                return ()
+            raise WireError(f"the instrument's clock went back from {self._last_second:g} s to {time_second:g} s", b"")
+        self._times.append(time_second)
         item = self._item(time_second, rest, "")
         if item is None:
-            return ()
+            return (self.damaged(f"a reading without a number at {self._in_program(time_second):g} s"),)
         self._last_second = time_second
         return (item,)
 
@@ -142,6 +194,7 @@ class Follower:
         self._reason = reason
         self._start_second = None
         self._last_second = None
+        self._times.clear()
         return (ended,) if item is None else (item, ended)
 
     def _in_program(self, time_second: float) -> float:
@@ -193,10 +246,15 @@ def _clean(second: float) -> float:
 
 
 def _flags(variables: tuple[Variable, ...]) -> list[str]:
-    status = 0
+    """What the status of any of ``variables`` says; an overload of the potential is told apart, for limits are held on it."""
+    status, potential = 0, 0
     for variable in variables:
-        status |= variable.status or 0
-    return [flag for bit, flag in _STATUS_FLAGS if status & bit]
+        if variable.kind == "ab":
+            potential |= variable.status or 0
+        else:
+            status |= variable.status or 0
+    found = [flag for bit, flag in _STATUS_FLAGS if status & bit]
+    return [*found, FLAG_VOLTAGE_OVERLOAD] if potential & _OVERLOAD_BIT else found
 
 
 def _known(variable: Variable, package: Package) -> float:

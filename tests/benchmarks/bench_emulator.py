@@ -15,7 +15,7 @@ from emulator.cell.cells import DepositCell
 from emulator.cell.parameters import preset_parameters
 from emulator.clock import Clock
 from emulator.instruments.channel import Channel
-from emulator.instruments.converter import Imperfections
+from emulator.instruments.converter import TYPICAL, Imperfections
 from emulator.instruments.methodscript.execution import Execution
 from emulator.instruments.methodscript.parser import parse_script
 from emulator.instruments.models import MODELS
@@ -87,14 +87,14 @@ on_finished:
 cell_off"""
 
 
-def make_channel(name: str, clock: Clock) -> Channel:
-    """A channel with a Li||Cu cell and the default imperfections."""
+def make_channel(name: str, clock: Clock, imperfections: Imperfections | None = None) -> Channel:
+    """A channel with a Li||Cu cell and the default imperfections, or others."""
     cell = DepositCell(preset_parameters("bare_fec"), 1.267, Normals(1, name, "cell").value)
     return Channel(
         name,
         MODELS["es4_hr"],
         cell,
-        imperfections=Imperfections(),
+        imperfections=imperfections or Imperfections(),
         normal=lambda stream: Normals(1, name, stream).value,
         truth=TruthFile(None),
         now_nanosecond=clock.now_nanosecond(),
@@ -112,12 +112,15 @@ def cell_step_microsecond(count: int = 200_000) -> float:
     return (time.perf_counter() - begun) / count * 1e6
 
 
-async def iteration_microsecond(count: int = 100_000) -> tuple[float, int]:
+async def iteration_microsecond(count: int = 100_000, imperfections: Imperfections | None = None) -> tuple[float, int]:
     """One loop iteration of the script above, always behind the clock; with the bytes it sent."""
     clock = Clock(1e9, 0, time.time_ns())
     sent: list[int] = []
     execution = Execution(
-        parse_script(SCRIPT.format(second=count)), make_channel("bench", clock), clock, lambda data: sent.append(len(data))
+        parse_script(SCRIPT.format(second=count)),
+        make_channel("bench", clock, imperfections),
+        clock,
+        lambda data: sent.append(len(data)),
     )
     begun = time.perf_counter()
     with contextlib.redirect_stderr(io.StringIO()):  # it cannot keep up, and says so
@@ -144,6 +147,8 @@ def measure() -> list[Figure]:
     figures.append(
         Figure("one loop iteration of a script", microsecond, "µs", f"two readings, thinning, cut-offs; {sent:,} B sent")
     )
+    typical, _ = asyncio.run(iteration_microsecond(imperfections=TYPICAL))
+    figures.append(Figure("the same with every imperfection on", typical, "µs", "drift, pick-up, jitter, leads, clock as well"))
     for scale in SCALES:
         rate, lag = asyncio.run(channels_at_scale(scale))
         beside = f"{CHANNELS * scale:,.0f} wanted, worst lag {lag * 1e3:.1f} ms"

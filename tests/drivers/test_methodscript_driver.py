@@ -26,6 +26,7 @@ from potentiostat_drivers.methodscript.models import MODELS
 from potentiostat_drivers.methodscript.script import compile_program
 from potentiostat_drivers.program import (
     CommandEnded,
+    Damaged,
     EndReason,
     Galvanostatic,
     Impedance,
@@ -475,7 +476,77 @@ def test_garbled_reading_is_passed_over_and_a_lost_end_is_not() -> None:
             found: list[Item] = []
             with pytest.raises(WireError, match="the end of command 0 is missing"):
                 await collect(channel, program, found)
+            assert found == [FIRST_READING, Damaged(0, "a package cannot be read: b'Pja8001267i;jb80000'")]
+
+    run(main())
+
+
+HEAD = "Pja8001267i;jb8000000i;eb8989E50u;eb8000000 "
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("Pja8001267i;jb80000", "cannot be read"),
+        ("Pja8001267i;jb8000000i", "cut short"),
+        (HEAD, "something else than was asked for"),
+        (f"{HEAD};ab80186A0u", "something else than was asked for"),
+        (f"{HEAD};ab80186A0u;ba7F0BDC0n,10,215;ba8000000 ", "something else than was asked for"),
+        (f"{HEAD};jc8000003i;ab80186A0u", "something else than was asked for"),
+        (f"{HEAD};ab     nan;ba7F0BDC0n,10,215", "without a number at 10.002 s"),
+        (f"{HEAD};ab80186A0u;ba     nan", "without a number at 10.002 s"),
+        (f"{HEAD};ab0,1000u;ba7F0BDC0n", "cannot be read"),
+        ("\xfe\xff", "not ASCII"),
+    ],
+)
+def test_line_that_cannot_be_used_is_told(line: str, what: str) -> None:
+    """No reading is lost without a word, and what is left of a package is never taken for another kind of package."""
+
+    async def main() -> None:
+        ended = b"Pja8001267i;jb8000000i;eb8E4E1C0u;eb8000000 ;jc8000003i;ab80186A0u;ba7F0BDC0n,10,215\n\n"
+        received = PLATING_BEGUN.data + line.encode("latin-1") + b"\n*\n" + ended
+        async with connected(PLATING_SENT, Received(received)) as channel:
+            first, damaged, held, command, program = await items_of(channel, PLATING)
+            assert first == FIRST_READING
+            assert isinstance(damaged, Damaged)
+            assert what in damaged.what
+            assert held == Reading(0, 15.0, 0.1, -1e-3, 1e-3, "held")
+            assert command == CommandEnded(0, EndReason.VOLTAGE_BELOW, 15.0, 15.0)
+            assert program == ProgramEnded(EndReason.COMPLETED)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        b"\n",
+        b"*\n\n",
+        b"*\nPja8001267i;jb8000000i;eb8000064u;eb84C4F28u;jc800000Ai\n\n",
+    ],
+)
+def test_end_that_was_not_heard_is_an_unknown_outcome(ending: bytes) -> None:
+    """A blank line alone ends no program, and the last section's stamp is not taken for an abort as the command began."""
+
+    async def main() -> None:
+        found: list[Item] = []
+        async with connected(PLATING_SENT, PLATING_BEGUN, Received(ending)) as channel:
+            with pytest.raises(WireError, match=r"not how its command 0 ended|the end of command 0 is missing"):
+                await collect(channel, PLATING, found)
             assert found == [FIRST_READING]
+
+    run(main())
+
+
+def test_refusal_because_something_runs_leaves_the_channel_running() -> None:
+    """0006 says that a script runs: the channel does not count as idle."""
+
+    async def main() -> None:
+        busy = (PLATING_SENT, Received(b"e!0006\n"), Sent(b"t\n\n"), Received(b"t!0006\n"))
+        async with connected(*busy, patience_second=0.1) as channel:
+            with pytest.raises(Rejected):
+                await items_of(channel, PLATING)
+            assert await channel.attach() == Running(None)
 
     run(main())
 

@@ -47,7 +47,7 @@ instruments:
       - {name: stuck, listen: tcp, cell: {geometry: symmetric}}
       - {name: lossy, listen: tcp, cell: {geometry: symmetric}}
 events:
-  - {at: {channel: stuck, time: "0 s"}, do: stuck_on}
+  - {at: {channel: stuck, time: "0 s"}, do: I20_relay_stuck, for: {duration: "1000 d"}}
 """
 
 
@@ -228,7 +228,7 @@ def test_stuck_relay_is_unconfirmed(ports: dict[str, Port]) -> None:
 
 def test_cell_fault_opens_the_cell(tmp_path: Path) -> None:
     """An overload while a program runs is raised as the cell's fault, and the cell is open afterwards."""
-    scenario = SCENARIO + '  - {at: {channel: faulty, time: "2500 s"}, do: runtime_error, code: "0032"}\n'
+    scenario = SCENARIO + '  - {at: {channel: faulty, time: "2500 s"}, do: {P7_runtime_error: {code: "0032"}}}\n'
 
     async def main(port: Port) -> None:
         async with channel_at(port) as channel:
@@ -245,7 +245,7 @@ def test_cell_fault_opens_the_cell(tmp_path: Path) -> None:
 
 def test_dropped_link_is_gone_and_the_program_goes_on(tmp_path: Path) -> None:
     """A link that drops ends the program's readings, not the program: it is found again and adopted."""
-    scenario = SCENARIO + '  - {at: {channel: lossy, time: "2500 s"}, do: link_drop, for: "0.2 s"}\n'
+    scenario = SCENARIO + '  - {at: {channel: lossy, time: "2500 s"}, do: T10_refuse, for: {wall: "0.2 s"}}\n'
     program = Program((Rest(Sampling(10.0), Until(duration_second=3000.0), LIMITS),), token=81)
 
     async def attached(port: Port) -> list[Item]:

@@ -79,7 +79,7 @@ def test_channel_over_a_pseudo_terminal_runs_to_its_end(bench: Bench) -> None:
 
 def test_dead_instrument_does_not_disturb_the_others(bench: Bench) -> None:
     """One instrument goes away for good in mid-run: its run waits and its channel says so, the other one ends as planned."""
-    drop = {"at": {"channel": "a1", "time": "5000 s"}, "do": "link_drop", "for": "60 s"}
+    drop = {"at": {"channel": "a1", "time": "5000 s"}, "do": "T10_refuse", "for": {"wall": "60 s"}}
     daemon = start(bench, [{"name": "a1"}, {"name": "a2"}], drop)
     dead = bench.run_cell("cu-1", "a1", SCHEDULE.format(on_gap="continue"))
     other = bench.run_cell("cu-2", "a2", SCHEDULE.format(on_gap="abort"))
@@ -95,7 +95,7 @@ def test_dead_instrument_does_not_disturb_the_others(bench: Bench) -> None:
 @pytest.mark.parametrize("on_gap", ["abort", "continue", "adopt"])
 def test_dropped_link_in_mid_plate_does_what_the_schedule_says(bench: Bench, on_gap: str) -> None:
     """Abort ends the run, continue plates the rest, adopt never interrupts the current; each says that there was a gap."""
-    drop = {"at": {"channel": "a1", "time": "6000 s"}, "do": "link_drop", "for": "1 s"}
+    drop = {"at": {"channel": "a1", "time": "6000 s"}, "do": "T10_refuse", "for": {"wall": "1 s"}}
     start(bench, [{"name": "a1"}], drop)
     bench.wait(lambda: seconds(bench) > 3500.0)
     run = bench.run_cell("cu-1", "a1", SCHEDULE.format(on_gap=on_gap))

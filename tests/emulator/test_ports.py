@@ -185,8 +185,8 @@ def test_signal_ends_cleanly_and_closes_the_truth(emulated: Emulated, number: si
 def test_events_happen_at_their_time(emulated: Emulated) -> None:
     """A link drop cuts the connection; a runtime error stops the script with the cell on."""
     events = (
-        "events:\n  - {at: {channel: a1, time: '10 min'}, do: runtime_error, code: '0080'}\n"
-        "  - {at: {channel: a1, time: '40 min'}, do: link_drop}\n"
+        "events:\n  - {at: {channel: a1, time: '10 min'}, do: {P7_runtime_error: {code: '0080'}}}\n"
+        "  - {at: {channel: a1, time: '40 min'}, do: T10_refuse, for: {wall: '0.1 s'}}\n"
     )
     started = emulated(SCENARIO.format(scale=1000, listen="tcp") + events)
     host = Host(started.ports["a1"]["url"])
@@ -194,7 +194,7 @@ def test_events_happen_at_their_time(emulated: Emulated) -> None:
     assert host.hear(lambda heard: heard.endswith(b"\n\n")).endswith(b"!0080: Line 1\n\n")
     host.tell(b"e\nvar p\nmeas_loop_ocp p 100m 100m\nendloop\n\n")
     assert host.lines(3) == b"e\n!0014: Line 2\n\n"
-    wait_for(lambda: any(row.get("do") == "link_drop" for row in started.truth()))
+    wait_for(lambda: any(row.get("fault") == "T10_refuse" for row in started.truth()))
     with pytest.raises((AssertionError, ConnectionError)):
         host.hear(lambda _heard: False)
     host.close()
@@ -224,7 +224,7 @@ def test_bad_scenario_is_one_sentence_and_status_2(tmp_path: Path) -> None:
     path.write_text(SCENARIO.format(scale=1000, listen="carrier pigeon"))
     done = subprocess.run([sys.executable, "-m", "emulator", str(path)], capture_output=True, text=True, check=False, timeout=30)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("instruments[0].channels[0].listen: ")
+    assert done.stderr.startswith(f"{path}: instruments[0].channels[0].listen: ")
     assert done.stderr.count("\n") == 1
 
 

@@ -38,9 +38,10 @@ def test_imperfections_can_be_none() -> None:
 @pytest.mark.parametrize(
     ("raw", "where", "what"),
     [
-        ({}, "instruments", "required"),
+        ({}, "instruments", "it is missing"),
         ({"instruments": []}, "instruments", "at least 1"),
-        ({**GOOD, "sed": 1}, "sed", "not permitted"),
+        ({"instruments": 3}, "instruments", "valid tuple"),
+        ({**GOOD, "sed": 1}, "sed", "check its spelling"),
         ({**GOOD, "clock": {"scale": 0}}, "clock.scale", "greater than 0"),
         ({**GOOD, "clock": {"scale": 10}}, "clock", "needs a start"),
         ({"instruments": [{**INSTRUMENT, "serial": "ES4HR1"}]}, "instruments[0].serial", "begin with EMU"),
@@ -49,14 +50,9 @@ def test_imperfections_can_be_none() -> None:
         (with_cell(overrides={"dead_fraction": 2}), "instruments[0].channels[0].cell.overrides.dead_fraction", "less than 1"),
         (with_cell(overrides={"magic": 2}), "instruments[0].channels[0].cell.overrides.magic", "not permitted"),
         (with_cell(geometry="symmetric", excess_mah_cm2=0), "instruments[0].channels[0].cell", "needs lithium"),
-        ({"instruments": [INSTRUMENT, INSTRUMENT]}, "scenario", '"a1" stands twice'),
-        (
-            {**GOOD, "events": [{"at": {"channel": "b", "time": "1 h"}, "do": "stuck_on"}]},
-            "events[0].at.channel",
-            'no channel "b"',
-        ),
-        ({**GOOD, "events": [{"at": {"channel": "a1", "time": "1 m"}, "do": "stuck_on"}]}, "events[0].at.time", "unit"),
-        ({**GOOD, "events": [{"at": {"channel": "a1", "time": "-1 h"}, "do": "stuck_on"}]}, "events[0].at.time", "negative"),
+        ({"instruments": [INSTRUMENT, INSTRUMENT]}, "", '"a1" stands twice'),
+        ({**GOOD, "expect": {"records_lost": -1}}, "expect.records_lost", "greater"),
+        ({**GOOD, "expect": {"alarm": []}}, "expect.alarm", "check its spelling"),
     ],
 )
 def test_complaint_names_the_place(raw: object, where: str, what: str) -> None:
@@ -72,7 +68,8 @@ def test_complaint_names_the_place(raw: object, where: str, what: str) -> None:
     [
         ("a: [", "not YAML"),
         ("a: &x 1\nb: *x\n", "alias"),
-        ("#" * (1 << 20) + "\n", "larger than 1 MiB"),
+        ("#" * (1 << 20) + "\n", "over 1 MiB"),
+        ("- a\n", "keys and values at the top level"),
     ],
 )
 def test_unreadable_files_are_refused(tmp_path: Path, text: str, what: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Generator
 
 from emulator.clock import Clock
 from emulator.instruments.channel import Channel
+from emulator.instruments.methodscript import codes
 from emulator.instruments.methodscript.codes import ScriptFault
 from emulator.instruments.methodscript.compiler import compile_script
 from emulator.instruments.methodscript.machine import Machine, Stop
@@ -44,13 +45,14 @@ class Execution:
         self._channel = channel
         self._clock = clock
         self._send = send
-        self._ready = ready
+        self.ready = ready
         self._blank_after_fault = blank_after_fault
         self._machine = Machine(script, channel)
         self._body, self._finish = compile_script(script, self._machine)
         self._stop = Stop.NONE
         self._fault: str | None = None
         self._halted = False
+        self._killed = False
         self._wakeup: asyncio.Future[None] | None = None
         self.iterations = 0
 
@@ -84,10 +86,16 @@ class Execution:
         self._halted = False
         self._poke()
 
+    def kill(self) -> None:
+        """The supply fails: nothing more is executed or said, not even an end."""
+        self._killed = True
+        self._machine.lines.clear()
+        self.fail(codes.CRITICAL_OVERLOAD)
+
     def flush(self) -> None:
         """Send what the script has said so far."""
         lines = self._machine.lines
-        if lines:
+        if lines and not self._killed:
             self._send(("\n".join(lines) + "\n").encode("ascii"))
             lines.clear()
 
@@ -101,6 +109,10 @@ class Execution:
             machine.stop = self._stop = Stop.NONE
             await self._drive(self._finish())
         except ScriptFault as fault:
+            if self._killed:
+                machine.lines.clear()
+                self._channel.switch_off()
+                return
             machine.line(f"!{fault.code}: Line {fault.line}")
             if self._blank_after_fault:
                 machine.line("")
@@ -118,22 +130,29 @@ class Execution:
             look -= 1
             if due > horizon:
                 horizon = clock.second_since(channel.base_nanosecond)
-            if due <= horizon and look > 0:
-                continue
-            look = _STEPS_BETWEEN_LOOKS
-            if due > horizon:
-                await self._wait(due)
-            elif time.monotonic() > slice_end:
-                clock.note_lag(channel.name, horizon - due)
-                await self._yield()
-                self._take_requests(due)
-            else:
-                continue
+            if self._fault is None:
+                if due <= horizon and look > 0:
+                    continue
+                look = _STEPS_BETWEEN_LOOKS
+                if not await self._paused(due, horizon, slice_end):
+                    continue
             if self._fault is not None:
                 code, self._fault = self._fault, None
                 raise ScriptFault(code, 1)
             horizon = clock.second_since(channel.base_nanosecond)
             slice_end = time.monotonic() + QUANTUM_SECOND
+
+    async def _paused(self, due: float, horizon: float, slice_end: float) -> bool:
+        """Sleep where the script is ahead, let others run where it has had its share; whether either was so."""
+        if due > horizon:
+            await self._wait(due)
+            return True
+        if time.monotonic() <= slice_end:
+            return False
+        self._clock.note_lag(self._channel.name, horizon - due)
+        await self._yield()
+        self._take_requests(due)
+        return True
 
     async def _wait(self, due: float) -> None:
         """Sleep until ``due``, or until something was asked for."""
@@ -165,7 +184,7 @@ class Execution:
     async def _yield(self, *, sleep: bool = True) -> None:
         """Send what there is; then let others run."""
         self.flush()
-        if self._ready is not None and await self._ready():
+        if self.ready is not None and await self.ready():
             self._channel.advance(self._clock.second_since(self._channel.base_nanosecond))
         if sleep:
             await asyncio.sleep(0)

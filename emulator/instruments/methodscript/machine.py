@@ -49,7 +49,6 @@ class Machine:
         "output",
         "stop",
         "stop_elapsed",
-        "timer_zero",
         "types",
         "values",
     )
@@ -64,7 +63,7 @@ class Machine:
         self.arrays: dict[int, list[Number]] = {slot: [0.0] * size for slot, size in script.arrays.items()}
         self.lines: list[str] = []
         self.output = True
-        self.timer_zero = channel.elapsed
+        channel.start_timer()
         self.stop = Stop.NONE
         self.stop_elapsed = 0.0
         self.held = False
@@ -116,13 +115,17 @@ class Machine:
         """One reading of the potential into a variable."""
         self.values[slot] = self.channel.read_voltage()
         self.types[slot] = "ab"
-        self.metas[slot] = ""
+        self.metas[slot] = self.voltage_meta() if self.channel.voltmeter.doubtful else ""
 
     def measure_current(self, slot: int) -> None:
         """One reading of the current into a variable, with status and range."""
         self.values[slot] = self.channel.read_current()
         self.types[slot] = "ba"
         self.metas[slot] = self.current_meta()
+
+    def voltage_meta(self) -> str:
+        """Metadata of a doubtful voltage reading; of any other nothing is said."""
+        return encode_metadata(*self.channel.voltage_status())
 
     def current_meta(self) -> str:
         """Metadata of the latest current reading."""

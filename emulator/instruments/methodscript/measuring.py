@@ -1,7 +1,8 @@
 """The measurement loops: when they sample, what they put into their variables, and how they end.
 
-Sample k of a loop is taken k × interval after its start; the loop ends ``run`` after its start, without a sample there. A sweep
-takes max(2 periods, 20 ms) per frequency, and an abort waits for the frequency at hand. What a halt or a stall takes is added.
+Sample k of a loop is taken k × interval after its start, on the instrument's clock and but for its jitter; the loop ends ``run``
+after its start, without a sample there. A sweep takes max(2 periods, 20 ms) per frequency, and an abort waits for the frequency
+at hand. What a halt or a stall takes is added.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ def _sampled(machine: Machine, node: Measure, body: Timed | None, plain: Callabl
         signal = GO
         for count in range(max(1, math.ceil(last / interval - 1e-9)) + 1):
             due = start + min(count * interval, last)
+            if count and due < start + last:
+                due += channel.jitter(interval)
             yield due
             if channel.elapsed > due:
                 start += channel.elapsed - due
@@ -79,12 +82,13 @@ def _end_early(machine: Machine) -> int:
 
 
 def _prepare(machine: Machine, node: Measure) -> tuple[float, float]:
-    """Check and apply what the loop was given; (interval, run) in seconds."""
+    """Check and apply what the loop was given; (interval, run) in true seconds."""
     channel, line = machine.channel, node.line
     numbers = [number_of(machine, operand, line) for operand in node.operands if not _is_destination(node, operand)]
     interval, last = numbers[-2], numbers[-1]
     if interval <= 0.0 or last <= 0.0:
         raise ScriptFault(codes.MUST_BE_POSITIVE, line)
+    interval, last = interval / channel.clock_rate, last / channel.clock_rate
     if node.name == "meas_loop_ocp":
         if channel.polarised:
             raise ScriptFault(codes.OPEN_CIRCUIT_WITH_CELL_ON, line)
@@ -106,7 +110,7 @@ def _prepare(machine: Machine, node: Measure) -> tuple[float, float]:
 def _sampler(machine: Machine, node: Measure) -> Sampler:
     channel, line = machine.channel, node.line
     potential = slot_of(node.operands[0])
-    compliance = channel.model.compliance
+    compliance, voltmeter = channel.model.compliance, channel.voltmeter
     values, types, metas = machine.values, machine.types, machine.metas
     if node.name == "meas_loop_ocp":
         return lambda: machine.measure_voltage(potential)
@@ -118,7 +122,7 @@ def _sampler(machine: Machine, node: Measure) -> Sampler:
             raise ScriptFault(codes.CRITICAL_OVERLOAD, line)
         values[potential] = volt
         types[potential] = "ab"
-        metas[potential] = ""
+        metas[potential] = machine.voltage_meta() if voltmeter.doubtful else ""
         values[current] = channel.read_current()
         types[current] = "ba"
         metas[current] = machine.current_meta()

@@ -28,6 +28,9 @@ _GALVANOSTAT_BITS = (67, 68, 70)
 _COMMAND_BITS = (36, 37, 38, 43, 60, 96, 97, 98, 99)
 _WHILE_RUNNING = frozenset({"Z", "Y", "h", "H"})
 
+Refusal = Callable[[str, bool], str | None]
+"""An error code for a line, or None to go on; the flag says that a whole script was loaded by that command."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -62,7 +65,10 @@ class Session:
         self.identity = identity
         self._clock = clock
         self._send = send
-        self._ready = ready
+        self.ready = ready
+        self.refusal: Refusal | None = None
+        self.fail_next: str | None = None
+        self.powered = True
         self._blank_after_fault = blank_after_fault
         self._partial = b""
         self._loading: list[str] | None = None
@@ -103,6 +109,26 @@ class Session:
             self._start.clear()
             return
 
+    @property
+    def loaded(self) -> Script | None:
+        """The script that was loaded last."""
+        return self._script
+
+    # -- power
+
+    def power_off(self) -> None:
+        """The supply fails: the script, what was loaded and half a line are gone, and the relay of the cell falls open."""
+        self.powered = False
+        self.lost()
+        self._script = self._waiting = None
+        if self.execution is not None:
+            self.execution.kill()
+        self.channel.switch_off()
+
+    def power_on(self) -> None:
+        """The supply is back: idle, with the cell open."""
+        self.powered = True
+
     # -- bytes in
 
     def lost(self) -> None:
@@ -112,6 +138,8 @@ class Session:
 
     def received(self, data: bytes) -> None:
         """Bytes from the host."""
+        if not self.powered:
+            return
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
             self._line(line.rstrip(b"\r").decode("latin-1"))
@@ -126,6 +154,8 @@ class Session:
                 self._send(b"\n")
         elif len(line) >= LONGEST_LINE:
             self._refuse(line, codes.LINE_TOO_LONG)
+        elif self.refusal is not None and (code := self.refusal(line, False)) is not None:
+            self._refuse(line, code)
         elif self.execution is not None:
             self._while_running(line, self.execution)
         else:
@@ -190,7 +220,7 @@ class Session:
         if line == "Fmscr":
             self._stored = self._script
         elif line == "r" and self._script is not None:
-            self._execute(self._script)
+            self.execute(self._script)
 
     # -- scripts
 
@@ -208,10 +238,13 @@ class Session:
         except ScriptRefused as refused:
             self._reply(f"{command}!{refused.code}: Line {refused.line}, Col {refused.column}")
             return
+        if self.refusal is not None and (code := self.refusal(command, True)) is not None:
+            self._reply(f"{command}!{code}: Line 1, Col 1")
+            return
         self._script = script
         self._reply(command)
         if command == "e":
-            self._execute(script)
+            self.execute(script)
 
     def _parsed(self, lines: list[str]) -> Script:
         if self._loaded_bytes > self.channel.model.script_bytes:
@@ -221,16 +254,20 @@ class Session:
                 raise ScriptRefused(codes.LINE_TOO_LONG, number, LONGEST_LINE)
         return parse_script("\n".join(lines))
 
-    def _execute(self, script: Script) -> None:
+    def execute(self, script: Script) -> None:
+        """Begin ``script`` now."""
         self.channel.begin(self._clock.now_nanosecond())
         self.execution = Execution(
             script,
             self.channel,
             self._clock,
             self._send,
-            ready=self._ready,
+            ready=self.ready,
             blank_after_fault=self._blank_after_fault,
         )
+        if self.fail_next is not None:
+            self.execution.fail(self.fail_next)
+            self.fail_next = None
         self._waiting = script
         self.running.set()
         self._start.set()

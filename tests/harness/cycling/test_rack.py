@@ -208,15 +208,15 @@ def test_stuck_relay_alarms_once_until_the_cell_is_shown_to_be_open(bench: MakeB
     """Opening is repeated while it cannot be shown; meanwhile the channel is in alarm and takes no run."""
     monkeypatch.setattr(rack, "LOOK_EVERY_SECOND", 0.3)
     events = [
-        {"at": {"channel": "a1", "time": "1500 s"}, "do": "stuck_on"},
-        {"at": {"channel": "a1", "time": "4500 s"}, "do": "release"},
+        {"name": "stuck", "at": {"channel": "a1", "time": "1500 s"}, "do": "I20_relay_stuck"},
+        {"at": {"channel": "a1", "time": "4500 s"}, "clear": "stuck"},
     ]
 
     async def main() -> None:
         async with bench(events=json.dumps(events), channels=2) as made:
             await made.until(lambda: all(slot.state is ChannelState.IDLE for slot in made.station.slots.values()))
             run = await made.start("continue")
-            await made.until(lambda: '"stuck_on"' in made.truth.read_text())
+            await made.until(lambda: '"I20_relay_stuck"' in made.truth.read_text())
             async with asyncio.timeout(15.0):
                 await made.station.stop(run, "somebody")
             await made.until(lambda: made.slot().state is ChannelState.ALARM)
@@ -224,7 +224,7 @@ def test_stuck_relay_alarms_once_until_the_cell_is_shown_to_be_open(bench: MakeB
                 await made.start("continue")
             assert made.slot("a2").state is ChannelState.IDLE
             await made.until(lambda: made.slot().state is ChannelState.IDLE)
-            assert '"release"' in made.truth.read_text()
+            assert '"phase":"end"' in made.truth.read_text()
             assert [where for where, _ in made.alarms] == ["a1"]
             assert "unconfirmed" in made.incidents(run)
             assert made.slot().runner is None

@@ -177,7 +177,7 @@ def test_paused_run_behind_a_gap_resumes_where_it_was(bench: MakeBench) -> None:
 
 def test_runtime_error_ends_the_run_with_the_cell_open(bench: MakeBench) -> None:
     """A script that the instrument stops: the cell is opened and verified, and the run ends with an incident."""
-    events = [{"at": {"channel": "a1", "time": "1500 s"}, "do": "runtime_error", "code": "0032"}]
+    events = [{"at": {"channel": "a1", "time": "1500 s"}, "do": {"P7_runtime_error": {"code": "0032"}}}]
 
     async def main() -> None:
         async with bench(events=json.dumps(events)) as made:

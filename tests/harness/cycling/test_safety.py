@@ -9,11 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cycling.safety import Envelope, Judge, Ok, State, Trip, TripKind, Verdict, check, command_over, silence_second
+from harness.cycling.safety import (
+    Envelope,
+    Judge,
+    Ok,
+    State,
+    Trip,
+    TripKind,
+    Verdict,
+    check,
+    command_over,
+    is_current_off,
+    silence_second,
+)
 from potentiostat_drivers.program import (
     FLAG_HELD,
     Command,
     CommandEnded,
+    Damaged,
     EndReason,
     Galvanostatic,
     Impedance,
@@ -89,6 +102,9 @@ def test_check_trips_at_once(command: Command, bad: Reading, kind: TripKind, wha
         (PLATE, reading(2.1, -1e-3), TripKind.VOLTAGE),
         (HOLD, reading(1.0, 2.1e-3), TripKind.CURRENT),
         (STRIP, reading(0.1, -0.2e-3), TripKind.REVERSED),
+        (STRIP, reading(0.1, 1e-6), TripKind.MISMATCH),
+        (STRIP, reading(0.1, 1.14e-3), TripKind.MISMATCH),
+        (PLATE, reading(0.1, -0.86e-3), TripKind.MISMATCH),
         (REST, reading(0.1, 0.1e-3), TripKind.NOT_OPEN),
         (STRIP, reading(1.0, 1e-3), TripKind.END_MISSED),
         (HOLD, reading(1.0, 0.0), TripKind.END_MISSED),
@@ -208,3 +224,50 @@ def test_silence_second_is_the_rule_of_the_house() -> None:
     assert silence_second(60.0) == 210.0
     assert silence_second(0.0) == 30.0
     assert silence_second(60.0, 0.1) == pytest.approx(240.0, rel=1e-12)
+
+
+HELD = Reading(0, 3600.0, 1.0, 1e-3, 1e-3, FLAG_HELD)
+
+
+@pytest.mark.parametrize(
+    ("command", "reason", "held", "duration", "what"),
+    [
+        (STRIP, EndReason.VOLTAGE_ABOVE, replace(HELD, voltage_volt=1e-3), 3600.0, "above, but its last voltage is 0.001 V"),
+        (STRIP, EndReason.VOLTAGE_ABOVE, HELD, 3600.0, None),
+        (STRIP, EndReason.VOLTAGE_ABOVE, replace(HELD, voltage_volt=0.996), 3600.0, None),
+        (STRIP, EndReason.VOLTAGE_ABOVE, replace(HELD, voltage_volt=1e-3, flags=""), 3600.0, None),
+        (STRIP, EndReason.LIMIT_VOLTAGE_MIN, replace(HELD, voltage_volt=0.5), 3600.0, "its last voltage is 0.5 V"),
+        (STRIP, EndReason.LIMIT_VOLTAGE_MIN, replace(HELD, voltage_volt=-0.01), 3600.0, None),
+        (PLATE, EndReason.DURATION, HELD, 3587.0, "after 3587 s of 3600 s"),
+        (PLATE, EndReason.DURATION, HELD, 3589.0, None),
+        (PLATE, EndReason.ABORTED, HELD, 5.0, None),
+    ],
+)  # fmt: skip
+def test_end_that_contradicts_its_last_reading_is_a_trip(
+    command: Command, reason: EndReason, held: Reading, duration: float, what: str | None
+) -> None:
+    """An instrument whose words and numbers disagree is not believed; what agrees within one look is."""
+    judge = Judge(ENVELOPE, (command,))
+    judge.check(held)
+    verdict = judge.check(CommandEnded(0, reason, duration, duration))
+    if what is None:
+        assert isinstance(verdict, Ok)
+    else:
+        assert isinstance(verdict, Trip)
+        assert verdict.kind is TripKind.CONTRADICTION
+        assert what in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("ampere", "off"), [(1e-3, False), (1.04e-3, False), (0.97e-3, False), (1.06e-3, True), (0.94e-3, True), (0.0, True)]
+)
+def test_constant_current_that_is_off_is_marked(ampere: float, off: bool) -> None:
+    """Beyond 2 % of the command and 0.3 % of the range a current is not an instrument's error any more."""
+    assert is_current_off(reading(0.1, ampere), STRIP, ENVELOPE) is off
+    assert not is_current_off(reading(0.1, ampere), HOLD, ENVELOPE)
+
+
+def test_damaged_line_is_no_reason_to_open_the_cell() -> None:
+    """It is told elsewhere; what is judged is what can be read."""
+    judge = Judge(ENVELOPE, (STRIP,))
+    assert isinstance(judge.check(Damaged(0, "noise")), Ok)
