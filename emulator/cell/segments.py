@@ -168,17 +168,16 @@ class _Run:
         now = self.first()
         cells, repeats = len(self._batch.states), self._repeats
         samplers = [Sampler(self.geometry, self.constants, (cells, repeats, step.points)) for step in self._steps]
-        rows = [np.empty((repeats, 5, cells)) for _ in self._steps]
+        rows: list[list[tuple[Number, ...]]] = [[] for _ in self._steps]
         ends: list[Number] = [step.longest_second for step in self._steps]
-        for repeat in range(repeats):
+        for _ in range(repeats):
             for place, (step, sampler, row) in enumerate(zip(self._steps, samplers, rows, strict=True)):
                 path, end, ended = self.one(now, step, ends[place], careful=careful)
                 ends[place] = end
                 now = segments_cell.after(self._arithmetic, self.constants, path, end)
                 sampler.add(path, end)
                 lithium = now.tracked
-                for column, number in enumerate((ended, lithium.fresh, lithium.bulk, lithium.dead, lithium.film)):
-                    row[repeat, column] = number
+                row.append((end, ended, lithium.fresh, lithium.bulk, lithium.dead, lithium.film))
         traces = [_trace(step, sampler, row) for step, sampler, row in zip(self._steps, samplers, rows, strict=True)]
         return traces, self._after(now, traces)
 
@@ -201,8 +200,7 @@ class _Run:
     def _try(self, now: CellState, step: Step, span: Number, *, careful: bool) -> tuple[Path, Number, Number]:
         a, geometry, c = self._arithmetic, self.geometry, self.constants
         nothing = 0.0 * now.tracked.fresh
-        other = nothing if now.other is None else now.other.deposits
-        normals = (self._normals[0](now.tracked.deposits), self._normals[1](other))
+        normals = (self._normals[0](now.tracked.deposits), 0.0 if now.other is None else self._normals[1](now.other.deposits))
         path = segments_cell.begin(a, geometry, c, now, step.density_ma_cm2 * 1e-3 + nothing, span, normals)
         limit = step.highest_volt if step.density_ma_cm2 > 0.0 else step.lowest_volt
         limit = max(-_NO_LIMIT, min(_NO_LIMIT, limit))
@@ -254,10 +252,11 @@ class _Run:
         return Batch(self._batch.parameters, states, self._batch.normals)
 
 
-def _trace(step: Step, sampler: Sampler, rows: Floats) -> Trace:
+def _trace(step: Step, sampler: Sampler, rows: list[tuple[Number, ...]]) -> Trace:
     time, volt = sampler.finish()
-    elapsed = sampler.elapsed
-    ended, fresh, bulk, dead, film = (rows[:, place].T for place in range(5))
+    table = np.array(rows, dtype=np.float64)
+    table = table[..., None] if table.ndim == 2 else table
+    elapsed, ended, fresh, bulk, dead, film = (table[:, column].T for column in range(6))
     charge = elapsed * step.density_ma_cm2 / 3600.0
     mah = state.COULOMB_PER_MAH
     return Trace(time, volt, elapsed, ended, charge, fresh / mah, bulk / mah, dead / mah, film / mah)

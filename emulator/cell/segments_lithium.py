@@ -114,6 +114,8 @@ class Seen(NamedTuple):
 
 def crack_share(a: Arithmetic, c: LithiumConstants, integrity: Number) -> Number:
     """The part of the current that goes through cracks of the layers."""
+    if not a.some(integrity < 1.0):
+        return 0.0 * integrity
     crack = a.larger(a.smaller(c.crack_ohm_cm2, c.layer_ohm_cm2), 1e-300)
     cracked = (integrity < 1.0) & (c.layer_ohm_cm2 > 0.0)
     return a.where(cracked, (1.0 - integrity) * layer_ohm(a, c, integrity) / crack, 0.0)
@@ -121,6 +123,8 @@ def crack_share(a: Arithmetic, c: LithiumConstants, integrity: Number) -> Number
 
 def layer_ohm(a: Arithmetic, c: LithiumConstants, integrity: Number) -> Number:
     """Ω cm² of the protective layers, cracks beside them."""
+    if not a.some(integrity < 1.0):
+        return c.layer_ohm_cm2
     whole_ohm = a.larger(c.layer_ohm_cm2, 1e-300)
     beside = 1.0 / (integrity / whole_ohm + (1.0 - integrity) / a.larger(c.crack_ohm_cm2, 1e-300))
     return a.where((integrity >= 1.0) | (c.layer_ohm_cm2 <= c.crack_ohm_cm2), c.layer_ohm_cm2, beside)

@@ -92,12 +92,7 @@ def _begin(a: Arithmetic, c: LithiumConstants, e: Electrode, density: Number, no
     deviation = correlation * e.deviation + a.sqrt(1.0 - correlation * correlation) * normal
     run_in = 1.0 + (c.run_in_factor - 1.0) * a.exp(-deposits / c.run_in_cycles)
     factor = e.cell_factor * run_in * a.exp(c.loss_scatter * deviation - 0.5 * c.loss_scatter * c.loss_scatter)
-    share = crack_share(a, c, e.integrity)
-    intact = 1.0 - share
-    steepness = intact * c.steepness + share * c.bare_steepness
-    film = (intact * c.steepness * c.new_film_nm + share * c.bare_steepness * c.bare_film_nm) / steepness
-    limit = intact * c.area_limit + share * c.bare_area_limit
-    dead = intact * c.dead_fraction + share * c.bare_dead_fraction
+    share, steepness, film, limit, dead = _mixed(a, c, e.integrity)
     reach = limit / (steepness * _nucleated(a, c, density, steepness))
     same = (reach == e.reach) & (limit == e.area_limit)
     area = a.where(same, e.area, limit * (1.0 - a.exp(-e.fresh / reach)))
@@ -114,6 +109,18 @@ def _begin(a: Arithmetic, c: LithiumConstants, e: Electrode, density: Number, no
         dead_fraction=dead,
         crack_share=share,
     )
+
+
+def _mixed(a: Arithmetic, c: LithiumConstants, integrity: Number) -> tuple[Number, Number, Number, Number, Number]:
+    """Share of cracks in the current; with it as the weight: area per charge, new film, limit of the area, what dies."""
+    share = crack_share(a, c, integrity)
+    if not a.some(share > 0.0):
+        return share, c.steepness, c.new_film_nm, c.area_limit, c.dead_fraction
+    intact = 1.0 - share
+    steepness = intact * c.steepness + share * c.bare_steepness
+    film = (intact * c.steepness * c.new_film_nm + share * c.bare_steepness * c.bare_film_nm) / steepness
+    limit = intact * c.area_limit + share * c.bare_area_limit
+    return share, steepness, film, limit, intact * c.dead_fraction + share * c.bare_dead_fraction
 
 
 def _nucleated(a: Arithmetic, c: LithiumConstants, density: Number, steepness: Number) -> Number:
@@ -169,19 +176,22 @@ def _bound_while_plating(a: Arithmetic, e: Electrode, terms: tuple[Number, ...],
     """E(t) over ``span``: rates at the nodes with what the last sweep knew, until the whole hardly moves.
 
     A sweep brings the error down by k t/(2 δ²), some hundredths, so what is left then is far smaller still. The first takes the
-    E of a film that is new everywhere, a k t/(4 δ_new); with it Q and a are solved for, and later follow what E changes.
+    E of a film that is new everywhere, a k t/(4 δ_new), and one step of Newton's rule towards Q; later a follows what E changes.
     """
     density, base, excess, cost, growth = terms
     limit, thin = e.area_limit, e.new_film_nm
     half, slope, excess = 0.5 * growth, limit / e.reach, excess + 1e-300
     guess, inverse = 0.25 / thin * growth * limit * span, -1.0 / e.reach
-    start = []
+    whole_cost, start = cost * limit, []
     for place in NODES:
         total = base + density * (place * span)
-        bound = guess * place * (1.0 - a.exp(total * inverse))
-        _, area = deposited(a, e.reach, limit, cost, total - FILM_COULOMB_PER_NM * bound)
-        steep = slope * (1.0 - area / limit)
-        start.append((bound, area, FILM_COULOMB_PER_NM * steep / (1.0 + cost * steep)))
+        decay = a.exp(total * inverse)
+        bound = guess * place * (1.0 - decay)
+        less = (whole_cost * (1.0 - decay) + FILM_COULOMB_PER_NM * bound) / (1.0 + cost * slope * decay)
+        ahead = -less * inverse
+        decay = decay * (1.0 + ahead * (1.0 + 0.5 * ahead))
+        steep = slope * decay
+        start.append((bound, limit * (1.0 - decay), FILM_COULOMB_PER_NM * steep / (1.0 + cost * steep)))
     (b1, a1, m1), (b2, a2, m2), (b3, a3, m3), (b4, a4, m4) = start
     before = 0.0 * span
     for _ in range(_SWEEPS):

@@ -21,7 +21,7 @@ class Sampler:
     Those of one cell wait until a piece of them is together, so few are kept at a time.
     """
 
-    __slots__ = ("_added", "_constants", "_fractions", "_geometry", "_waiting", "elapsed", "voltage")
+    __slots__ = ("_added", "_constants", "_fractions", "_geometry", "_size", "_waiting", "elapsed", "voltage")
 
     def __init__(self, geometry: Geometry, c: CellConstants, shape: tuple[int, int, int]) -> None:
         cells, repeats, points = shape
@@ -30,19 +30,21 @@ class Sampler:
         self._fractions = np.arange(1, points + 1) / points
         self._waiting: dict[tuple[bool, bool], list[tuple[int, Path]]] = {}
         self._added = 0
+        self._size = max(1, _PIECE // points)
         self.elapsed: Floats = np.empty((cells, repeats))
         self.voltage: Floats = np.empty(shape)
 
     def add(self, path: Path, end: Number) -> None:
         """The path of the next repeat, and when it ended on each cell."""
-        self.elapsed[:, self._added] = end
         if isinstance(end, np.ndarray):
+            self.elapsed[:, self._added] = end
             self._all_cells(path, end)
         else:
+            self.elapsed[0, self._added] = end
             shape = (path.tracked.sharing is None, path.other is None or path.other.sharing is None)
             waiting = self._waiting.setdefault(shape, [])
             waiting.append((self._added, path))
-            if len(waiting) * len(self._fractions) >= _PIECE:
+            if len(waiting) >= self._size:
                 self._one_cell(waiting)
                 waiting.clear()
         self._added += 1
@@ -78,13 +80,13 @@ def _columns(paths: list[Path]) -> Path:
     """The paths as one, every number a column to broadcast against times."""
     first = paths[0]
     return Path(
-        density=_stack([path.density for path in paths]),
+        density=first.density,
         size=_stack([path.size for path in paths]),
         tracked=_electrodes([path.tracked for path in paths]),
         other=None if first.other is None else _electrodes([path.other for path in paths if path.other is not None]),
         diffusion=_fields([path.diffusion for path in paths]),
         insertion=None if first.insertion is None else _fields([path.insertion for path in paths if path.insertion is not None]),
-        state=first.state._replace(between=_fields([path.state.between for path in paths])),
+        state=first.state,
     )
 
 

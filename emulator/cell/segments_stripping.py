@@ -163,25 +163,23 @@ def _alone(a: Arithmetic, fresh: Number, terms: tuple[Number, ...], longest: Num
     """How long ``fresh`` lasts (at most ``longest``), and E over that time."""
     rate, reach, limit, growth, film_square = terms
     half, inverse = 0.5 * growth * limit, -1.0 / reach
-    exp, sqrt, larger, smaller = a.exp, a.sqrt, a.larger, a.smaller
-    span = smaller(longest, fresh / rate)
-    rates: Four = (0.0, 0.0, 0.0, 0.0)
+    span = a.smaller(longest, fresh / rate)
+    bounds: Four = (0.0, 0.0, 0.0, 0.0)
     before = 0.0 * span
     for _ in range(_SWEEPS):
-        bounds = until_nodes(rates, span)
-        found = []
+        speeds = []
         for place, bound in zip(NODES, bounds, strict=True):
             since = place * span
-            left = larger(fresh - rate * since - FILM_COULOMB_PER_NM * bound, 0.0)
-            found.append(half * (1.0 - exp(left * inverse)) / sqrt(film_square + growth * since))
-        rates = (found[0], found[1], found[2], found[3])
+            left = fresh - rate * since - FILM_COULOMB_PER_NM * bound
+            speeds.append(half * (1.0 - a.exp(left * inverse)) / a.sqrt(film_square + growth * since))
+        rates = (speeds[0], speeds[1], speeds[2], speeds[3])
         total = until_end(rates, span)
-        span = smaller(longest, larger(fresh - FILM_COULOMB_PER_NM * total, 0.0) / rate)
+        span = a.smaller(longest, a.larger(fresh - FILM_COULOMB_PER_NM * total, 0.0) / rate)
         if not a.some(abs(total - before) > _SETTLED * (total + 1e-3)):
             break
-        before = total
+        before, bounds = total, until_nodes(rates, span)
     total = until_end(rates, span)
-    span = smaller(longest, larger(fresh - FILM_COULOMB_PER_NM * total, 0.0) / rate)
+    span = a.smaller(longest, a.larger(fresh - FILM_COULOMB_PER_NM * total, 0.0) / rate)
     return span, integrate(rates, span)
 
 
