@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from harness.model.anode import (
     ActiveLithium,
@@ -77,7 +77,6 @@ def findings_like(verdicts: dict[int, Verdict]) -> tuple[ClaimFinding, ...]:
 
 def with_build(facts: RunFacts, build: AnodeBuild, verdicts: dict[int, Verdict]) -> RunFacts:
     """``facts`` of a cell made from ``build``, with these verdicts."""
-    anode = anode_facts(build)
     return replace(
         facts,
         counter="Cu",
@@ -88,11 +87,7 @@ def with_build(facts: RunFacts, build: AnodeBuild, verdicts: dict[int, Verdict])
         assembled_at="2026-01-01",
         batch="b-7",
         replicate=2,
-        substrate=anode.substrate,
-        lithium_origin=anode.lithium_origin,
-        lithium_thickness_um=anode.lithium_thickness_um,
-        layer_count=anode.layer_count,
-        co_deposition_gas=anode.co_deposition_gas,
+        **asdict(anode_facts(build)),
         anode=json_of(build),
         findings=findings_text(findings_like(verdicts)),
     )

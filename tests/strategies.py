@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeVar
+
 from hypothesis import strategies as st
 
 from harness.model.anode import (
@@ -22,94 +26,103 @@ from harness.model.anode import (
     Thickness,
 )
 
-TRUTHS = st.sampled_from([True, False, None])
+Part = TypeVar("Part")
+
+TRUTHS = (True, False, None)
 WHETHER = st.booleans()
-STEP_NUMBERS = st.integers(min_value=1, max_value=30)
-SPECIES = st.sampled_from(["CO2", "N2", "C2H2", "C2H4", "SO2", "CH4", "C3H8", "O2", "Ar", "process gas"])
 KINDS = st.sampled_from(LayerKind)
 CORE_KINDS = st.sampled_from([LayerKind.POLYMER, LayerKind.SINGLE_ION_CONDUCTING])
-MATERIALS = st.sampled_from([
-    Material.LITHIUM_PHOSPHORUS_OXYNITRIDE, Material.LITHIUM_BORATE, Material.LITHIUM_PHOSPHOSULFIDE, Material.TIN,
-    Material.ZINC, Material.COPPER, Material.LITHIUM_CARBONATE, Material.OTHER,
-])  # fmt: skip
+_STEP_NUMBERS = st.integers(min_value=1, max_value=30)
+_NAMES = st.sampled_from([None, "inner", "outer\n coat"])
 
 
-def _in_tenths(low: int, high: int) -> st.SearchStrategy[float]:
-    """Decimals as people write them; limits are hit exactly."""
-    return st.integers(min_value=low, max_value=high).map(lambda number: number / 10)
+def _some_of(parts: Sequence[Part], most: int = 2) -> list[tuple[Part, ...] | None]:
+    """Unknown, none, and every choice of up to ``most``."""
+    return [None, *(chosen for count in range(most + 1) for chosen in itertools.product(parts, repeat=count))]
 
 
-def thicknesses(low: int = 1, high: int = 50) -> st.SearchStrategy[Thickness]:
-    """``low`` to ``high`` tenths of a µm, sometimes of unknown uncertainty."""
-    return st.builds(Thickness, value_um=_in_tenths(low, high), u_um=st.none() | _in_tenths(0, 5))
+def _thicknesses(values: Iterable[float]) -> st.SearchStrategy[Thickness | None]:
+    """Decimals as people write them, so that limits are hit exactly."""
+    stds = (None, 0.0, 0.1, 0.2, 0.5)
+    return st.sampled_from([None, *(Thickness(value_um=value, u_um=std) for value in values for std in stds)])
 
 
-def _substrates() -> st.SearchStrategy[Substrate]:
-    classes = st.none() | st.sampled_from([kind for kind in SubstrateClass if kind is not SubstrateClass.NONE])
-    return classes.map(lambda kind: Substrate.model_validate({"class": kind}))
+# Everything below is made once and sampled from: drawing part by part is too slow for hundreds of builds.
+_SPECIES = ("CO2", "N2", "C2H2", "SO2", "CH4", "O2", "Ar", "process gas")
+_MATERIALS = (
+    Material.LITHIUM_PHOSPHORUS_OXYNITRIDE, Material.LITHIUM_BORATE, Material.TIN, Material.COPPER, Material.LITHIUM_CARBONATE,
+    Material.OTHER,
+)  # fmt: skip
+_CLASSES = (None, *MonomerClass)
+_MONOMERS = [Monomer.model_validate({"name": "monomer", "class": kind}) for kind in _CLASSES]
+_COMPONENTS = [Component(material=material, glass=glass) for material in _MATERIALS for glass in TRUTHS]
+_GASES = [*(Gas(species=name) for name in _SPECIES), *(Gas(species="vapour", hydrocarbon=flag) for flag in TRUTHS)]
+_SUBSTRATES = [Substrate.model_validate({"class": kind}) for kind in (None, *SubstrateClass) if kind is not SubstrateClass.NONE]
 
-
-def _co_depositions() -> st.SearchStrategy[CoDeposition]:
-    gases = st.lists(st.builds(Gas, species=SPECIES, hydrocarbon=TRUTHS), max_size=3).map(tuple)
-    return st.builds(CoDeposition, in_situ=TRUTHS, gases=st.none() | gases)
-
-
-def active_lithium() -> st.SearchStrategy[ActiveLithium]:
-    """Lithium of any origin."""
-    return st.builds(
-        ActiveLithium,
-        origin=st.sampled_from(["deposited", "deposited", "foil", None]),
-        thickness=st.none() | thicknesses(10, 1100),
-        co_deposition=st.none() | st.just("none") | _co_depositions(),
-    )
+_COMPOSITION = st.sampled_from(_some_of(_COMPONENTS))
+_POLYMER = st.sampled_from(
+    [None, *(Polymer(cross_linked=linked, monomers=some) for linked in TRUTHS for some in _some_of(_MONOMERS))]
+)
+_TREATMENT = st.sampled_from([None, *(GasTreatment(species=some, plasma=lit) for some in _some_of(_SPECIES) for lit in TRUTHS)])
+_CO_DEPOSITION: st.SearchStrategy[CoDeposition | Literal["none"] | None] = st.sampled_from(
+    [None, "none", *(CoDeposition(in_situ=in_situ, gases=some) for in_situ in TRUTHS for some in _some_of(_GASES))]
+)
+_SUBSTRATE = st.sampled_from([None, *_SUBSTRATES])
+_LAYER_THICKNESS = _thicknesses(number / 10 for number in range(1, 51))
+_LITHIUM = st.builds(
+    ActiveLithium,
+    origin=st.sampled_from(["deposited", "deposited", "foil", None]),
+    thickness=_thicknesses((1.0, 1.9, 2.0, 2.4, 25.0, 99.9, 100.0, 101.0, 120.0)),
+    co_deposition=_CO_DEPOSITION,
+)
 
 
 @st.composite
 def layers(draw: st.DrawFn, kinds: st.SearchStrategy[LayerKind] = KINDS) -> Layer:
     """A layer of one of ``kinds``, with details that fit it."""
     kind = draw(kinds)
-    components = st.builds(Component, material=MATERIALS, glass=TRUTHS)
-    classes = st.none() | st.sampled_from(MonomerClass)
-    monomers = classes.map(lambda kind: Monomer.model_validate({"name": "monomer", "class": kind}))
-    polymers = st.builds(Polymer, cross_linked=TRUTHS, monomers=st.none() | st.lists(monomers, max_size=2).map(tuple))
-    gases = st.builds(GasTreatment, species=st.none() | st.lists(SPECIES, max_size=2).map(tuple), plasma=TRUTHS)
     return Layer(
         kind=kind,
-        name=draw(st.sampled_from([None, "inner", "outer\n coat"])),
-        thickness=draw(st.none() | thicknesses()),
-        composition=draw(st.none() | st.lists(components, max_size=2).map(tuple)),
-        polymer=draw(st.none() | polymers) if kind is LayerKind.POLYMER else None,
-        gas=draw(st.none() | gases) if kind is LayerKind.GAS_INTERLAYER else None,
+        name=draw(_NAMES),
+        thickness=draw(_LAYER_THICKNESS),
+        composition=draw(_COMPOSITION),
+        polymer=draw(_POLYMER) if kind is LayerKind.POLYMER else None,
+        gas=draw(_TREATMENT) if kind is LayerKind.GAS_INTERLAYER else None,
     )
+
+
+_OF_KIND = {kind: layers(st.just(kind)) for kind in LayerKind}
+_UNDER = st.lists(layers(st.sampled_from([LayerKind.TEMPORARY_METAL, LayerKind.GAS_INTERLAYER])), max_size=2)
 
 
 @st.composite
 def alternating_layers(draw: st.DrawFn, least: int = 3, most: int = 6) -> list[Layer]:
     """Polymer and single-ion-conducting layers in turn, sometimes over an interlayer, sometimes with an alloy between."""
     first, second = draw(st.permutations([LayerKind.POLYMER, LayerKind.SINGLE_ION_CONDUCTING]))
-    under = draw(st.lists(layers(st.sampled_from([LayerKind.TEMPORARY_METAL, LayerKind.GAS_INTERLAYER])), max_size=2))
+    under = draw(_UNDER)
     made: list[Layer] = []
     for number in range(draw(st.integers(min_value=least, max_value=most))):
         has_alloy = draw(WHETHER)
         if made and has_alloy:
-            made.append(draw(layers(st.just(LayerKind.ALLOY))))
-        made.append(draw(layers(st.just((first, second)[number % 2]))))
+            made.append(draw(_OF_KIND[LayerKind.ALLOY]))
+        made.append(draw(_OF_KIND[(first, second)[number % 2]]))
     return [*under, *made]
 
 
+_ANY_STACK = st.one_of(alternating_layers(), alternating_layers(1, 6), st.lists(layers(), max_size=6))
+
+
 @st.composite
-def builds(draw: st.DrawFn, stacks: st.SearchStrategy[list[Layer]] | None = None) -> AnodeBuild:
+def builds(draw: st.DrawFn, stacks: st.SearchStrategy[list[Layer]] = _ANY_STACK) -> AnodeBuild:
     """Any build, or one with a layer list of ``stacks``; what is unknown stands anywhere."""
-    any_stack = st.one_of(alternating_layers(), alternating_layers(1, 6), st.lists(layers(), max_size=6))
-    stack = draw(any_stack if stacks is None else stacks)
+    stack = draw(stacks)
     numbers: list[int] | list[None] = [None] * (len(stack) + 1)
     if draw(st.integers(min_value=0, max_value=3)) == 0:
-        numbers = draw(st.lists(STEP_NUMBERS, min_size=len(stack) + 1, max_size=len(stack) + 1))
+        numbers = draw(st.lists(_STEP_NUMBERS, min_size=len(stack) + 1, max_size=len(stack) + 1))
         numbers = sorted(numbers) if draw(WHETHER) else numbers
-    active = draw(active_lithium()).model_copy(update={"step_no": numbers[0]})
+    active = draw(_LITHIUM).model_copy(update={"step_no": numbers[0]})
     numbered = tuple(layer.model_copy(update={"step_no": number}) for layer, number in zip(stack, numbers[1:], strict=True))
-    substrate = draw(st.none() | _substrates())
-    return AnodeBuild(id="a", substrate=substrate, active=active, layers=numbered)
+    return AnodeBuild(id="a", substrate=draw(_SUBSTRATE), active=active, layers=numbered)
 
 
 @st.composite

@@ -127,10 +127,11 @@ class MemoryFull(Fault[MemoryParameters]):
 
 
 class ExecutedTwice(Fault[NoParameters]):
-    """I16. A script whose host has gone is begun again when a host comes and it is over; once."""
+    """I16. The next time a host comes back after its program is over, the instrument begins that program again; once."""
 
     id = "I16_executed_twice"
     layer = Layer.INSTRUMENT
+    lasting = Lasting.INSTANT
     summary = "after a reconnect the instrument executes its last script again"
 
     def begin(self) -> None:
@@ -141,10 +142,6 @@ class ExecutedTwice(Fault[NoParameters]):
         self._lost: Callable[[], None] = link.lost
         link.received, link.lost = self._hear, self._lose
 
-    def end(self) -> None:
-        """See `Fault.end`."""
-        self.target.link.received, self.target.link.lost = self._received, self._lost
-
     def _lose(self) -> None:
         self._script = self.target.session.loaded
         self._lost()
@@ -152,7 +149,7 @@ class ExecutedTwice(Fault[NoParameters]):
     def _hear(self, data: bytes) -> None:
         script, session = self._script, self.target.session
         if script is not None and session.execution is None:
-            self._script = None
+            self.target.link.received, self.target.link.lost = self._received, self._lost
             session.execute(script)
             self.note(facts={"executed_again": True})
         self._received(data)

@@ -29,6 +29,8 @@ STATUS_UNDERLOAD = 4
 STATUS_WARNING = 8
 
 STANDARD_KELVIN = 298.15
+MAINS_RATE = 1.0 - 6e-4
+"""Mains are never exact: at 49.97 Hz no usual sampling interval is a whole number of periods, so a hum is seen as one."""
 
 Streams = Callable[[str], Callable[[int], float]]
 """A channel's streams of standard normal numbers, by name."""
@@ -344,7 +346,7 @@ class Converter:
         if self._wander is not None:
             more += self._imperfections.wander * nominal * self._wander.at(second)
         if self._pickup:
-            turn = math.fmod(self._imperfections.mains_hertz * second, 1.0) + self._phases[self.range]
+            turn = math.fmod(self._imperfections.mains_hertz * MAINS_RATE * second, 1.0) + self._phases[self.range]
             more += self._pickup * math.sin(2.0 * math.pi * turn)
         if second < self._settled:
             silent = self._imperfections.range_change == "nan"

@@ -206,8 +206,9 @@ class ChannelRunner:
             self._end("the schedule is done", completed=True)
             return
         self._block_cursor = self._cursor
-        self._doubts.begin_program()
-        self._doing = Doing(block, 0, self._announce(block, 0, self._clock.now_nanosecond()))
+        now = self._clock.now_nanosecond()
+        self._doubts.begin_program(now)
+        self._doing = Doing(block, 0, self._announce(block, 0, now))
         await self._written()
         if self._requests:
             self._command_over(EndReason.ABORTED, 0.0, seen=True)
@@ -231,10 +232,12 @@ class ChannelRunner:
         continuity = Continuity(block.program.commands, began=began)
         async with aclosing(stream):
             while (item := await self._heard(channel, stream, block)) is not None:
-                verdict = judge.check(item)
-                if isinstance(item, Reading) and isinstance(verdict, safety.Ok):
+                trip = None
+                if isinstance(item, Reading) and item.command_index < len(block.steps):
                     item, trip = self._doubted(item)
-                    verdict = trip or verdict
+                verdict = judge.check(item)
+                if trip is not None and isinstance(verdict, safety.Ok):
+                    verdict = trip
                 if isinstance(verdict, safety.Trip):
                     self._tripped(verdict, item, await channel.make_safe())
                     return
@@ -250,9 +253,8 @@ class ChannelRunner:
 
     def _doubted(self, reading: Reading) -> tuple[Reading, safety.Trip | None]:
         """A reading with what is to be said of it; each doubt is told once in a program."""
-        doing = self._current()
-        elapsed = (self._clock.now_nanosecond() - doing.anchor_nanosecond) / NANOSECOND
-        doubt = self._doubts.look(reading, doing.block.program.commands[reading.command_index], elapsed)
+        command = self._current().block.program.commands[reading.command_index]
+        doubt = self._doubts.look(reading, command, self._clock.now_nanosecond())
         for sentence in doubt.news:
             self.recorder.incident("warning", "doubt", sentence)
         return doubt.marked(reading), doubt.trip
@@ -432,4 +434,4 @@ class ChannelRunner:
         if isinstance(block, stepper.Block) and self.phase is not Phase.ENDED:
             start = (resumption.anchor_nanosecond - resumption.program_nanosecond) / NANOSECOND
             self._doing = Doing(block, resumption.command_index, resumption.program_nanosecond, start, resumption.points)
-            self._doubts.last_second = start + resumption.step_time_second
+            self._doubts.take_up(resumption.program_nanosecond, start + resumption.step_time_second)

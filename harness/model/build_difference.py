@@ -80,16 +80,20 @@ def _facts(before: object, after: object, where: str) -> Iterator[FactChange]:
 
 
 def _in_lists(before: Sequence[object], after: Sequence[object], where: str) -> Iterator[FactChange]:
-    """Lists are aligned, so that a layer put in or left out is one change. The index is that of ``before``, if it is there."""
+    """The index is that of ``before``, if the part is there."""
+    for old, new in _aligned(before, after):
+        yield from _facts(_part(before, old), _part(after, new), joined(where, old if old is not None else new or 0))
+
+
+def _aligned(before: Sequence[object], after: Sequence[object]) -> Iterator[tuple[int | None, int | None]]:
+    """Which parts of two lists belong together, so that a layer put in or left out is one change. Kinds of layers do not mix."""
     keys = [[_identity(part) for part in parts] for parts in (before, after)]
-    matcher = difflib.SequenceMatcher(None, keys[0], keys[1], autojunk=False)
-    for kind, start, end, other_start, other_end in matcher.get_opcodes():
-        olds, news = range(start, end), range(other_start, other_end)
-        is_other_layer = kind == "replace" and _is_layer(before[start])
-        for old, new in (
-            [*((i, None) for i in olds), *((None, i) for i in news)] if is_other_layer else itertools.zip_longest(olds, news)
-        ):
-            yield from _facts(_part(before, old), _part(after, new), joined(where, old if old is not None else new or 0))
+    for kind, start, end, other_start, other_end in difflib.SequenceMatcher(None, keys[0], keys[1], autojunk=False).get_opcodes():
+        if kind == "replace" and _is_layer(before[start]):
+            yield from ((index, None) for index in range(start, end))
+            yield from ((None, index) for index in range(other_start, other_end))
+        else:
+            yield from itertools.zip_longest(range(start, end), range(other_start, other_end))
 
 
 def _part(parts: Sequence[object], index: int | None) -> object:

@@ -213,7 +213,8 @@ def _each(layers: Sequence[Layer], kind: LayerKind, test: LayerTest, holding: st
         is_open = layers[index].kind is None and fact.truth is not True
         facts.append(unknown(f"{layer_label(layers, index)}: kind") if is_open else fact)
     sure = [index for index, layer in enumerate(layers) if layer.kind is kind]
-    return every(facts, f"{layers_label(sure)}: {holding}" if sure else f"no layer is known to be of kind {spoken(kind)}")
+    places = layer_label(layers, sure[0]) if len(sure) == 1 else layers_label(sure)
+    return every(facts, f"{places}: {holding}" if sure else f"layers has none known to be of kind {spoken(kind)}")
 
 
 def _some_layer(facts: Sequence[Fact], absent: str) -> Fact:

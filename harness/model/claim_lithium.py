@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.model.anode import AnodeBuild, CoDeposition, Gas, SubstrateClass
 from harness.model.claim_facts import Fact, every, listed, some, spoken, unknown
 from harness.model.gases import is_carbon_dioxide, is_claimed
@@ -57,8 +59,11 @@ def _some_gas(co_deposition: CoDeposition) -> Fact:
 
 
 def _shown_gases(build: AnodeBuild) -> str:
-    names = [" ".join(gas.species.split()) for gas in _gases(build) or ()]
-    return f"{_GASES}: lithium was deposited in situ with {listed(names)}"
+    return f"{_GASES}: lithium was deposited in situ with {_names(_gases(build) or ())}"
+
+
+def _names(gases: Sequence[Gas]) -> str:
+    return listed([" ".join(gas.species.split()) for gas in gases])
 
 
 def _gases(build: AnodeBuild) -> tuple[Gas, ...] | None:
@@ -72,7 +77,8 @@ def with_carbon_dioxide(build: AnodeBuild) -> Fact:
     gases = _gases(build)
     if gases is None:
         return unknown(_GASES)
-    return some((_gas_fact(i, gas, is_carbon_dioxide(gas.species), "CO2") for i, gas in enumerate(gases)), f"{_GASES} has no CO2")
+    facts = (_gas_fact(index, gas, is_carbon_dioxide(gas.species), "CO2") for index, gas in enumerate(gases))
+    return some(facts, f"{_GASES} has no CO2")
 
 
 def with_claimed_gases(build: AnodeBuild) -> Fact:
@@ -80,16 +86,16 @@ def with_claimed_gases(build: AnodeBuild) -> Fact:
     gases = _gases(build)
     if gases is None:
         return unknown(_GASES)
-    group = "CO2, acetylene, nitrogen, ethylene, sulfur dioxide and the hydrocarbons"
-    facts = (_gas_fact(index, gas, is_claimed(gas), f"one of {group}") for index, gas in enumerate(gases))
-    return every(facts, f"{_GASES}: each is one of {group}")
+    group = "of the group CO2, acetylene, nitrogen, ethylene, sulfur dioxide, hydrocarbons"
+    facts = (_gas_fact(index, gas, is_claimed(gas), group) for index, gas in enumerate(gases))
+    return every(facts, f"{_GASES}: {_names(gases)} {'is' if len(gases) == 1 else 'are'} {group}")
 
 
 def _gas_fact(index: int, gas: Gas, truth: Truth, what: str) -> Fact:
-    place = f'{_GASES}[{index}].species "{" ".join(gas.species.split())}"'
+    place, name = f"{_GASES}[{index}].species", f'"{_names([gas])}"'
     if truth is None:
-        return Fact(None, f"{place} is no formula, so it cannot be told whether it is {what}")
-    return Fact(truth, f"{place} is {'' if truth else 'not '}{what}")
+        return Fact(None, f"{place} {name} is no formula, so it cannot be told whether it is {what}")
+    return Fact(truth, f"{place} is {what}" if truth else f"{place} {name} is not {what}")
 
 
 def claimed_substrate(build: AnodeBuild) -> Fact:

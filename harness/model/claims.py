@@ -42,6 +42,13 @@ WORDING = {
 }
 """What each claim asks, in our words."""
 
+SUBJECTS = (
+    "three layers", "four layers", "lithium 2-100 µm", "stack 0.5-10 µm", "stack 1-5 µm", "alloy between", "listed glass",
+    "cross-linked", "acrylate", "temporary metal", "gas interlayer", "CO2 plasma", "co-deposited", "with CO2", "substrate",
+    "co-deposited", "listed gases", "with CO2", "substrate", "multi-layer",
+)  # fmt: skip
+"""The same in two words, in order: 1 to 15 are the method with a multi-layer, 16 to 20 the product with gases."""
+
 
 class Verdict(StrEnum):
     """What can be said of a build and a claim."""

@@ -14,7 +14,7 @@ from rich.text import Text
 from harness.model.anode import AnodeBuild
 from harness.model.anode_parameters import AnodeParameters
 from harness.model.build_difference import BuildDifference
-from harness.model.claims import WORDING, ClaimFinding, Finding, Verdict
+from harness.model.claims import SUBJECTS, WORDING, ClaimFinding, Finding, Verdict
 
 _SHOWN = {
     Verdict.MEETS: ("meets", "green"),
@@ -49,7 +49,8 @@ def verdict_table(build: AnodeBuild, findings: Iterable[ClaimFinding]) -> Table:
     for column in table.columns[:3]:
         column.no_wrap = True
     for found in findings:
-        table.add_row(str(found.claim), _verdict(found.strict), _verdict(found.broad), _reasons(found))
+        claim = f"{found.claim:>2} {SUBJECTS[found.claim - 1]}"
+        table.add_row(claim, _verdict(found.strict), _verdict(found.broad), _reasons(found))
     table.caption, table.caption_justify = "a data model of the claims' wording, not legal advice", "left"
     return table
 
@@ -144,7 +145,7 @@ def _verdict_changes(found: BuildDifference, names: Sequence[str]) -> Table:
         pair = (change.before, change.after)
         cells = [_verdict(finding).append(f"\n{_short(finding)}", style="default") for finding in pair]
         reading = "both" if len(change.readings) > 1 else change.readings[0].value if change.readings else "–"
-        table.add_row(str(change.claim), reading, *cells)
+        table.add_row(f"{change.claim:>2} {SUBJECTS[change.claim - 1]}", reading, *cells)
     return table
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict, replace
 
 from harness.cycling.plan import Plan
 from harness.cycling.rack import ChannelSettings
+from harness.model.anode import AnodeBuild
 from harness.model.anode_facts import anode_facts, findings_text
+from harness.model.cell import Cell
 from harness.model.claims import assess
 from harness.model.run import RunFacts
 from harness.model.schedule import Schedule
@@ -27,9 +30,8 @@ def run_facts(
     time_scale: float,
 ) -> RunFacts:
     """The facts of a run of ``pinned.cell`` under ``schedule``, with the verdicts of this software on its build."""
-    cell, build = pinned.cell.facts, pinned.build.facts
-    anode = anode_facts(build)
-    return RunFacts(
+    cell = pinned.cell.facts
+    begun = RunFacts(
         geometry=cell.geometry,
         area_cm2=cell.area_cm2,
         nominal_capacity_ah=cell.nominal_capacity_ah,
@@ -49,6 +51,13 @@ def run_facts(
         accuracy_gain=settings.accuracy_gain,
         adc_bits=settings.adc_bits,
         time_scale=time_scale,
+    )
+    return _with_anode(_with_cell(begun, cell), pinned.build.facts)
+
+
+def _with_cell(facts: RunFacts, cell: Cell) -> RunFacts:
+    return replace(
+        facts,
         counter=cell.counter,
         electrolyte=cell.electrolyte,
         electrolyte_volume_ul=cell.electrolyte_volume_ul,
@@ -57,11 +66,8 @@ def run_facts(
         assembled_at=None if cell.assembled_at is None else cell.assembled_at.isoformat(),
         batch=cell.batch,
         replicate=cell.replicate,
-        substrate=anode.substrate,
-        lithium_origin=anode.lithium_origin,
-        lithium_thickness_um=anode.lithium_thickness_um,
-        layer_count=anode.layer_count,
-        co_deposition_gas=anode.co_deposition_gas,
-        anode=json_of(build),
-        findings=findings_text(assess(build)),
     )
+
+
+def _with_anode(facts: RunFacts, build: AnodeBuild) -> RunFacts:
+    return replace(facts, **asdict(anode_facts(build)), anode=json_of(build), findings=findings_text(assess(build)))

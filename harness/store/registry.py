@@ -133,14 +133,14 @@ class Registry:
     def _ensure_build(self, database: sqlite3.Connection, build_id: str, who: str) -> None:
         if database.execute("SELECT 1 FROM build WHERE id = ?", (build_id,)).fetchone() is not None:
             return
-        ready = self._library.names()
-        if build_id in ready:
+        if build_id in self._library.names():
             _put(database, self._library.build(build_id), who, "")
             return
         known = ", ".join(_ids(database, "build")) or "none yet"
-        library = f"; ready builds: {', '.join(ready)}" if ready else ""
         raise BadInput(
-            "build", f'"{build_id}" is not registered (known: {known}{library}); describe it with "harness build add" first'
+            "build",
+            f'"{build_id}" is neither registered (known: {known}) nor a ready build (harness build list shows them); '
+            'describe it with "harness build add" first',
         )
 
 

@@ -2,7 +2,7 @@
 
 ``cell`` and ``build`` have one row per revision. ``used`` says which run began with which revision; rows of version 1, which
 did not keep count, count as used by the run ``""``, and the builds that their cells name became builds of which nothing else
-is known.
+is known. Triggers keep everybody, also a person with another tool, from changing what was written.
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             FROM cell GROUP BY json_extract(facts, '$.build')""",
         "INSERT INTO used SELECT 'cell', id, revision, '', written_at FROM cell",
         "INSERT INTO used SELECT 'build', id, revision, '', written_at FROM build",
+        *(
+            f"CREATE TRIGGER {table}_no_{verb} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, 'what was written stands'); END"
+            for table in ("cell", "build", "used")
+            for verb in ("UPDATE", "DELETE")
+        ),
     ),
 )
 """What makes each version of the tables out of the one before; the first out of nothing."""

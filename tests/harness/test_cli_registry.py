@@ -64,7 +64,7 @@ def test_cell_is_shown_with_batch_replicate_and_runs(site: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text", "complaint"),
     [
-        (("cell", "add", "FILE"), CELL, '"ours" is not registered'),
+        (("cell", "add", "FILE"), CELL, '"ours" is neither registered (known: none yet) nor a ready build'),
         (("cell", "add", "FILE"), CELL.replace("area_cm2: 1.267", "area_cm2: -1"), "area_cm2: -1 does not fit"),
         (("build", "add", "FILE"), BUILD.replace("[]", "polymer"), "layers"),
         (("build", "add", "FILE"), BUILD.replace("50", "-50"), "active.thickness.value_um"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 IN_PLATE = {"cycle": 1, "step": "plate", "q": 0.1}
+EARLY = {"cycle": 1, "step": "plate", "q": 0.03}
 IN_STRIP = {"cycle": 1, "step": "strip", "q": 0.1}
 LATE_PLATE = {"cycle": 1, "step": "plate", "q": 0.24}
 A_WHILE = {"duration": "600 s"}
@@ -25,19 +26,24 @@ class Case:
     on_gap: str = "continue"
     listen: str = "tcp"
     alone: bool = False
+    cell: dict[str, Any] | None = None
+    varies: bool = False
+    """Whether what the harness says depends on how fast the machine is, so that its table row is an example."""
     harms: bool = False
     """Whether the fault itself keeps a current on that no harness can reach; the alarm is what is promised then."""
 
     @property
     def faults(self) -> tuple[str, ...]:
         """The ids of the faults."""
-        items = self.do if isinstance(self.do, list) else [self.do]
+        items = self.do if isinstance(self.do, list) else [self.do] if self.do else []
         return tuple(name for item in items for name in ([item] if isinstance(item, str) else item))
 
-    def event(self, channel: str) -> dict[str, Any]:
-        """The event of the scenario."""
+    def events(self, channel: str) -> list[dict[str, Any]]:
+        """What stands in the scenario; nothing for a channel that is only there for others."""
+        if not self.do:
+            return []
         event: dict[str, Any] = {"at": {"channel": channel, **(self.at or IN_PLATE)}, "do": self.do}
-        return event if self.lasts is None else event | {"for": self.lasts}
+        return [event if self.lasts is None else event | {"for": self.lasts}]
 
 
 def once(name: str, do: Deeds, shows: str = "", **more: Any) -> Case:
@@ -68,7 +74,7 @@ LINK = (
 )
 PORT = (
     Case("shut", {"T10_refuse": {"how": "accept_then_close"}}, "let in and put out, 1 s", lasts={"wall": "1 s"}),
-    Case("adopted", "T10_refuse", "1 s, and adopted", lasts={"wall": "1 s"}, on_gap="adopt"),
+    Case("adopted", "T10_refuse", "0.2 s, and adopted", EARLY, {"wall": "0.2 s"}, on_gap="adopt", varies=True),
     Case("given_up", "T10_refuse", "1 s, and given up", lasts={"wall": "1 s"}, on_gap="abort"),
     Case("unplugged", "T10_refuse", "a serial device goes for 1 s", lasts={"wall": "1 s"}, listen="pty"),
     Case("moved", "T11_port_moved", "1 s of wall time", lasts={"wall": "1 s"}),
@@ -115,5 +121,21 @@ SINGLE = (
     awhile("power_cut", "C11_power_cut", "10 min in a plating", alone=True),
     awhile("power_cut_adopt", "C11_power_cut", "10 min in a plating, on_gap adopt", alone=True, on_gap="adopt"),
 )
-STATIONS = {"link": LINK, "port": PORT, "wire": WIRE, "numbers": NUMBERS, "single": SINGLE}
+LAYERED = {"preset": "claim1_stack"}
+HOURS = {"duration": "3 h"}
+CELL = (
+    awhile("soft_short", {"C1_soft_short": {"conductance_s_cm2": 2e-3}}, "2 mS/cm² in a plating, 10 min"),
+    Case("short_at_rest", {"C1_soft_short": {"conductance_s_cm2": 2e-3}}, "2 mS/cm² from the end of a plating on", LATE_PLATE,
+         HOURS),
+    Case("hard_short", "C2_hard_short", "2 S/cm², 3 h", lasts=HOURS),
+    Case("dry_out", "C3_dry_out", "in a plating"),
+    awhile("contact", {"C4_contact": {"resistance_ohm": 100.0}}, "100 Ω, 10 min"),
+    awhile("bad_contact", {"C4_contact": {"resistance_ohm": 5000.0}}, "5 kΩ, 10 min"),
+    Case("reference", {"C5_reference_drift": {"step_volt": 0.1, "drift_volt_per_hour": 0.1}}, "0.1 V and 0.1 V/h", lasts=HOURS),
+    Case("chamber", {"C6_chamber": {"to_celsius": 55.0}}, "55 °C", lasts=HOURS),
+    Case("crack", {"C8_crack": {"integrity": 0.5}}, "half of the area", cell=LAYERED),
+    Case("exchanged", {"C9_wrong_cell": {"with": "c10"}}, "for another of its kind, 3 h", lasts=HOURS),
+    Case("bystander", ""),
+)  # fmt: skip
+STATIONS = {"link": LINK, "port": PORT, "wire": WIRE, "numbers": NUMBERS, "single": SINGLE, "cell": CELL}
 CASES = {f"{station}-{case.name}": (station, case) for station, cases in STATIONS.items() for case in cases}

@@ -160,9 +160,9 @@ def staged(directory: Path, cases: Sequence[Case]) -> Iterator[dict[str, Finding
     with running_bench(directory) as bench:
         bench.scale = SCALE
         names = {case.name: f"c{number}" for number, case in enumerate(cases)}
-        channels = [{"name": names[case.name], "listen": case.listen, "cell": CELL} for case in cases]
+        channels = [{"name": names[case.name], "listen": case.listen, "cell": CELL | (case.cell or {})} for case in cases]
         alone = [names[case.name] for case in cases if case.alone]
-        bench.start_emulator(channels, events=[case.event(names[case.name]) for case in cases], alone=alone)
+        bench.start_emulator(channels, events=[event for case in cases for event in case.events(names[case.name])], alone=alone)
         bench.write_site()
         for case in cases:
             bench.register(f"cell-{names[case.name]}", area_cm2=1.0)

@@ -41,6 +41,7 @@ class Run:
 
     def __init__(self, accuracy: Accuracy = Accuracy(2e-4, 0.0)) -> None:  # noqa: B008 - frozen
         self.doubts = Doubts(accuracy)
+        self.doubts.begin_program(0)
         self.second = 0.0
         self.found: list[Doubt] = []
 
@@ -49,7 +50,7 @@ class Run:
         for volt in volts:
             self.second += step
             reading = Reading(0, self.second, volt, current, 1e-3)
-            self.found.append(self.doubts.look(reading, command, self.second + late))
+            self.found.append(self.doubts.look(reading, command, round((self.second + late) * 1e9)))
         return self.found[-1]
 
     @property
@@ -109,7 +110,7 @@ def test_doubt_is_told_once_in_a_program() -> None:
     run.read(PLATE, -0.05, -0.051, -0.052, ampere=-2e-3)
     assert [doubt.flags for doubt in run.found] == [(flags.CURRENT_OFF,)] * 3
     assert [len(doubt.news) for doubt in run.found] == [1, 0, 0]
-    run.doubts.begin_program()
+    run.doubts.begin_program(0)
     run.second = 0.0
     assert run.read(PLATE, -0.05, ampere=-2e-3).news
     reading = run.found[0].marked(Reading(0, 1.0, 0.0, 0.0, None, "overload"))
@@ -121,7 +122,7 @@ def test_held_reading_is_not_doubted() -> None:
     run = Run()
     run.read(PLATE, -0.05)
     held = Reading(0, 15.0, -0.05, -5e-3, 1e-3, FLAG_HELD)
-    assert run.doubts.look(held, PLATE, 15.0) == Doubt()
+    assert run.doubts.look(held, PLATE, 15_000_000_000) == Doubt()
 
 
 def test_clock_ahead_of_the_station_is_flagged() -> None:
@@ -140,7 +141,8 @@ def test_program_that_runs_again_is_ended() -> None:
     run.second = 0.0
     run.read(PLATE, -0.05)
     assert run.trips == [TripKind.REPEATED]
-    run.doubts.begin_program()
+    run.doubts.forget()
+    run.doubts.begin_program(0)
     run.second = 0.0
     assert run.read(PLATE, -0.05) == Doubt()
 
@@ -149,9 +151,9 @@ def test_voltage_that_does_not_follow_is_flagged_then_ends_the_run() -> None:
     """An open sense lead or a dead voltmeter: seen at the end of a plating, stopped before a stripping goes on."""
     run = Run()
     run.read(PLATE, *smooth(-0.08, -0.05, 20))
-    run.read(REST, *[-0.05] * 5)
+    run.read(REST, *[-0.05] * 12)
     assert (run.flags, run.trips) == ({flags.UNRESPONSIVE}, [])
-    run.read(STRIP, -0.05, -0.05)
+    run.read(STRIP, *[-0.05] * 8)
     assert run.trips == [TripKind.UNRESPONSIVE]
 
 
@@ -171,16 +173,36 @@ def test_response_is_judged_across_a_sweep_but_not_across_a_pause(between: Comma
     run.read(PLATE, *smooth(-0.08, -0.05, 20))
     if between is None:
         run.doubts.forget()
-    run.read(REST, -0.05, -0.05)
+    run.read(REST, *[-0.05] * 8)
     assert (flags.UNRESPONSIVE in run.flags) == (between is not None)
+
+
+def test_floating_voltage_does_not_follow() -> None:
+    """Noise around 0 V goes up as often as down; only its mean shows that nothing answers."""
+    run = Run()
+    run.read(PLATE, *smooth(-0.08, -0.05, 20))
+    for command in (PLATE, REST, STRIP):
+        run.read(command, *noisy(0.0, 2e-2, 40))
+    assert TripKind.UNRESPONSIVE in run.trips
+
+
+def test_cell_answers_through_noise() -> None:
+    """50 mV of answer are seen in 20 mV of noise, over and over."""
+    run = Run()
+    for _ in range(20):
+        run.read(PLATE, *noisy(-0.05, 2e-2, 40))
+        run.read(REST, *noisy(0.0, 2e-2, 20))
+        run.read(STRIP, *noisy(0.05, 2e-2, 40))
+        run.read(REST, *noisy(0.0, 2e-2, 20))
+    assert run.trips == []
 
 
 def test_small_currents_prove_nothing() -> None:
     """20 µA through 5 Ω are 0.1 mV: no response is to be expected."""
     run = Run()
     tiny = replace(PLATE, current_ampere=-2e-5)
-    run.read(tiny, -0.05, -0.0501)
-    run.read(REST, -0.05, -0.0501)
+    run.read(tiny, *[-0.05, -0.0501] * 5)
+    run.read(REST, *[-0.05, -0.0501] * 5)
     assert run.flags == set()
 
 

@@ -103,9 +103,7 @@ def test_registry_registers_a_ready_build_with_the_first_cell_that_names_it(regi
 
 def test_registry_names_what_it_knows(registry: Registry) -> None:
     """An unknown cell or build is bad input that says which are known; a refused cell leaves nothing behind."""
-    with pytest.raises(
-        BadInput, match=r'"gold" is not registered \(known: bare; ready builds: on-the-shelf\).*harness build add'
-    ):
+    with pytest.raises(BadInput, match=r'"gold" is neither registered \(known: bare\) nor a ready build .*harness build add'):
         registry.put_cell(CELL.model_copy(update={"build": "gold"}), "ada")
     assert registry.cells() == []
     registry.put_cell(CELL, "ada")
@@ -164,6 +162,20 @@ def test_registry_upgrades_an_old_file_without_cells(tmp_path: Path) -> None:
     old_file(tmp_path)
     registry = Registry(tmp_path)
     assert (registry.builds(), registry.cells()) == ([], [])
+
+
+@pytest.mark.parametrize("table", ["cell", "build", "used"])
+@pytest.mark.parametrize("change", ["UPDATE {} SET revision = 7", "DELETE FROM {}"])
+def test_registry_cannot_be_rewritten_with_another_tool(registry: Registry, tmp_path: Path, table: str, change: str) -> None:
+    """What was written stands, whoever opens the file."""
+    registry.put_cell(CELL, "ada")
+    registry.use(registry.pinned("cu-01"), "r")
+    with (
+        closing(sqlite3.connect(tmp_path / FILE)) as database,
+        pytest.raises(sqlite3.IntegrityError, match="what was written stands"),
+    ):
+        database.execute(change.format(table))
+    assert (registry.cell("cu-01").revision, registry.cell("cu-01").runs) == (1, 1)
 
 
 def test_registry_of_newer_software_is_refused(tmp_path: Path) -> None:
