@@ -185,6 +185,16 @@ def test_a_cycle_that_was_not_derived_is_told() -> None:
     assert found.cycles[3].coulombic_efficiency.difference is None
 
 
+def test_a_cycle_without_an_efficiency_still_has_its_truth() -> None:
+    """A cycle that was cut short has none measured, and the truth is told; a symmetric cell has neither."""
+    rows = [replace(cycle_row(n, 0.95), coulombic_efficiency=None) for n in range(1, 7)]
+    cut = compare_run(truth(), replace(measured(), cycles=rows)).cycles[0].coulombic_efficiency
+    assert cut.true_low == pytest.approx(0.95)
+    assert cut.measured is cut.difference is None
+    symmetric = compare_run(truth(), replace(measured(), cycles=rows, facts=replace(FACTS, geometry=Geometry.SYMMETRIC)))
+    assert symmetric.cycles[0].coulombic_efficiency.true_low is symmetric.mean_true_coulombic_efficiency is None
+
+
 @pytest.mark.parametrize(
     ("value", "difference"), [(5.0, -1.0), (6.0, 0.0), (7.5, 0.0), (8.0, 0.0), (8.5, 0.5)], ids=["below", "", "in", "", "above"]
 )
