@@ -26,6 +26,8 @@ class Link(ABC):
         self.received: Callable[[bytes], None] = _ignore
         self.lost: Callable[[], None] = _nothing
         self.dropped_bytes = 0
+        self.sent_bytes = 0
+        self.received_bytes = 0
         self._able = asyncio.Event()
         self._refuse_until = 0.0
 
@@ -33,6 +35,11 @@ class Link(ABC):
     @abstractmethod
     def url(self) -> str:
         """How a host reaches it."""
+
+    @property
+    @abstractmethod
+    def connected(self) -> bool:
+        """Whether a host is there. ``sent_bytes`` and ``received_bytes`` count what its connection has carried."""
 
     @abstractmethod
     async def open(self) -> None:
@@ -70,6 +77,9 @@ class Link(ABC):
         self._refuse_until = asyncio.get_running_loop().time() + wall_second
         self.drop()
 
+    def _count_anew(self) -> None:
+        self.sent_bytes = self.received_bytes = 0
+
     def _refusing(self) -> bool:
         return asyncio.get_running_loop().time() < self._refuse_until
 
@@ -96,6 +106,11 @@ class TcpLink(Link):
         """See `Link.url`."""
         return f"socket://127.0.0.1:{self._port}"
 
+    @property
+    def connected(self) -> bool:
+        """See `Link.connected`."""
+        return self._transport is not None
+
     async def open(self) -> None:
         """See `Link.open`."""
         loop = asyncio.get_running_loop()
@@ -114,6 +129,7 @@ class TcpLink(Link):
         if transport is None or transport.get_write_buffer_size() > BACKLOG_BYTES:
             self.dropped_bytes += len(data)
         else:
+            self.sent_bytes += len(data)
             transport.write(data)
 
     def blocked(self) -> bool:
@@ -134,6 +150,7 @@ class TcpLink(Link):
             self._transport.abort()
             self.lost()
         self._transport = transport
+        self._count_anew()
         self._able.set()
 
     def disconnected(self, transport: asyncio.BaseTransport | None) -> None:
@@ -145,6 +162,7 @@ class TcpLink(Link):
     def data(self, transport: asyncio.BaseTransport | None, data: bytes) -> None:
         """A client sent bytes."""
         if transport is self._transport:
+            self.received_bytes += len(data)
             self.received(data)
 
 
@@ -192,6 +210,11 @@ class PtyLink(Link):
         """See `Link.url`."""
         return self._path
 
+    @property
+    def connected(self) -> bool:
+        """See `Link.connected`."""
+        return self._present
+
     async def open(self) -> None:
         """See `Link.open`."""
         self._task = asyncio.get_running_loop().create_task(self._watch(), name=f"watch {self._path}")
@@ -210,6 +233,7 @@ class PtyLink(Link):
             hung_up = any(event & select.POLLHUP for _, event in self._poll.poll(0))
             if not hung_up and not self._present and not self._refusing():
                 self._present = True
+                self._count_anew()
                 asyncio.get_running_loop().add_reader(self._master, self._readable)
                 self._able.set()
             await asyncio.sleep(_PEER_POLL_SECOND)
@@ -222,6 +246,7 @@ class PtyLink(Link):
         except OSError:
             data = b""
         if data:
+            self.received_bytes += len(data)
             self.received(data)
         else:
             self._leave()
@@ -240,6 +265,7 @@ class PtyLink(Link):
         if not self._present or len(self._pending) > BACKLOG_BYTES:
             self.dropped_bytes += len(data)
             return
+        self.sent_bytes += len(data)
         self._pending += data
         self._writable()
 

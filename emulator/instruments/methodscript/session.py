@@ -72,6 +72,7 @@ class Session:
         self._stored: Script | None = None
         self._waiting: Script | None = None
         self._start = asyncio.Event()
+        clock.waiter(channel.name)
         self.execution: Execution | None = None
         self.running = asyncio.Event()
         self.iterations = 0
@@ -93,7 +94,7 @@ class Session:
 
     async def _idle(self) -> None:
         while True:
-            tick = _IDLE_TICK_SECOND if self.channel.polarised else None
+            tick = _IDLE_TICK_SECOND if self.channel.polarised and self._clock.flows else None
             try:
                 async with asyncio.timeout(tick):
                     await self._start.wait()
@@ -112,6 +113,7 @@ class Session:
 
     def received(self, data: bytes) -> None:
         """Bytes from the host."""
+        self._clock.disturbed()
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
             self._line(line.rstrip(b"\r").decode("latin-1"))
