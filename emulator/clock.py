@@ -48,11 +48,16 @@ class SpeedReport:
     worst_lag_second_by_channel: dict[str, float]
     present_lag_second_by_channel: dict[str, float]
 
+    @property
+    def kept_up(self) -> bool:
+        """Whether no channel ever was noticeably behind."""
+        return self.worst_lag_second < _TELL_LAG_SECOND
+
     def sentence(self) -> str:
         """For people."""
         wanted = "as fast as it can" if self.wanted_ratio is None else f"{self.wanted_ratio:g} wanted"
         said = f"{self.simulated_second:.0f} s simulated in {self.wall_second:.1f} s: × {self.achieved_ratio:.4g}, {wanted}"
-        if self.worst_lag_second < _TELL_LAG_SECOND:
+        if self.kept_up:
             return said
         worst = max(self.worst_lag_second_by_channel, key=lambda name: self.worst_lag_second_by_channel[name])
         return f"{said}; could not keep up: {worst} was {self.worst_lag_second:.1f} s of wall time behind"
@@ -178,7 +183,7 @@ class Clock:
         """Something else than the passing of time makes a party go on."""
 
     def tick_nanosecond(self, wall_second: float) -> int | None:
-        """The moment ``wall_second`` from now, for those who follow the time for nobody in particular; ``None``: they need not."""
+        """The moment ``wall_second`` from now, for those who follow the time for nobody in particular; ``None`` if none need."""
         return self.now_nanosecond() + round(wall_second * self.scale * NANOSECOND)
 
     # -- keeping up

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from emulator.clock import Clock
+from emulator.clock import NANOSECOND, Clock
 from emulator.instruments.methodscript.session import Session
 from emulator.links import Link
 from emulator.scenario.events import Event
@@ -18,8 +16,7 @@ async def carry_out(
 
     A runtime error needs a running script; it waits for one.
     """
-    while (ahead := event.at.second - clock.second_since(started_nanosecond)) > 0.0:  # noqa: ASYNC110 - time is no event
-        await asyncio.sleep(max(clock.wall_second(ahead), 0.001))
+    await clock.wait_until(started_nanosecond + round(event.at.second * NANOSECOND))
     if event.do == "runtime_error":
         await session.running.wait()
     match event.do:

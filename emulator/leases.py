@@ -48,7 +48,7 @@ class Port(Protocol):
     received_bytes: int
 
     @property
-    def connected(self) -> bool:
+    def present(self) -> bool:
         """Whether a client is there."""
 
 
@@ -86,8 +86,9 @@ class Lease:
     told: dict[str, int] = field(default_factory=dict)
 
     def wait(self, until: int | None, traffic: Mapping[str, Traffic]) -> None:
-        """The holder has nothing to do before ``until``, given this traffic."""
+        """The holder has nothing to do before ``until``, given this traffic: it knows of the bytes it has received."""
         self.waiting, self.until, self.traffic = True, until, dict(traffic)
+        self.told = self.told | {name: counted.received_bytes for name, counted in traffic.items()}
         self.renew()
         self.spoke = self.heard
 
@@ -145,7 +146,7 @@ class Leases:
 
     def tell(self, now: int) -> bool:
         """Tell the time to those who asked or were sent something since; whether there was one."""
-        listening = [lease for lease in self.held.values() if lease.asks or lease.told != self._sent(lease)]
+        listening = [lease for lease in self.held.values() if lease.asks or lease.told != self.sent(lease)]
         for lease in listening:
             self._tell(lease, now)
         return bool(listening)
@@ -154,15 +155,17 @@ class Leases:
         """After how much wall time the situation may change by itself."""
         now = time.monotonic()
         seconds = [max(lease.heard + lease.keep_alive_second - now, 0.0) for lease in self.held.values()]
-        seconds += [max(lease.spoke + LOST_SECOND - now, 0.0) for lease in self.held.values() if lease.waiting and self._owed(lease)]
+        owed = [lease for lease in self.held.values() if lease.waiting and self._owed(lease)]
+        seconds += [max(lease.spoke + LOST_SECOND - now, 0.0) for lease in owed]
         return min(seconds, default=float("inf")) + 0.001
 
     def _tell(self, lease: Lease, now: int) -> None:
-        lease.asks, lease.told = False, self._sent(lease)
+        lease.asks, lease.told = False, self.sent(lease)
         lease.news.put_nowait(Told(now, lease.told))
 
-    def _sent(self, lease: Lease) -> dict[str, int]:
-        return {name: port.sent_bytes for name, port in self.ports.items() if name in lease.channels and port.connected}
+    def sent(self, lease: Lease) -> dict[str, int]:
+        """How many bytes have been sent to each port the holder may be connected to."""
+        return {name: port.sent_bytes for name, port in self.ports.items() if name in lease.channels and port.present}
 
     def _waits(self, lease: Lease) -> bool:
         return lease.waiting and (not self._owed(lease) or time.monotonic() > lease.spoke + LOST_SECOND)
@@ -171,7 +174,7 @@ class Leases:
         """Whether bytes are on their way between this holder and a port of its."""
         for name, counted in lease.traffic.items():
             port = self.ports.get(name)
-            if port is None or not port.connected:
+            if port is None or not port.present:
                 return True
             if counted.received_bytes != port.sent_bytes or counted.sent_bytes != port.received_bytes:
                 return True
@@ -179,7 +182,8 @@ class Leases:
 
     def _foreign(self) -> bool:
         """Whether somebody is connected to a port that no lease covers."""
-        return any(port.connected and not any(name in lease.channels for lease in self.held.values()) for name, port in self.ports.items())
+        covered = frozenset[str]().union(*(lease.channels for lease in self.held.values()))
+        return any(port.present and name not in covered for name, port in self.ports.items())
 
     def _expire(self) -> None:
         now = time.monotonic()

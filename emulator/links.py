@@ -20,10 +20,12 @@ _READ_BYTES = 65_536
 
 
 class Link(ABC):
-    """One port. ``received`` and ``lost`` are set by whoever owns it, before `open`."""
+    """One port. ``received`` and ``lost`` are set by whoever owns it, ``heard`` and ``said`` by who looks on, before `open`."""
 
     def __init__(self) -> None:
         self.received: Callable[[bytes], None] = _ignore
+        self.heard: Callable[[bytes], None] = _ignore
+        self.said: Callable[[bytes], None] = _ignore
         self.lost: Callable[[], None] = _nothing
         self.dropped_bytes = 0
         self.sent_bytes = 0
@@ -38,7 +40,7 @@ class Link(ABC):
 
     @property
     @abstractmethod
-    def connected(self) -> bool:
+    def present(self) -> bool:
         """Whether a host is there. ``sent_bytes`` and ``received_bytes`` count what its connection has carried."""
 
     @abstractmethod
@@ -77,6 +79,15 @@ class Link(ABC):
         self._refuse_until = asyncio.get_running_loop().time() + wall_second
         self.drop()
 
+    def _take(self, data: bytes) -> None:
+        self.received_bytes += len(data)
+        self.heard(data)
+        self.received(data)
+
+    def _note_sent(self, data: bytes) -> None:
+        self.sent_bytes += len(data)
+        self.said(data)
+
     def _count_anew(self) -> None:
         self.sent_bytes = self.received_bytes = 0
 
@@ -107,8 +118,8 @@ class TcpLink(Link):
         return f"socket://127.0.0.1:{self._port}"
 
     @property
-    def connected(self) -> bool:
-        """See `Link.connected`."""
+    def present(self) -> bool:
+        """See `Link.present`."""
         return self._transport is not None
 
     async def open(self) -> None:
@@ -129,7 +140,7 @@ class TcpLink(Link):
         if transport is None or transport.get_write_buffer_size() > BACKLOG_BYTES:
             self.dropped_bytes += len(data)
         else:
-            self.sent_bytes += len(data)
+            self._note_sent(data)
             transport.write(data)
 
     def blocked(self) -> bool:
@@ -162,8 +173,7 @@ class TcpLink(Link):
     def data(self, transport: asyncio.BaseTransport | None, data: bytes) -> None:
         """A client sent bytes."""
         if transport is self._transport:
-            self.received_bytes += len(data)
-            self.received(data)
+            self._take(data)
 
 
 class _Connection(asyncio.Protocol):
@@ -211,8 +221,8 @@ class PtyLink(Link):
         return self._path
 
     @property
-    def connected(self) -> bool:
-        """See `Link.connected`."""
+    def present(self) -> bool:
+        """See `Link.present`."""
         return self._present
 
     async def open(self) -> None:
@@ -246,8 +256,7 @@ class PtyLink(Link):
         except OSError:
             data = b""
         if data:
-            self.received_bytes += len(data)
-            self.received(data)
+            self._take(data)
         else:
             self._leave()
 
@@ -265,7 +274,7 @@ class PtyLink(Link):
         if not self._present or len(self._pending) > BACKLOG_BYTES:
             self.dropped_bytes += len(data)
             return
-        self.sent_bytes += len(data)
+        self._note_sent(data)
         self._pending += data
         self._writable()
 

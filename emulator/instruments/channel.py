@@ -70,6 +70,7 @@ class Channel:
         self.current_autorange: tuple[int, int] | None = None
         self.voltage_autorange = False
         self._direction = 0
+        self.removed_last = False
         self._row_charge = 0.0
         self._row_start = now_nanosecond
         self.charge_coulomb = 0.0
@@ -209,6 +210,8 @@ class Channel:
         self.close_row()
         self._direction = direction
         self._row_start = self.now_nanosecond
+        if direction:
+            self.removed_last = (direction > 0) == self.cell.removes_when_oxidising
 
     def close_row(self) -> None:
         """Write what this direction of current has moved so far, if anything."""

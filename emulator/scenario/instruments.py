@@ -23,12 +23,19 @@ class ImperfectionSettings(Written):
     impedance_noise: NotNegative = Imperfections().impedance_noise
 
 
+class StartSettings(Written):
+    """A state to start from: ``snapshot`` is a file of `emulator.snapshot`, relative to the scenario."""
+
+    snapshot: Annotated[str, Field(min_length=1)]
+
+
 class ChannelSettings(Written):
     """A channel of an instrument."""
 
     name: Name
     listen: Annotated[str, Field(pattern=r"^(tcp(:\d{1,5})?|pty)$")] = "tcp"
     serial: Serial | None = None
+    start_from: StartSettings | None = None
     cell: CellSettings
 
 

@@ -1,9 +1,9 @@
 """A script running in simulated time: when it waits, how it is stopped, how it ends.
 
-Statements run in slices; a slice ends when the script is ahead of the clock (then it waits; in time that flows for at least a few
-milliseconds, so that many iterations are done at once) or has had its share of the processor. Whether anybody listens changes nothing here:
-a script whose host is gone runs to its own limits and then through ``on_finished:``. After a runtime error ``on_finished:`` is
-*not* run and the cell stays as it is.
+Statements run in slices; a slice ends when the script is ahead of the clock (then it waits; in time that flows for at least a
+few milliseconds, so that many iterations are done at once) or has had its share of the processor. Whether anybody listens
+changes nothing here: a script whose host is gone runs to its own limits and then through ``on_finished:``. After a runtime error
+``on_finished:`` is *not* run and the cell stays as it is.
 """
 
 from __future__ import annotations

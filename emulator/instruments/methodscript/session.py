@@ -72,6 +72,7 @@ class Session:
         self._stored: Script | None = None
         self._waiting: Script | None = None
         self._start = asyncio.Event()
+        self._resting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         clock.waiter(channel.name)
         self.execution: Execution | None = None
         self.running = asyncio.Event()
@@ -91,6 +92,22 @@ class Session:
             self.iterations += execution.iterations
             self.execution = None
             self.running.clear()
+            self._settle()
+
+    async def rested(self, good: Callable[[], bool]) -> None:
+        """Return at a moment when no script runs and ``good`` holds. It does not outlast the caller's next ``await``."""
+        if self.execution is None and good():
+            return
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._resting.append((good, settled))
+        await settled
+
+    def _settle(self) -> None:
+        """A script has ended: let those go on who waited for it, before the host's next word is heard."""
+        self._resting = [(good, settled) for good, settled in self._resting if not settled.done()]
+        for good, settled in self._resting:
+            if good():
+                settled.set_result(None)
 
     async def _idle(self) -> None:
         while True:
