@@ -1,8 +1,8 @@
 """Leases on the control port, as requests for anybody and as a stream for those who wait often.
 
 The stream is a WebSocket of JSON texts. The holder says ``{"wait": <until or null>, "traffic": {channel: [received, sent]}}``
-or ``{"hold": true}``; it hears ``{"now": …, "sent": {channel: bytes}}`` after each ``hold``, at the moment it waited for, and
-whenever something has been sent to it. Silence is noticed by pings.
+or ``{"hold": <number>}``; it hears ``{"now": …, "sent": {channel: bytes}, "hold": <number or null>}`` after each ``hold``, at the
+moment it waited for, and whenever something has been sent to it. Silence is noticed by pings.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Said(Written):
 
     wait: int | None = None
     traffic: Annotated[_Counts, Field(default_factory=dict)]
-    hold: bool = False
+    hold: int | None = None
 
 
 def add_lease_routes(application: web.Application, clock: SelfAdvancingClock) -> None:
@@ -130,13 +130,13 @@ class _LeaseRoutes:
 async def _tell(socket: web.WebSocketResponse, lease: Lease) -> None:
     while True:
         told = await lease.news.get()
-        await socket.send_json({"now": told.now_nanosecond, "sent": told.sent_bytes})
+        await socket.send_json({"now": told.now_nanosecond, "sent": told.sent_bytes, "hold": told.answers})
 
 
 def _hear(lease: Lease, text: str) -> None:
     said = _Said.model_validate_json(text)
-    if said.hold:
-        lease.hold()
+    if said.hold is not None:
+        lease.hold(said.hold)
     else:
         lease.wait(said.wait, _traffic(said.traffic))
 

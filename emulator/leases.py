@@ -62,10 +62,11 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a leaseholder hears: the time, and how many bytes had been sent to each port by then."""
+    """What a leaseholder hears: the time, how many bytes had been sent to each port by then, and which ``hold`` this answers."""
 
     now_nanosecond: int
     sent_bytes: dict[str, int]
+    answers: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -82,7 +83,7 @@ class Lease:
     news: asyncio.Queue[Told] = field(default_factory=asyncio.Queue)
     heard: float = field(default_factory=time.monotonic)
     spoke: float = field(default_factory=time.monotonic)
-    asks: bool = False
+    asks: int | None = None
     told: dict[str, int] = field(default_factory=dict)
 
     def wait(self, until: int | None, traffic: Mapping[str, Traffic]) -> None:
@@ -92,9 +93,9 @@ class Lease:
         self.renew()
         self.spoke = self.heard
 
-    def hold(self) -> None:
-        """The holder has something to do, and asks what time it is."""
-        self.waiting, self.asks = False, True
+    def hold(self, number: int = 0) -> None:
+        """The holder has something to do, and asks what time it is; the answer bears the number."""
+        self.waiting, self.asks = False, number
         self.renew()
 
     def renew(self) -> None:
@@ -146,7 +147,7 @@ class Leases:
 
     def tell(self, now: int) -> bool:
         """Tell the time to those who asked or were sent something since; whether there was one."""
-        listening = [lease for lease in self.held.values() if lease.asks or lease.told != self.sent(lease)]
+        listening = [lease for lease in self.held.values() if lease.asks is not None or lease.told != self.sent(lease)]
         for lease in listening:
             self._tell(lease, now)
         return bool(listening)
@@ -160,8 +161,9 @@ class Leases:
         return min(seconds, default=float("inf")) + 0.001
 
     def _tell(self, lease: Lease, now: int) -> None:
-        lease.asks, lease.told = False, self.sent(lease)
-        lease.news.put_nowait(Told(now, lease.told))
+        lease.told = self.sent(lease)
+        lease.news.put_nowait(Told(now, lease.told, lease.asks))
+        lease.asks = None
 
     def sent(self, lease: Lease) -> dict[str, int]:
         """How many bytes have been sent to each port the holder may be connected to."""
