@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 NANOSECOND = 1_000_000_000
+EVENT = ""
+"""The name of whatever waits and is no channel: no channel runs past it."""
 QUANTUM_SECOND = 0.005
 """Shortest sleep in wall time, so that many things are done at once."""
 _TELL_LAG_SECOND = 1.0
@@ -96,12 +98,13 @@ class Clock:
     """Real and scaled time. ``start_nanosecond`` is the simulated UTC time at the wall time ``origin_nanosecond``.
 
     ``eager``: what a channel says is sent at the moment it is said, since somebody's reaction may be waited for. ``flows``: time
-    goes on when nobody asks for it.
+    goes on when nobody asks for it. ``speaking_nanosecond`` is, while a running script says something, the moment it says it.
     """
 
     scale: float = 1.0
     start_nanosecond: int = 0
     origin_nanosecond: int = 0
+    speaking_nanosecond: int | None = field(default=None, init=False)
     worst_lag_second: float = field(default=0.0, init=False)
     _lags: dict[str, _Lag] = field(default_factory=dict, init=False)
     _places: dict[str, int] = field(default_factory=dict, init=False)
@@ -147,9 +150,9 @@ class Clock:
         """A party that waits. Of those that wait for the same moment, the one whose name was heard first goes first."""
         return Waiter(self, name, self._places.setdefault(name, len(self._places)))
 
-    async def wait_until(self, nanosecond: int) -> None:
-        """Return at a simulated moment."""
-        waiter = self.waiter("")
+    async def wait_until(self, nanosecond: int, waiter: Waiter | None = None) -> None:
+        """Return at a simulated moment and no earlier: an event's, unless ``waiter`` is somebody else."""
+        waiter = waiter or self.waiter(EVENT)
         while self.now_nanosecond() < nanosecond:
             await waiter.until(nanosecond)
 

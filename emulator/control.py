@@ -9,7 +9,7 @@ A refusal is a status of 4xx with ``{"what": "<one sentence>"}``.
     GET    /status                                      channels and their ports, leases
     GET    /speed                                       `emulator.clock.SpeedReport`
     POST   /advance   {second} | {until_nanosecond}     stepped time only; answers when everything up to then has happened
-    POST   /lease     {holder, channels?, keep_alive_second?}
+    POST   /lease     {holder, channels?, keep_alive_second?, slack_second?}
     POST   /lease/ID/wait  {until_nanosecond?, traffic?: {channel: [received, sent]}}   answers when the holder has to go on
     POST   /lease/ID/hold                               the holder has something to do; answers with the time, which stands now
     DELETE /lease/ID
@@ -156,7 +156,11 @@ class _General:
         }
         if isinstance(clock, SelfAdvancingClock):
             told["leases"] = [
-                {"holder": lease.holder, "waiting": lease.waiting, "until_nanosecond": lease.until}
+                {
+                    "holder": lease.holder,
+                    "waiting": lease.waiting,
+                    "until_nanosecond": min(lease.untils.values(), default=None),
+                }
                 for lease in clock.leases.held.values()
             ]
         return web.json_response(told)

@@ -1,8 +1,13 @@
 """Leases on the control port, as requests for anybody and as a stream for those who wait often.
 
-The stream is a WebSocket of JSON texts. The holder says ``{"wait": <until or null>, "traffic": {channel: [received, sent]}}``
-or ``{"hold": <number>}``; it hears ``{"now": …, "sent": {channel: bytes}, "hold": <number or null>}`` after each ``hold``, at the
-moment it waited for, and whenever something has been sent to it. Silence is noticed by pings.
+The stream is a WebSocket of JSON texts. The holder says
+
+* ``{"wait": {<name>: <ns from now>}, "traffic": {channel: [received, sent]}}``; a name that it has said before keeps its moment,
+  one it does not say any more is forgotten;
+* ``{"hold": <number>}``, rising; an answer is one to all holds up to its number.
+
+It hears ``{"now": …, "sent": {channel: bytes}, "hold": <number or null>, "over": [<name>]}`` after each ``hold``, at a moment it
+waited for, and whenever time stands because something has been sent to it. Silence is noticed by pings.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import pydantic
 from aiohttp import WSMsgType, web
 from pydantic import Field
 
+from emulator.clock import NANOSECOND
 from emulator.control_words import Nothing, Refusal, asked
 from emulator.leases import Lease, Told, Traffic
 from emulator.scenario.written import Written
@@ -30,6 +36,7 @@ class LeaseWanted(Written):
     holder: Annotated[str, Field(min_length=1, max_length=100)]
     channels: frozenset[str] | None = None
     keep_alive_second: Annotated[float, Field(ge=1.0, le=3600.0)] = KEEP_ALIVE_SECOND
+    slack_second: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
 
 
 class WaitWanted(Written):
@@ -42,7 +49,7 @@ class WaitWanted(Written):
 class _Said(Written):
     """One message of a stream."""
 
-    wait: int | None = None
+    wait: Annotated[dict[str, Annotated[int, Field(ge=0)]], Field(default_factory=dict)]
     traffic: Annotated[_Counts, Field(default_factory=dict)]
     hold: int | None = None
 
@@ -69,7 +76,8 @@ class _LeaseRoutes:
         unknown = sorted((wanted.channels or frozenset()) - set(leases.ports))
         if unknown:
             raise Refusal(422, f'channels: there is no channel "{unknown[0]}"')
-        lease = leases.take(wanted.holder, wanted.channels, wanted.keep_alive_second)
+        slack = round(wanted.slack_second * NANOSECOND)
+        lease = leases.take(wanted.holder, wanted.channels, wanted.keep_alive_second, slack)
         self._clock.settle()
         return web.json_response({"lease": lease.name, "now_nanosecond": self._clock.now_nanosecond()})
 
@@ -77,7 +85,7 @@ class _LeaseRoutes:
         lease = self._lease(request)
         wanted = await asked(request, WaitWanted)
         lease.told = self._clock.leases.sent(lease)
-        lease.wait(wanted.until_nanosecond, _traffic(wanted.traffic))
+        lease.wait({} if wanted.until_nanosecond is None else {"": wanted.until_nanosecond}, _traffic(wanted.traffic))
         return _time(await self._news(lease))
 
     async def hold(self, request: web.Request) -> web.Response:
@@ -102,13 +110,22 @@ class _LeaseRoutes:
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
-                    _hear(lease, message.data)
+                    self._hear(lease, message.data)
         except pydantic.ValidationError as error:
             await socket.close(code=1003, message=error.errors()[0]["msg"].encode())
         finally:
             telling.cancel()
             self._clock.leases.give_back(lease)
         return socket
+
+    def _hear(self, lease: Lease, text: str) -> None:
+        said = _Said.model_validate_json(text)
+        if said.hold is not None:
+            lease.hold(said.hold)
+            return
+        now = self._clock.now_nanosecond()
+        untils = {name: lease.untils.get(name, now + ahead) for name, ahead in said.wait.items()}
+        lease.wait(untils, _traffic(said.traffic))
 
     async def _news(self, lease: Lease) -> Told:
         """What the holder hears next; as long as it listens it lives."""
@@ -130,15 +147,7 @@ class _LeaseRoutes:
 async def _tell(socket: web.WebSocketResponse, lease: Lease) -> None:
     while True:
         told = await lease.news.get()
-        await socket.send_json({"now": told.now_nanosecond, "sent": told.sent_bytes, "hold": told.answers})
-
-
-def _hear(lease: Lease, text: str) -> None:
-    said = _Said.model_validate_json(text)
-    if said.hold is not None:
-        lease.hold(said.hold)
-    else:
-        lease.wait(said.wait, _traffic(said.traffic))
+        await socket.send_json({"now": told.now_nanosecond, "sent": told.sent_bytes, "hold": told.answers, "over": told.over})
 
 
 def _traffic(counts: _Counts) -> dict[str, Traffic]:

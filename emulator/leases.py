@@ -13,6 +13,11 @@ The rule for everybody else, in `Leases.situation`:
                                                past nor can it stop anybody; a leaseholder that is busy stops it as well
 * there is no lease (any more)                 time runs at the clock's scale
 
+A lease may come with a slack: what a running script says may then be heard by that much emulated time later, so that a holder
+need not be asked about every line. Replies and the ends of scripts never wait: whatever a holder does upon those it does at their
+moment. What it does upon a reading (a limit of its own, say) it does within the slack. No moment that a holder waits for comes
+while it has something to hear.
+
 A lease ends when its holder gives it back, when its stream closes, or when nothing was heard of it for ``keep_alive_second`` of
 wall time: a client that crashed cannot stop the world, and one that lives is not run past.
 """
@@ -23,6 +28,7 @@ import asyncio
 import enum
 import secrets
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -39,6 +45,15 @@ class Situation(enum.Enum):
     HELD = enum.auto()
     JUMPING = enum.auto()
     PACING = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """What was sent to a port: how many bytes in all by then, when, and whether it is the output of a script that goes on."""
+
+    sent_bytes: int
+    nanosecond: int
+    running: bool
 
 
 class Port(Protocol):
@@ -62,11 +77,14 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a leaseholder hears: the time, how many bytes had been sent to each port by then, and which ``hold`` this answers."""
+    """What a leaseholder hears: the time, how many bytes had been sent to each port by then, which ``hold`` this answers, and
+    which of the moments it waited for have come.
+    """
 
     now_nanosecond: int
     sent_bytes: dict[str, int]
-    answers: int | None = None
+    answers: int | None
+    over: tuple[str, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -76,9 +94,10 @@ class Lease:
     holder: str
     channels: frozenset[str]
     keep_alive_second: float
+    slack_nanosecond: int = 0
     name: str = field(default_factory=lambda: secrets.token_hex(8))
     waiting: bool = False
-    until: int | None = None
+    untils: dict[str, int] = field(default_factory=dict)
     traffic: dict[str, Traffic] = field(default_factory=dict)
     news: asyncio.Queue[Told] = field(default_factory=asyncio.Queue)
     heard: float = field(default_factory=time.monotonic)
@@ -86,9 +105,9 @@ class Lease:
     asks: int | None = None
     told: dict[str, int] = field(default_factory=dict)
 
-    def wait(self, until: int | None, traffic: Mapping[str, Traffic]) -> None:
-        """The holder has nothing to do before ``until``, given this traffic: it knows of the bytes it has received."""
-        self.waiting, self.until, self.traffic = True, until, dict(traffic)
+    def wait(self, untils: Mapping[str, int], traffic: Mapping[str, Traffic]) -> None:
+        """The holder has nothing to do before the first of ``untils`` (moments by a name of its own), given this traffic."""
+        self.waiting, self.untils, self.traffic = True, dict(untils), dict(traffic)
         self.told = self.told | {name: counted.received_bytes for name, counted in traffic.items()}
         self.renew()
         self.spoke = self.heard
@@ -97,6 +116,11 @@ class Lease:
         """The holder has something to do, and asks what time it is; the answer bears the number."""
         self.waiting, self.asks = False, number
         self.renew()
+
+    @property
+    def until(self) -> int:
+        """When it wants to go on by itself."""
+        return min(self.untils.values(), default=NEVER) if self.waiting else NEVER
 
     def renew(self) -> None:
         """The holder lives."""
@@ -109,11 +133,12 @@ class Leases:
     def __init__(self) -> None:
         self.ports: dict[str, Port] = {}
         self.held: dict[str, Lease] = {}
+        self._unheard: dict[str, deque[Unheard]] = {}
         self._begun = False
 
-    def take(self, holder: str, channels: frozenset[str] | None, keep_alive_second: float) -> Lease:
+    def take(self, holder: str, channels: frozenset[str] | None, keep_alive_second: float, slack_nanosecond: int = 0) -> Lease:
         """A new lease; its holder is busy until it says otherwise. ``None`` stands for every channel."""
-        lease = Lease(holder, frozenset(self.ports) if channels is None else channels, keep_alive_second)
+        lease = Lease(holder, frozenset(self.ports) if channels is None else channels, keep_alive_second, slack_nanosecond)
         self.held[lease.name] = lease
         self._begun = True
         return lease
@@ -133,13 +158,35 @@ class Leases:
             return Situation.HELD
         return Situation.PACING if foreign or not self.held else Situation.JUMPING
 
+    def note_sent(self, name: str, nanosecond: int, *, running: bool) -> None:
+        """Bytes were just sent to a port."""
+        said = self._unheard.setdefault(name, deque())
+        if said and said[-1].sent_bytes > self.ports[name].sent_bytes:
+            said.clear()
+        if self.held:
+            said.append(Unheard(self.ports[name].sent_bytes, nanosecond, running))
+
+    @property
+    def unheard(self) -> bool:
+        """Whether a holder has still to hear something, so that nothing it waits for in vain has come."""
+        return any(self._unheard.values())
+
+    def slack_nanosecond(self) -> int:
+        """The smallest slack of all holders."""
+        return min((lease.slack_nanosecond for lease in self.held.values()), default=0)
+
+    def unheard_until(self) -> int:
+        """Up to which moment time may go before somebody has heard what was said to him."""
+        first = min((said[0].nanosecond for said in self._unheard.values() if said), default=NEVER)
+        return min(first + self.slack_nanosecond(), NEVER - 1)
+
     def next_until(self) -> int:
         """The first moment at which a waiting leaseholder wants to go on."""
-        return min((lease.until for lease in self.held.values() if lease.waiting and lease.until is not None), default=NEVER)
+        return min((lease.until for lease in self.held.values()), default=NEVER)
 
     def reach(self, now: int) -> bool:
         """It is ``now``: holders that waited for it go on. Whether there was one."""
-        due = [lease for lease in self.held.values() if lease.waiting and lease.until is not None and lease.until <= now]
+        due = [lease for lease in self.held.values() if lease.until <= now]
         for lease in due:
             lease.waiting = False
             self._tell(lease, now)
@@ -147,7 +194,7 @@ class Leases:
 
     def tell(self, now: int) -> bool:
         """Tell the time to those who asked or were sent something since; whether there was one."""
-        listening = [lease for lease in self.held.values() if lease.asks is not None or lease.told != self.sent(lease)]
+        listening = [lease for lease in self.held.values() if lease.asks is not None or self._is_news(lease)]
         for lease in listening:
             self._tell(lease, now)
         return bool(listening)
@@ -162,12 +209,17 @@ class Leases:
 
     def _tell(self, lease: Lease, now: int) -> None:
         lease.told = self.sent(lease)
-        lease.news.put_nowait(Told(now, lease.told, lease.asks))
+        over = tuple(name for name, until in lease.untils.items() if until <= now)
+        lease.news.put_nowait(Told(now, lease.told, lease.asks, over))
         lease.asks = None
 
     def sent(self, lease: Lease) -> dict[str, int]:
         """How many bytes have been sent to each port the holder may be connected to."""
         return {name: port.sent_bytes for name, port in self.ports.items() if name in lease.channels and port.present}
+
+    def _is_news(self, lease: Lease) -> bool:
+        """Whether a holder was sent something that time stands still for."""
+        return lease.told != self.sent(lease) and not (lease.waiting and not self._owed(lease))
 
     def _waits(self, lease: Lease) -> bool:
         return lease.waiting and (not self._owed(lease) or time.monotonic() > lease.spoke + LOST_SECOND)
@@ -178,9 +230,18 @@ class Leases:
             port = self.ports.get(name)
             if port is None or not port.present:
                 return True
-            if counted.received_bytes != port.sent_bytes or counted.sent_bytes != port.received_bytes:
+            if counted.sent_bytes != port.received_bytes or self._unheard_end(name, port, counted.received_bytes):
                 return True
         return False
+
+    def _unheard_end(self, name: str, port: Port, heard: int) -> bool:
+        """Whether something is on its way to a host that no slack is given to."""
+        said = self._unheard.get(name)
+        while said and said[0].sent_bytes <= heard:
+            said.popleft()
+        if heard == port.sent_bytes:
+            return False
+        return not said or not self.slack_nanosecond() or not all(one.running for one in said)
 
     def _foreign(self) -> bool:
         """Whether somebody is connected to a port that no lease covers."""

@@ -20,12 +20,13 @@ _READ_BYTES = 65_536
 
 
 class Link(ABC):
-    """One port. ``received`` and ``lost`` are set by whoever owns it, ``heard`` and ``said`` by who looks on, before `open`."""
+    """One port. ``received`` and ``lost`` are set by whoever owns it, before `open`. ``onlookers`` are told of
+    all bytes, ``from_host`` and ``to_host``.
+    """
 
     def __init__(self) -> None:
         self.received: Callable[[bytes], None] = _ignore
-        self.heard: Callable[[bytes], None] = _ignore
-        self.said: Callable[[bytes], None] = _ignore
+        self.onlookers: list[Callable[[str, bytes], None]] = []
         self.lost: Callable[[], None] = _nothing
         self.dropped_bytes = 0
         self.sent_bytes = 0
@@ -81,12 +82,14 @@ class Link(ABC):
 
     def _take(self, data: bytes) -> None:
         self.received_bytes += len(data)
-        self.heard(data)
+        for onlooker in self.onlookers:
+            onlooker("from_host", data)
         self.received(data)
 
     def _note_sent(self, data: bytes) -> None:
         self.sent_bytes += len(data)
-        self.said(data)
+        for onlooker in self.onlookers:
+            onlooker("to_host", data)
 
     def _count_anew(self) -> None:
         self.sent_bytes = self.received_bytes = 0

@@ -218,9 +218,8 @@ def _record(station: Station, directory: Path, seed: int, clock: Clock) -> WireL
     directory.mkdir(parents=True, exist_ok=True)
     session, link = station.session, station.link
     head = Head(channel=station.name, serial=session.identity.serial, model=session.channel.model.name, seed=seed)
-    log = WireLog(directory / f"{station.name}.jsonl", head, clock.now_nanosecond)
-    link.heard = lambda data: log.note(Direction.FROM_HOST, data)
-    link.said = lambda data: log.note(Direction.TO_HOST, data)
+    log = WireLog(directory / f"{station.name}.jsonl", head, lambda: clock.speaking_nanosecond or clock.now_nanosecond())
+    link.onlookers.append(lambda direction, data: log.note(Direction(direction), data))
     return log
 
 
@@ -230,7 +229,8 @@ async def _control(
 ) -> AsyncIterator[control.Address | None]:
     by_name = {station.name: station for station in stations}
     if isinstance(clock, SelfAdvancingClock):
-        clock.leases.ports.update({name: station.link for name, station in by_name.items()})
+        for station in stations:
+            clock.look_on(station.name, station.link)
     if serving.ports is None:
         yield None
         return

@@ -121,13 +121,13 @@ class LeasedClock(StationClock):
 
 
 @asynccontextmanager
-async def leased_clock(address: EmulatorAddress, holder: str) -> AsyncIterator[LeasedClock]:
+async def leased_clock(address: EmulatorAddress, holder: str, slack_second: float = 0.0) -> AsyncIterator[LeasedClock]:
     """A clock with a lease of its own while the context lasts; needs `harness.lease.QuietLoop`.
 
     Raises:
         BadInput: the emulator gives none.
     """
-    lease = Lease(address, holder)
+    lease = Lease(address, holder, slack_second)
     async with lease.living():
         yield LeasedClock(lease=lease)
 

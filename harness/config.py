@@ -32,11 +32,13 @@ class ClockSection(Written):
     """``scale`` other than 1 is for emulated instruments only, and then ``start`` says what time it is at ``origin``.
 
     ``mode = "leased"``, for emulated instruments only too: the time of an emulator that advances by itself; ``control`` is the
-    ports file it writes, with address and token of its control port.
+    ports file it writes, with address and token of its control port. ``slack_second`` of emulated time may pass before a reading
+    of a program that goes on is looked at: the larger, the faster.
     """
 
     mode: Literal["wall", "leased"] = "wall"
     control: Path | None = None
+    slack_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     start: Moment | None = None
     origin: Moment | None = None

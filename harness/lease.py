@@ -82,11 +82,11 @@ def read_address(ports: Path) -> EmulatorAddress:
         raise BadInput(str(ports), "is not a ports file with a control port; start the emulator with --ports") from None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class _Limit:
-    """A deadline in emulated time."""
+    """A deadline in emulated time, from when the emulator hears of it."""
 
-    nanosecond: int
+    ahead_nanosecond: int
     timeout: asyncio.Timeout
 
 
@@ -104,9 +104,11 @@ class Lease:
 
     address: EmulatorAddress
     holder: str
+    slack_second: float = 0.0
     now_nanosecond: int = 0
     _counted: dict[str, _Counted] = field(default_factory=dict)
-    _limits: list[_Limit] = field(default_factory=list)
+    _limits: dict[str, _Limit] = field(default_factory=dict)
+    _limit_count: int = 0
     _busy: int = 0
     _said: object = None
     _socket: aiohttp.ClientWebSocketResponse | None = None
@@ -157,12 +159,13 @@ class Lease:
     async def timeout(self, instrument_second: float) -> AsyncIterator[None]:
         """Raise `TimeoutError` when so much emulated time has passed."""
         async with asyncio.timeout(None) as timeout:
-            limit = _Limit(self.now_nanosecond + round(instrument_second * NANOSECOND), timeout)
-            self._limits.append(limit)
+            self._limit_count += 1
+            name = str(self._limit_count)
+            self._limits[name] = _Limit(round(instrument_second * NANOSECOND), timeout)
             try:
                 yield
             finally:
-                self._limits.remove(limit)
+                del self._limits[name]
 
     def watch(self, url: str) -> Callable[[str, bytes], None] | None:
         """Who counts the bytes of a new connection to ``url``; ``None`` for one that is not the emulator's."""
@@ -197,8 +200,8 @@ class Lease:
         return True
 
     def _wait(self) -> dict[str, object]:
-        until = min((limit.nanosecond for limit in self._limits), default=None)
-        return {"wait": until, "traffic": {name: [counted.received, counted.sent] for name, counted in self._counted.items()}}
+        untils = {name: limit.ahead_nanosecond for name, limit in self._limits.items()}
+        return {"wait": untils, "traffic": {name: [counted.received, counted.sent] for name, counted in self._counted.items()}}
 
     async def _ask(self) -> int:
         """Have time stand, and learn what time it is."""
@@ -235,7 +238,9 @@ class Lease:
         url = self.address.url
         try:
             async with asyncio.timeout(_ANSWER_SECOND):
-                async with session.post(f"{url}/lease", json={"holder": self.holder}) as answer:
+                async with session.post(
+                    f"{url}/lease", json={"holder": self.holder, "slack_second": self.slack_second}
+                ) as answer:
                     told = await answer.json(content_type=None)
                     if answer.status != 200:
                         raise BadInput(url, f"the emulator gives no lease on its time ({told}); its clock must be self_advancing")
@@ -259,13 +264,9 @@ class Lease:
             told = json.loads(message.data)
             self.now_nanosecond = max(self.now_nanosecond, told["now"])
             self._said = None
-            answer = self._answers.get(told["hold"]) if told["hold"] is not None else None
-            if answer is not None and not answer.done():
-                answer.set_result(told["now"])
-            self._pass_limits()
-
-    def _pass_limits(self) -> None:
-        now = asyncio.get_running_loop().time()
-        for limit in self._limits:
-            if limit.nanosecond <= self.now_nanosecond:
-                limit.timeout.reschedule(now)
+            for number, answer in self._answers.items():
+                if told["hold"] is not None and number <= told["hold"] and not answer.done():
+                    answer.set_result(told["now"])
+            for name in told["over"]:
+                if name in self._limits:
+                    self._limits[name].timeout.reschedule(asyncio.get_running_loop().time())

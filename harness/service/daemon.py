@@ -252,7 +252,8 @@ async def _clock(site: Site) -> AsyncIterator[StationClock]:
     if site.clock.control is None:
         yield station_clock(site)
         return
-    async with leased_clock(read_address(site.path.parent / site.clock.control), f"station {site.station}") as clock:
+    address = read_address(site.path.parent / site.clock.control)
+    async with leased_clock(address, f"station {site.station}", site.clock.slack_second) as clock:
         yield clock
 
 

@@ -81,12 +81,14 @@ class Execution:
         self._halted = False
         self._waiter.poke()
 
-    def flush(self) -> None:
+    def flush(self, *, ended: bool = False) -> None:
         """Send what the script has said so far."""
-        self._clock.reached(self._channel.now_nanosecond)
-        lines = self._machine.lines
+        clock, moment, lines = self._clock, self._channel.now_nanosecond, self._machine.lines
+        clock.reached(moment)
         if lines:
+            clock.speaking_nanosecond = None if ended else moment
             self._send(("\n".join(lines) + "\n").encode("ascii"))
+            clock.speaking_nanosecond = None
             lines.clear()
 
     # -- its life
@@ -105,7 +107,8 @@ class Execution:
                 machine.line("")
         else:
             machine.line("")
-        self.flush()
+        await self._clock.wait_until(self._channel.now_nanosecond, self._waiter)
+        self.flush(ended=True)
 
     async def _drive(self, steps: Generator[float, None, int]) -> None:
         channel, clock = self._channel, self._clock
