@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -87,6 +88,12 @@ class StillClock:
     def deadline_second(self, instrument_second: float) -> float:
         del instrument_second
         return self.patience_second
+
+    def held(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def watch(self, url: str) -> None:
+        del url
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
