@@ -144,19 +144,23 @@ async def stop(link: Link, inbox: Inbox, clock: Clock, stop_second: float, earli
 async def open_cell(link: Link, inbox: Inbox, clock: Clock) -> Safety:
     """Open the cell of an idle instrument, and prove it by an open-circuit measurement, which is refused while the cell is on.
 
+    A refusal is no reason to wait: what arrived there may not be what was sent, so it is tried again at once.
+
     Raises:
         Rejected, InstrumentFault, ReplyTimeout, PortGone: neither could be done.
     """
+    refused: Rejected | InstrumentFault | None = None
     for _ in range(_OPENING_ATTEMPTS):
-        await execute(link, inbox, clock, CELL_OFF, "cell_off")
         try:
+            await execute(link, inbox, clock, CELL_OFF, "cell_off")
             packages = await execute(link, inbox, clock, OPEN_CIRCUIT, "the open-circuit measurement")
         except (Rejected, InstrumentFault) as error:
-            if error.code not in CELL_IS_ON:
-                raise
+            refused = error
             continue
         voltages = [variable.value for package in packages for variable in package.variables if variable.kind == "ab"]
         return Safe(voltages[-1] if voltages else None)
+    if refused is not None and refused.code not in CELL_IS_ON:
+        raise refused
     return Unconfirmed(f"{link.url}: the instrument says after {_OPENING_ATTEMPTS} attempts that the cell is still on")
 
 

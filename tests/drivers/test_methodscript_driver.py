@@ -449,6 +449,18 @@ def test_making_safe_is_idempotent_and_repeats_while_on() -> None:
     run(main())
 
 
+def test_refused_opening_is_tried_again_at_once() -> None:
+    """A bit that was flipped on its way makes cell_off an unknown word: the cell is not left for that."""
+
+    async def main() -> None:
+        idle = (Sent(b"Z\n"), Received(b"Z!0006\n"))
+        garbled = (OPEN_CELL[0], Received(b"e!4001: Line 1, Col 5\n"))
+        async with connected(*idle, *garbled, *OPEN_CELL[:3], Received(b"e!4001: Line 4, Col 2\n"), *OPEN_CELL) as channel:
+            assert await channel.make_safe() == Safe(3.0)
+
+    run(main())
+
+
 def test_making_safe_does_not_take_a_stale_blank_line_for_an_end() -> None:
     """A blank line that belongs to what was before is not the end of the script that opens the cell."""
 

@@ -21,7 +21,7 @@ MIX: tuple[tuple[dict[str, Any], ...], ...] = (
     ({"T14_framing": {"count": 5, "probability": 0.01}}, {"T6_duplicate_reply": {"probability": 0.2}}, {"T3_split": {"size": 3}}),
     ({"P14_unsolicited": {"what": "blank", "probability": 0.002}}, {"P13_partial_package": {"probability": 0.01}}),
     ({"P9_bad_field": {"variable": "eb", "probability": 0.01}}, {"P11_unit_text": {"probability": 0.01}}, {"P8_stale_reply": {}}),
-    ({"P10_wrong_scale": {"variable": "eb", "probability": 0.005}}, {"T4_drop_request": {"probability": 0.1}}),
+    ({"P10_wrong_scale": {"variable": "eb", "probability": 0.005}}, {"T4_drop_request": {"probability": 0.03}}),
     ({"P10_wrong_scale": {"variable": "ba", "probability": 0.02}}, {"C1_soft_short": {}}, {"T1_latency": {"jitter": "200 ms"}}),
 )
 """Faults of each channel, all of them from its first deposit on to the end of the run."""
