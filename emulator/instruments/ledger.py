@@ -85,17 +85,12 @@ class Ledger:
 
     @property
     def open_coulomb(self) -> float:
-        """What the row that is open has moved. Whoever takes a step of the cell back puts this back too."""
+        """What the present direction of current has moved so far, signed. Whoever takes a step back puts this back too."""
         return self._charge
 
     @open_coulomb.setter
     def open_coulomb(self, coulomb: float) -> None:
         self._charge = coulomb
-
-    @property
-    def open_coulomb(self) -> float:
-        """What the present direction of current has moved so far, signed."""
-        return self._charge
 
     def carry(self, coulomb: float) -> None:
         """So much has crossed the cell."""
