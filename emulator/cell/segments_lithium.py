@@ -94,7 +94,8 @@ class LithiumConstants(NamedTuple):
 class Seen(NamedTuple):
     """What the potential depends on, at any times of a segment; ``cover`` is area over thickness of the film on fresh lithium.
 
-    ``bare`` says where there is no lithium (``False``: nowhere); only there do ``surface`` and ``formation_left`` matter.
+    ``bare`` says where there is no lithium (``False``: nowhere); only there do ``surface`` and ``formation_left`` matter. With
+    lithium ``surface`` is 0.
     """
 
     fresh: Number
@@ -178,6 +179,8 @@ def potential(a: Arithmetic, c: LithiumConstants, seen: Seen, plating: float, si
     over = 2.0 * c.thermal_volt * a.asinh(0.5 * size / exchange) + size * ohm
     if seen.bare is False:
         return -plating * over
+    if not a.some(seen.formation_left > 0.0):
+        return seen.surface / c.surface_farad - plating * over
     return a.where(seen.bare, bare_volt(a, c, seen.surface, seen.formation_left), 0.0) - plating * over
 
 

@@ -214,7 +214,7 @@ def _bound_while_plating(a: Arithmetic, e: Electrode, terms: tuple[Number, ...],
 def plating_at(a: Arithmetic, p: Plating, second: Number) -> Seen:
     """The electrode ``second`` after the segment began."""
     since = second - p.formed
-    early = a.some(since <= 0.0)
+    early = a.some(a.earliest(since) <= 0.0)
     if early:
         since = a.larger(since, 0.0)
     bound = course_at((p.course_1, p.course_2, p.course_3, p.course_4), since * p.per_second)

@@ -198,11 +198,12 @@ def _bulk_alone(a: Arithmetic, bulk: Number, film_nm: Number, density: Number, g
 def stripping_at(a: Arithmetic, p: Stripping, sharing: Sharing | None, second: Number) -> Seen:
     """The electrode ``second`` after the segment began."""
     alone = second if sharing is None else a.larger(second - p.shared, 0.0)
-    own = a.smaller(alone, p.fresh_second)
+    own = left = a.smaller(alone, p.fresh_second)
     bound = course_at((p.course_1, p.course_2, p.course_3, p.course_4), own * p.per_second)
     fresh = p.fresh_left - p.rate * own - FILM_COULOMB_PER_NM * bound
     bulk, bulk_film_nm, pitted = p.bulk, p.bulk_film_nm, p.pitted
     if a.some(p.bulk > 0.0):
+        left = a.smaller(second, p.gone)
         pitted = p.pitted_then + p.density * a.smaller(alone, p.bulk_second)
         if sharing is not None:
             within = second < p.shared
@@ -210,16 +211,13 @@ def stripping_at(a: Arithmetic, p: Stripping, sharing: Sharing | None, second: N
             fresh, pitted = a.where(within, fresh_shared, fresh), a.where(within, pitted_shared, pitted)
         bulk, bulk_film_nm = _bulk_at(a, p, pitted, second)
     fresh = a.larger(fresh, 0.0)
-    bare, surface, left = False, 0.0, second
-    after = second >= p.gone
-    if a.some(after):
-        left = a.smaller(second, p.gone)
-        fresh, bulk = a.where(after, 0.0, fresh), a.where(after, 0.0, bulk)
-        bare, surface = after, p.surface + p.density * (second - left)
     lost = p.sum - p.density * left - fresh - bulk
     area = p.limit * (1.0 - a.exp(-fresh / p.reach))
     cover = area / a.sqrt(p.film_square + p.growth * left)
-    return Seen(fresh, bulk, lost, area, cover, bulk_film_nm, pitted, bare, surface, p.formation_left)
+    if not a.some(a.latest(second) >= p.gone):
+        return Seen(fresh, bulk, lost, area, cover, bulk_film_nm, pitted, False, 0.0, 0.0)
+    surface = p.surface + p.density * (second - left)
+    return Seen(fresh, bulk, lost, area, cover, bulk_film_nm, pitted, second >= p.gone, surface, p.formation_left)
 
 
 def _bulk_at(a: Arithmetic, p: Stripping, pitted: Number, second: Number) -> tuple[Number, Number]:
@@ -227,23 +225,24 @@ def _bulk_at(a: Arithmetic, p: Stripping, pitted: Number, second: Number) -> tup
     exposed = a.where(p.bulk_left > 0.0, left, a.smaller(left, p.shared))
     bulk_film_nm, below = bulk_at(a, p.bulk, p.bulk_film_nm, p.growth, exposed)
     bulk = a.larger(below - (pitted - p.pitted), 0.0)
-    return a.where((second >= p.shared) & (p.bulk_left <= 0.0), 0.0, bulk), bulk_film_nm
+    return a.where((second >= p.gone) | (second >= p.shared) & (p.bulk_left <= 0.0), 0.0, bulk), bulk_film_nm
 
 
 def stripped(a: Arithmetic, path: tuple[Stripping, Sharing | None], e: Electrode, second: Number) -> Electrode:
     """The state ``second`` after the segment began; ``e`` is the one it began with."""
     p, sharing = path
     seen = stripping_at(a, p, sharing, second)
-    charge = p.density * second
+    charge, all_gone = p.density * second, second >= p.gone
+    fresh = a.where(all_gone, 0.0, seen.fresh)
     grown = _grown(a, p, sharing, second) + (e.bulk - seen.bulk) - (seen.pitted - e.pitted)
     film = e.film + grown
     left = a.where(e.fresh > 0.0, a.smaller(second, p.gone), 0.0)
     return e._replace(
-        fresh=seen.fresh,
+        fresh=fresh,
         bulk=seen.bulk,
-        dead=seen.lost - film,
+        dead=seen.lost + (seen.fresh - fresh) - film,
         film=film,
-        surface=a.where(second >= p.gone, seen.surface, e.surface),
+        surface=a.where(all_gone, seen.surface, e.surface),
         net=e.net - charge,
         throughput=e.throughput + charge,
         grown=e.grown + grown,
