@@ -1,7 +1,6 @@
-"""A state in the words of the truth: books in coulombs of the cell; latent state per cm², each name with its unit.
+"""A state in the words of the truth: books in coulombs of the cell, everything else per cm², each name with its unit.
 
-Latent charges are named ``Q_…`` and are mAh/cm². Those of the other lithium electrode are ``Q_counter_…``, and what else is said
-of it begins with ``counter_``.
+What is said of the other lithium electrode of a symmetric cell begins with ``counter_``.
 """
 
 from __future__ import annotations
@@ -17,29 +16,27 @@ _BOOKS = (
     ("surface_charge_coulomb", state.SURFACE),
     ("other_reactions_coulomb", state.OXIDISED),
 )
-_CHARGES = (
-    ("fresh", state.FRESH),
-    ("bulk", state.BULK),
-    ("dead", state.DEAD),
-    ("sei", state.FILM),
-    ("grown", state.GROWN),
-    ("surface", state.SURFACE),
-    ("other", state.OXIDISED),
-)
 _ELECTRODE = (
-    ("film_nm", state.FILM_NM),
-    ("bulk_film_nm", state.BULK_FILM_NM),
-    ("area_ratio", state.AREA),
-    ("integrity", state.INTEGRITY),
-    ("crack_current_fraction", state.CRACK_SHARE),
-    ("deposit_count", state.DEPOSITS),
+    ("fresh_mah_cm2", state.FRESH, COULOMB_PER_MAH),
+    ("bulk_mah_cm2", state.BULK, COULOMB_PER_MAH),
+    ("dead_mah_cm2", state.DEAD, COULOMB_PER_MAH),
+    ("film_mah_cm2", state.FILM, COULOMB_PER_MAH),
+    ("grown_mah_cm2", state.GROWN, COULOMB_PER_MAH),
+    ("surface_mah_cm2", state.SURFACE, COULOMB_PER_MAH),
+    ("oxidised_mah_cm2", state.OXIDISED, COULOMB_PER_MAH),
+    ("film_nm", state.FILM_NM, 1.0),
+    ("bulk_film_nm", state.BULK_FILM_NM, 1.0),
+    ("area_ratio", state.AREA, 1.0),
+    ("integrity", state.INTEGRITY, 1.0),
+    ("crack_current_fraction", state.CRACK_SHARE, 1.0),
+    ("deposit_count", state.DEPOSITS, 1.0),
 )
 _CELL = (
     ("clock_second", state.CLOCK, 1.0),
-    ("Q_net", state.CELL_NET, COULOMB_PER_MAH),
+    ("net_mah_cm2", state.CELL_NET, COULOMB_PER_MAH),
     ("temperature_kelvin", state.TEMPERATURE, 1.0),
     ("short_s_cm2", state.SHORT, 1.0),
-    ("Q_short", state.SHORT_CHARGE, COULOMB_PER_MAH),
+    ("short_mah_cm2", state.SHORT_CHARGE, COULOMB_PER_MAH),
     ("potential_shift_volt", state.SHIFT, 1.0),
     ("wetted_fraction", state.WETTED, 1.0),
     ("diffusion_stretch", state.STRETCH, 1.0),
@@ -71,8 +68,8 @@ def latent(values: Vector, par: Vector, area_cm2: float) -> dict[str, float]:
     if par[state.P_COUNTER] == COUNTER_CATHODE:
         found["cathode_stoichiometry"] = float(values[state.STOICHIOMETRY])
         found["cathode_surface_stoichiometry"] = float(kernel_counter.surface(values))
-        found["Q_cathode_other"] = float(values[state.CATHODE_OTHER]) / COULOMB_PER_MAH
-        found["Q_shuttle"] = float(values[state.SHUTTLE]) / COULOMB_PER_MAH
+        found["cathode_other_mah_cm2"] = float(values[state.CATHODE_OTHER]) / COULOMB_PER_MAH
+        found["shuttle_mah_cm2"] = float(values[state.SHUTTLE]) / COULOMB_PER_MAH
     found |= {name: float(values[field]) / unit for name, field, unit in _CELL}
     found["electrolyte_resistance_ohm_cm2"] = float(kernel_counter.electrolyte_ohm(values, par))
     found["contact_resistance_ohm"] = float(values[state.CONTACT]) / area_cm2
@@ -80,11 +77,10 @@ def latent(values: Vector, par: Vector, area_cm2: float) -> dict[str, float]:
 
 
 def _electrode(values: Vector, par: Vector, base: int, prefix: str) -> dict[str, float]:
-    found = {name: float(values[base + field]) for name, field in _ELECTRODE}
+    found = {name: float(values[base + field]) / unit for name, field, unit in _ELECTRODE}
     found["layer_resistance_ohm_cm2"] = float(kernel_interface.layer_ohm(values, par, base))
     found["film_resistance_ohm_cm2"] = float(kernel_interface.film_ohm(values, par, base))
     transfer = par[state.P_THERMAL] / kernel_interface.exchange_density(values, par, base)
     found["charge_transfer_resistance_ohm_cm2"] = float(transfer)
     found["lithium_exhausted"] = float(kernel_interface.bare(values, base))
-    charges = {f"Q_{prefix}{name}": float(values[base + field]) / COULOMB_PER_MAH for name, field in _CHARGES}
-    return {**charges, **{f"{prefix}{name}": value for name, value in found.items()}}
+    return {f"{prefix}{name}": value for name, value in found.items()}

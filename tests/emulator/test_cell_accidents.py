@@ -82,16 +82,16 @@ def test_shorted_cell_discharges_itself_and_the_books_know(counter: Counter, con
     cell.set_short(conductance)
     cell.advance(0.0, 50_000.0)
     after = cell.latent()
-    through = after["Q_short"]
-    assert after["Q_net"] == before["Q_net"]
+    through = after["short_mah_cm2"]
+    assert after["net_mah_cm2"] == before["net_mah_cm2"]
     assert abs(cell.voltage(0.0)) <= abs(volt) + 1e-9
     if counter in ("Cu", "Li"):
         assert through == pytest.approx(0.0, abs=1e-3)
         return
     assert through > 0.0
     inserted = (after["cathode_stoichiometry"] - before["cathode_stoichiometry"]) * cell.parameters.cathode_capacity_mah_cm2
-    inserted -= after["Q_cathode_other"] - before["Q_cathode_other"]
-    assert inserted == pytest.approx(through + after["Q_shuttle"] - before["Q_shuttle"], abs=1e-9)
+    inserted -= after["cathode_other_mah_cm2"] - before["cathode_other_mah_cm2"]
+    assert inserted == pytest.approx(through + after["shuttle_mah_cm2"] - before["shuttle_mah_cm2"], abs=1e-9)
     if conductance == 5.0:
         assert abs(cell.voltage(0.0)) < 0.05
 
@@ -123,7 +123,7 @@ def test_chance_opens_and_closes_shorts(record_property: Recorder) -> None:
     record_property("shorts begun and ended in 33 h", (opened, closed))
     assert opened >= 3
     assert closed in (opened, opened - 1)
-    assert cell.latent()["Q_short"] != 0.0
+    assert cell.latent()["short_mah_cm2"] != 0.0
 
 
 def test_time_of_a_random_short_does_not_depend_on_the_steps() -> None:
@@ -230,7 +230,7 @@ def test_shuttle_makes_charge_exceed_discharge_unless_nitrate_stops_it(record_pr
         outcomes, _ = cycling.run(cell, steps, 3, 60.0)
         ratios[nitrate] = -outcomes[3].charge_coulomb / outcomes[4].charge_coulomb
         record_property(f"charge over discharge, LiNO3 {nitrate}", ratios[nitrate])
-        record_property(f"shuttled mAh/cm2, LiNO3 {nitrate}", cell.latent()["Q_shuttle"])
+        record_property(f"shuttled mAh/cm2, LiNO3 {nitrate}", cell.latent()["shuttle_mah_cm2"])
     assert ratios[True] == pytest.approx(1.0, abs=0.01)
     assert ratios[False] > 1.03
 
@@ -243,5 +243,5 @@ def test_shuttle_discharges_at_rest_by_its_rate() -> None:
     cell.advance(0.0, 3600.0)
     after = 0.25 - cell.read(state.STOICHIOMETRY)
     assert after / before == pytest.approx(math.exp(-5e-5 * 3600.0), rel=1e-9)
-    lost = fresh["Q_bulk"] - cell.latent()["Q_bulk"] - (cell.latent()["Q_sei"] - fresh["Q_sei"])
-    assert lost == pytest.approx(cell.latent()["Q_shuttle"], abs=1e-9)
+    lost = fresh["bulk_mah_cm2"] - cell.latent()["bulk_mah_cm2"] - (cell.latent()["film_mah_cm2"] - fresh["film_mah_cm2"])
+    assert lost == pytest.approx(cell.latent()["shuttle_mah_cm2"], abs=1e-9)

@@ -184,10 +184,10 @@ def test_alloying_lithium_is_in_the_books_from_the_start() -> None:
     """Lithium that metals take up never cycles: bound in a foil's film, or reduced first on copper."""
     parameters = cell_parameters(stack(lipon(0.3), alloyed_mah_cm2=0.1), "fec", STEADY)
     foil = SymmetricCell(parameters, 1.0, quiet, quiet, 5.0).latent()
-    assert (foil["Q_bulk"], foil["Q_sei"]) == pytest.approx((4.9, 0.1))
+    assert (foil["bulk_mah_cm2"], foil["film_mah_cm2"]) == pytest.approx((4.9, 0.1))
     copper = DepositCell(parameters, 1.0, quiet)
     copper.advance(-1e-3, 0.3 * COULOMB_PER_MAH / 1e-3)
-    assert copper.latent()["Q_sei"] > 0.1 + parameters.formation_mah_cm2
+    assert copper.latent()["film_mah_cm2"] > 0.1 + parameters.formation_mah_cm2
     assert copper.read(state.TRACKED + state.FORMATION_LEFT) == 0.0
 
 

@@ -69,7 +69,7 @@ def test_galvanic_corrosion_takes_lithium_beside_bare_copper_only() -> None:
             cell = DepositCell(parameters, 1.0, quiet, bulk)
             cell.advance(-5e-4, 7200.0)
             cell.advance(0.0, 3600.0)
-            lost[rate, bulk] = cell.latent()["Q_grown"]
+            lost[rate, bulk] = cell.latent()["grown_mah_cm2"]
     assert lost[1e-3, 0.0] - lost[0.0, 0.0] == pytest.approx(3e-3, rel=0.02)
     assert lost[1e-3, 1.0] == lost[0.0, 1.0]
 
@@ -123,7 +123,7 @@ def test_excess_lithium_hides_the_losses_until_the_knee(record_property: Recorde
     for _ in range(45):
         ((taken, given),) = full_cycles(cell, 1, 4e-4, 3.0, 4.2)
         efficiencies.append(given / taken)
-        left.append(cell.latent()["Q_bulk"] + cell.latent()["Q_fresh"])
+        left.append(cell.latent()["bulk_mah_cm2"] + cell.latent()["fresh_mah_cm2"])
         lithium.append(cell.tracked().lithium_efficiency() or 0.0)
     knee = next(place for place, excess in enumerate(left) if excess < 1e-3)
     record_property("cycle in which the excess is gone", knee + 1)
@@ -216,19 +216,19 @@ def test_books_close_over_five_hundred_cycles(counter: Counter, record_property:
     start = cell.latent()
     cycling.run(cell, steps, 500, 600.0)
     found = cell.latent()
-    inside = found["Q_net"] - found["Q_short"] - found.get("Q_shuttle", 0.0)
+    inside = found["net_mah_cm2"] - found["short_mah_cm2"] - found.get("shuttle_mah_cm2", 0.0)
     worst = abs(inventory(found, "") - inventory(start, "") - inside * (1.0 if counter in WINDOWS else -1.0))
     if counter == "Li":
         worst = max(worst, abs(inventory(found, "counter_") - inventory(start, "counter_") - inside))
     if counter in WINDOWS:
         capacity = cell.parameters.cathode_capacity_mah_cm2
-        taken = (start["cathode_stoichiometry"] - found["cathode_stoichiometry"]) * capacity + found["Q_cathode_other"]
+        taken = (start["cathode_stoichiometry"] - found["cathode_stoichiometry"]) * capacity + found["cathode_other_mah_cm2"]
         worst = max(worst, abs(taken - inside))
     record_property(f"residual after 500 cycles, {counter}, mAh/cm2", worst)
-    record_property(f"charge through shorts, {counter}, mAh/cm2", found["Q_short"])
+    record_property(f"charge through shorts, {counter}, mAh/cm2", found["short_mah_cm2"])
     assert worst < 1e-6
     assert found["integrity"] < 1.0
-    assert found["Q_short"] != 0.0
+    assert found["short_mah_cm2"] != 0.0
 
 
 def lively(counter: Counter) -> Cell:
@@ -258,8 +258,8 @@ def swing(counter: Counter) -> tuple[cycling.Step, ...]:
 
 def inventory(found: dict[str, float], prefix: str) -> float:
     """mAh/cm² in the books of an electrode."""
-    held = [found[f"Q_{prefix}{name}"] for name in ("fresh", "bulk", "dead", "sei")]
-    return math.fsum(held) - found[f"Q_{prefix}surface"] - found[f"Q_{prefix}other"]
+    held = [found[f"{prefix}{name}_mah_cm2"] for name in ("fresh", "bulk", "dead", "film")]
+    return math.fsum(held) - found[f"{prefix}surface_mah_cm2"] - found[f"{prefix}oxidised_mah_cm2"]
 
 
 def test_parameters_are_checked() -> None:
