@@ -7,7 +7,7 @@ ends the run: the voltmeter shows that it does not see the cell, or the program 
 * ``current_off``    a constant current is more than 4 σ of the instrument's accuracy from the one commanded; ``potential_off``, a
   potential is 10 mV off. (One that is off by a tenth is a matter of `safety`.)
 * ``clock``          the instrument counts more time than has passed here: its charges are too large.
-* ``noisy``          of the last sixteen voltages four are turning points, 5 mV on both sides. With 0.25 V: trip.
+* ``noisy``          the voltage has turned four times by 5 mV or more within 64 readings of one command. By 0.25 V: trip.
 * ``voltage_step``   more than 20 mV between two readings, and less than a tenth of it in the two before and the two after.
 * ``unresponsive``   the current changed by at least half and 0.1 mA, and the voltage did not move in that direction, as across
   any resistance of 1 Ω it must: not at once by 0.1 mV and five times the noise, nor in the mean of eight readings by
@@ -43,7 +43,7 @@ _LEAST_OF_READING = 2e-4
 _OFF_POTENTIAL_VOLT = 0.01
 _AT_LIMIT = 0.95
 _WINDOW = 16
-_TURNS = 4
+_TURNS, _WITHIN = 4, 64
 _NOISE_VOLT = 5e-3
 _USELESS_VOLT = 0.25
 _STEP_VOLT = 0.02
@@ -94,6 +94,7 @@ class Doubts:
         self._volts: deque[float] = deque(maxlen=_WINDOW)
         self._count = 0
         self._response = _Response()
+        self._noise, self._useless = _Turns(_NOISE_VOLT), _Turns(_USELESS_VOLT)
         self._equals = _Equals()
         self._told: set[str] = set()
         self.last_second = 0.0
@@ -147,6 +148,8 @@ class Doubts:
         if self._last is not None:
             self._response.begin(self._last.current_ampere, tuple(self._volts))
         self._command, self._count = command, 0
+        self._noise.begin()
+        self._useless.begin()
         self._volts.clear()
 
     def _is_ahead(self, reading: Reading, now_nanosecond: int) -> bool:
@@ -176,19 +179,48 @@ class Doubts:
 
     def _of_shape(self) -> tuple[tuple[str, ...], Trip | None]:
         volts = self._volts
-        if len(volts) < 2 or self._count < _STEP_FROM:
+        if self._count < _STEP_FROM:
             return (), None
         found = []
         if _is_step(tuple(volts)[-6:]):
             found.append(flags.VOLTAGE_STEP)
-        if len(volts) == _WINDOW and abs(volts[-1] - volts[-2]) > _NOISE_VOLT and _turns(volts, _NOISE_VOLT) >= _TURNS:
+        if self._useless.turned(volts[-1]):
+            what = f"the voltage goes up and down by more than {_USELESS_VOLT:g} V, and no limit can be held on it"
+            return (*found, flags.NOISY), Trip(TripKind.NOISE, f"{what}; the cell must be opened")
+        if self._noise.turned(volts[-1]):
             found.append(flags.NOISY)
-            if _turns(volts, _USELESS_VOLT) >= _TURNS:
-                what = (
-                    f"the voltage jumps by more than {_USELESS_VOLT:g} V from reading to reading, and no limit can be held on it"
-                )
-                return tuple(found), Trip(TripKind.NOISE, f"{what}; the cell must be opened")
         return tuple(found), None
+
+
+class _Turns:
+    """How often a voltage has turned by a ``level`` and more; a smooth curve does once or twice in a command."""
+
+    __slots__ = ("_count", "_extreme", "_level", "_rises", "_turns")
+
+    def __init__(self, level: float) -> None:
+        self._level = level
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget everything: a command begins."""
+        self._extreme = math.nan
+        self._rises: bool | None = None
+        self._count = 0
+        self._turns: deque[int] = deque(maxlen=_TURNS)
+
+    def turned(self, volt: float) -> bool:
+        """Whether, with ``volt``, there were too many turns lately."""
+        self._count += 1
+        if self._rises is None:
+            self._extreme = volt if math.isnan(self._extreme) else self._extreme
+            if abs(volt - self._extreme) >= self._level:
+                self._rises, self._extreme = volt > self._extreme, volt
+        elif (volt > self._extreme) == self._rises:
+            self._extreme = volt
+        elif abs(volt - self._extreme) >= self._level:
+            self._turns.append(self._count)
+            self._rises, self._extreme = not self._rises, volt
+        return len(self._turns) == _TURNS and self._count - self._turns[0] < _WITHIN
 
 
 class _Response:
@@ -307,9 +339,3 @@ def _is_step(volts: tuple[float, ...]) -> bool:
         return False
     moves = [abs(later - early) for early, later in itertools.pairwise(volts)]
     return moves[2] > _STEP_VOLT and max(moves[0], moves[1], moves[3], moves[4]) < moves[2] / _STEP_FACTOR
-
-
-def _turns(volts: deque[float], level: float) -> int:
-    """How many of ``volts`` are turning points by more than ``level`` on both sides."""
-    moves = [later - early for early, later in itertools.pairwise(volts)]
-    return sum(one * other < 0.0 and min(abs(one), abs(other)) > level for one, other in itertools.pairwise(moves))
