@@ -25,7 +25,6 @@ from emulator.cell.segments_numbers import ARRAYS, SCALARS, Arithmetic, Number
 from emulator.cell.segments_samples import Floats, Sampler
 
 _FEW = 6
-_NO_LIMIT = 1e9
 _BEYOND = 1e-7
 _SPARE = 1.1
 _WASTED = 0.5
@@ -203,7 +202,6 @@ class _Run:
         normals = (self._normals[0](now.tracked.deposits), 0.0 if now.other is None else self._normals[1](now.other.deposits))
         path = segments_cell.begin(a, geometry, c, now, step.density_ma_cm2 * 1e-3 + nothing, span, normals)
         limit = step.highest_volt if step.density_ma_cm2 > 0.0 else step.lowest_volt
-        limit = max(-_NO_LIMIT, min(_NO_LIMIT, limit))
         return path, *segments_cell.finish(a, geometry, c, path, span, limit, careful=careful)
 
     # -- to and from the vectors of the step kernel

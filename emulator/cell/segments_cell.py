@@ -10,6 +10,7 @@ voltage are looked for at the ends of phases, between which voltage hardly ever 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,6 +25,8 @@ from emulator.cell.state import BY_EXHAUSTION, BY_HIGH_VOLT, BY_LOW_VOLT, BY_TIM
 
 _TOLERANCE_VOLT = 1e-10
 _CAREFUL = 64
+_NO_LIMITS = (math.inf, -math.inf)
+_EXHAUSTED, _TIMED = float(BY_EXHAUSTION), float(BY_TIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +64,9 @@ class ElectrodePath(NamedTuple):
 
 
 class Path(NamedTuple):
-    """What a cell does in a segment of ``density``, in which ``size`` flows."""
+    """What a cell does in a segment in which ``size`` flows, oxidising the working electrode where ``flow`` is +1."""
 
-    density: Number
+    flow: int
     size: Number
     tracked: ElectrodePath
     other: ElectrodePath | None
@@ -81,25 +84,18 @@ def begin(
 ) -> Path:
     """The path of at most ``second`` at ``density`` from ``state``."""
     size = abs(density)
-    direction = direction_of(a, geometry, density)
+    flow = 0 if not a.some(size > 0.0) else 1 if a.some(density > 0.0) else -1
+    direction = flow if geometry.material is not None else -flow
     tracked = _electrode(a, c.lithium, state.tracked, direction, size, second, normals[0])
     other = None
     if state.other is not None:
         other = _electrode(a, c.lithium, state.other, -direction, size, second, normals[1])
     between = _lengthened(a, c.counter, state, tracked, other)
-    foil = state.other is None and geometry.material is None
+    foil = flow and state.other is None and geometry.material is None
     level = segments_counter.foil_volt(a, c.counter, density) if foil else 0.0
     diffusion = segments_counter.diffuse(c.counter, between, density, level)
     insertion = None if geometry.material is None else segments_counter.insert(c.counter, between, density)
-    return Path(density, size, tracked, other, diffusion, insertion, state._replace(between=between))
-
-
-def direction_of(a: Arithmetic, geometry: Geometry, density: Number) -> int:
-    """+1 where the current plates the followed electrode, −1 where it strips it, 0 without current."""
-    if not a.some(density != 0.0):
-        return 0
-    oxidises = a.some(density > 0.0)
-    return 1 if oxidises == (geometry.material is not None) else -1
+    return Path(flow, size, tracked, other, diffusion, insertion, state._replace(between=between))
 
 
 def _lengthened(
@@ -159,17 +155,17 @@ def _potential(a: Arithmetic, c: LithiumConstants, path: ElectrodePath, size: Nu
 
 
 def finish(
-    a: Arithmetic, geometry: Geometry, c: CellConstants, path: Path, second: Number, limit: Number, *, careful: bool
+    a: Arithmetic, geometry: Geometry, c: CellConstants, path: Path, second: Number, limit: float, *, careful: bool
 ) -> tuple[Number, Number]:
-    """When the segment ends and why; ``limit`` is the highest voltage where it oxidises, else the lowest (± 1e9 V: none)."""
+    """When the segment ends and why; ``limit`` is the highest voltage where it oxidises, else the lowest (infinite for none)."""
     latest = second
     for electrode in (path.tracked, path.other):
         if electrode is not None and electrode.stripping is not None:
             latest = a.smaller(latest, electrode.stripping.full)
-    ended = a.where(latest < second, float(BY_EXHAUSTION), float(BY_TIME))
-    if not a.some((path.density != 0.0) & (abs(limit) < 1e9)):
+    ended = a.where(latest < second, _EXHAUSTED, _TIMED)
+    if not path.flow or limit in _NO_LIMITS:
         return latest, ended
-    sign = a.where(path.density > 0.0, 1.0, -1.0)
+    sign = float(path.flow)
 
     def beyond(when: Number) -> Number:
         return sign * (voltage(a, geometry, c, path, when) - limit)
@@ -179,7 +175,7 @@ def finish(
         return latest, ended
     found, bracket, errors = _bracket(a, beyond, (latest, last), _turns(a, path, latest, careful=careful), hurried=not careful)
     end = crossing(a, beyond, bracket, errors, _TOLERANCE_VOLT)
-    return end, a.where(found, a.where(path.density > 0.0, float(BY_HIGH_VOLT), float(BY_LOW_VOLT)), ended)
+    return end, a.where(found, float(BY_HIGH_VOLT if path.flow > 0 else BY_LOW_VOLT), ended)
 
 
 def _turns(a: Arithmetic, path: Path, latest: Number, *, careful: bool) -> list[Number]:

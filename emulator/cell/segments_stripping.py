@@ -87,7 +87,7 @@ class Stripping(NamedTuple):
     gone: Number
     fresh: Number
     bulk: Number
-    sum: Number
+    total: Number
     surface: Number
     full: Number
     formation_left: Number
@@ -128,33 +128,30 @@ def strip(a: Arithmetic, c: LithiumConstants, e: Electrode, density: Number, sec
     gone = a.where(gone < second, gone, _NEVER)
     highest = c.oxidation_volt + 2.0 * c.thermal_volt * a.log(1.0 + density / c.oxidation_reference)
     path = Stripping(
-        density=density,
-        rate=rate,
-        growth=growth,
-        corrosion=corrosion,
-        shared=shared,
-        gone=gone,
-        fresh=e.fresh,
-        bulk=e.bulk,
-        sum=e.dead + e.film + e.fresh + e.bulk,
-        surface=e.surface,
-        full=gone + a.larger(c.surface_farad * highest - e.surface, 0.0) / density,
-        formation_left=e.formation_left,
-        film_square=film_square,
-        bulk_film_nm=e.bulk_film_nm,
-        pitted=e.pitted,
-        reach=e.reach,
-        limit=e.area_limit,
-        fresh_left=fresh,
-        bulk_left=bulk,
-        pitted_then=pitted,
-        fresh_second=fresh_second,
-        per_second=1.0 / a.larger(fresh_second, 1e-12),
-        bulk_second=bulk_second,
-        course_1=course[0],
-        course_2=course[1],
-        course_3=course[2],
-        course_4=course[3],
+        density,
+        rate,
+        growth,
+        corrosion,
+        shared,
+        gone,
+        e.fresh,
+        e.bulk,
+        e.dead + e.film + e.fresh + e.bulk,
+        e.surface,
+        gone + a.larger(c.surface_farad * highest - e.surface, 0.0) / density,
+        e.formation_left,
+        film_square,
+        e.bulk_film_nm,
+        e.pitted,
+        e.reach,
+        e.area_limit,
+        fresh,
+        bulk,
+        pitted,
+        fresh_second,
+        1.0 / a.larger(fresh_second, 1e-12),
+        bulk_second,
+        *course,
     )
     return path, sharing
 
@@ -198,11 +195,12 @@ def _bulk_alone(a: Arithmetic, bulk: Number, film_nm: Number, density: Number, g
 def stripping_at(a: Arithmetic, p: Stripping, sharing: Sharing | None, second: Number) -> Seen:
     """The electrode ``second`` after the segment began."""
     alone = second if sharing is None else a.larger(second - p.shared, 0.0)
-    own = a.smaller(alone, p.fresh_second)
+    own = left = a.smaller(alone, p.fresh_second)
     bound = course_at((p.course_1, p.course_2, p.course_3, p.course_4), own * p.per_second)
     fresh = p.fresh_left - p.rate * own - FILM_COULOMB_PER_NM * bound
     bulk, bulk_film_nm, pitted = p.bulk, p.bulk_film_nm, p.pitted
     if a.some(p.bulk > 0.0):
+        left = a.smaller(second, p.gone)
         pitted = p.pitted_then + p.density * a.smaller(alone, p.bulk_second)
         if sharing is not None:
             within = second < p.shared
@@ -210,16 +208,13 @@ def stripping_at(a: Arithmetic, p: Stripping, sharing: Sharing | None, second: N
             fresh, pitted = a.where(within, fresh_shared, fresh), a.where(within, pitted_shared, pitted)
         bulk, bulk_film_nm = _bulk_at(a, p, pitted, second)
     fresh = a.larger(fresh, 0.0)
-    bare, surface, left = False, 0.0, second
-    after = second >= p.gone
-    if a.some(after):
-        left = a.smaller(second, p.gone)
-        fresh, bulk = a.where(after, 0.0, fresh), a.where(after, 0.0, bulk)
-        bare, surface = after, p.surface + p.density * (second - left)
-    lost = p.sum - p.density * left - fresh - bulk
+    lost = p.total - p.density * left - fresh - bulk
     area = p.limit * (1.0 - a.exp(-fresh / p.reach))
     cover = area / a.sqrt(p.film_square + p.growth * left)
-    return Seen(fresh, bulk, lost, area, cover, bulk_film_nm, pitted, bare, surface, p.formation_left)
+    if not a.some(a.latest(second) >= p.gone):
+        return Seen(fresh, bulk, lost, area, cover, bulk_film_nm, pitted, False, 0.0, 0.0)
+    surface = p.surface + p.density * (second - left)
+    return Seen(fresh, bulk, lost, area, cover, bulk_film_nm, pitted, second >= p.gone, surface, p.formation_left)
 
 
 def _bulk_at(a: Arithmetic, p: Stripping, pitted: Number, second: Number) -> tuple[Number, Number]:
@@ -227,32 +222,39 @@ def _bulk_at(a: Arithmetic, p: Stripping, pitted: Number, second: Number) -> tup
     exposed = a.where(p.bulk_left > 0.0, left, a.smaller(left, p.shared))
     bulk_film_nm, below = bulk_at(a, p.bulk, p.bulk_film_nm, p.growth, exposed)
     bulk = a.larger(below - (pitted - p.pitted), 0.0)
-    return a.where((second >= p.shared) & (p.bulk_left <= 0.0), 0.0, bulk), bulk_film_nm
+    return a.where((second >= p.gone) | (second >= p.shared) & (p.bulk_left <= 0.0), 0.0, bulk), bulk_film_nm
 
 
 def stripped(a: Arithmetic, path: tuple[Stripping, Sharing | None], e: Electrode, second: Number) -> Electrode:
     """The state ``second`` after the segment began; ``e`` is the one it began with."""
     p, sharing = path
     seen = stripping_at(a, p, sharing, second)
-    charge = p.density * second
+    charge, all_gone = p.density * second, second >= p.gone
+    fresh = a.where(all_gone, 0.0, seen.fresh)
     grown = _grown(a, p, sharing, second) + (e.bulk - seen.bulk) - (seen.pitted - e.pitted)
     film = e.film + grown
     left = a.where(e.fresh > 0.0, a.smaller(second, p.gone), 0.0)
-    return e._replace(
-        fresh=seen.fresh,
-        bulk=seen.bulk,
-        dead=seen.lost - film,
-        film=film,
-        surface=a.where(second >= p.gone, seen.surface, e.surface),
-        net=e.net - charge,
-        throughput=e.throughput + charge,
-        grown=e.grown + grown,
-        film_nm=a.sqrt(p.film_square + p.growth * left),
-        bulk_film_nm=seen.bulk_film_nm,
-        area=seen.area,
-        pitted=seen.pitted,
-        depositing=0.0 * e.depositing,
-        stripping=1.0 + 0.0 * e.stripping,
+    return Electrode(
+        fresh,
+        seen.bulk,
+        seen.lost + (seen.fresh - fresh) - film,
+        film,
+        a.where(all_gone, seen.surface, e.surface),
+        e.oxidised,
+        e.net - charge,
+        e.throughput + charge,
+        e.initial,
+        e.grown + grown,
+        e.formation_left,
+        a.sqrt(p.film_square + p.growth * left),
+        seen.bulk_film_nm,
+        seen.area,
+        seen.pitted,
+        e.plated,
+        e.loss_start,
+        0.0 * e.depositing,
+        1.0 + 0.0 * e.stripping,
+        *e[19:],
     )
 
 
