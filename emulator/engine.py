@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from emulator.clock import NANOSECOND, Clock
 from emulator.faults.draws import Draws
-from emulator.faults.fault import AnyFault, Lasting, Target
+from emulator.faults.fault import AnyFault, Lasting, Layer, Target
 from emulator.faults.registry import FAULTS
 from emulator.scenario.events import Counted, Deed, Event, Every, ForCycles, ForTime, ForWall, Message, Moment, Place
 from emulator.scenario.predicates import Predicate
@@ -219,6 +219,7 @@ class Engine:
         if lasts:
             self._active.append(activation)
             self._arrange_end(activation)
+        self._flush(target)
         activation.fault.begin()
 
     def _arrange_end(self, activation: Activation) -> None:
@@ -234,8 +235,19 @@ class Engine:
                 scene.whenever(lambda: self._after_cycles(activation, last))
             case _:
                 pass
+        if activation.fault.layer in (Layer.LINK, Layer.WIRE):
+            scene.whenever(lambda: self._said(activation))
         if activation.fault.ticks:
             scene.whenever(lambda: self._tick(activation, begun))
+
+    def _said(self, activation: Activation) -> bool:
+        """What a script has said passes at once while a fault waits for it, so that no share of the processor decides when."""
+        self._flush(activation.fault.target)
+        return activation.over
+
+    def _flush(self, target: Target) -> None:
+        if target.session.execution is not None:
+            target.session.execution.flush()
 
     def _after_cycles(self, activation: Activation, last: int) -> bool:
         if not activation.over and activation.fault.channel.cell.tracked().deposits >= last:
@@ -262,6 +274,8 @@ class Engine:
             return
         activation.over = True
         self._active.remove(activation)
+        if why != "count":
+            self._flush(activation.fault.target)
         activation.fault.end()
         self._tell(activation.fault.target, activation.row | {"phase": "end", "why": why})
 
@@ -288,19 +302,13 @@ class Engine:
 
 def _arrival(target: Target, at: Place, act: Act) -> Condition:
     """Whether the cell is in that half cycle and has moved that much in it; ``act`` is done once."""
-    start: float | None = None
 
     def look() -> bool:
-        nonlocal start
         channel = target.channel
-        current, cell = channel.current, channel.cell
-        there = current != 0.0 and cell.tracked().deposits == at.cycle
-        if not there or ((current > 0.0) == cell.removes_when_oxidising) != at.removes:
-            start = None
+        moved, cell = channel.ledger.open_coulomb, channel.cell
+        if moved == 0.0 or ((moved > 0.0) == cell.removes_when_oxidising) != at.removes:
             return False
-        if start is None:
-            start = cell.net_coulomb
-        if abs(cell.net_coulomb - start) < at.q * _COULOMB_PER_MAH * cell.area:
+        if cell.tracked().deposits != at.cycle or abs(moved) < at.q * _COULOMB_PER_MAH * cell.area * (1.0 - 1e-9):
             return False
         act()
         return True

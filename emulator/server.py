@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import os
 import tempfile
@@ -14,24 +13,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import assert_never
 
-from emulator.cell.cells import Cell, DepositCell, FullCell, SymmetricCell
+from emulator.assembly import make_channel
 from emulator.clock import Clock
 from emulator.engine import Engine
 from emulator.faults.fault import Target
-from emulator.instruments.channel import Channel
 from emulator.instruments.methodscript.session import Identity, Session
-from emulator.instruments.models import MODELS
 from emulator.links import Link, PtyLink, TcpLink
-from emulator.noise import Normals
-from emulator.scenario.cells import CellSettings
+from emulator.provenance import channel_entry, open_truth, scenario_row
 from emulator.scenario.clock import utc_nanosecond
 from emulator.scenario.file import Scenario
 from emulator.scenario.instruments import ChannelSettings, InstrumentSettings
 from emulator.truth import TruthFile, Value
 from emulator.wire import Wire
-from harness.model.run import Geometry
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,38 +46,10 @@ def make_clock(scenario: Scenario, started_nanosecond: int) -> Clock:
     return Clock(settings.scale, start, origin)
 
 
-def make_cell(settings: CellSettings, normal: Callable[[str], Callable[[int], float]]) -> Cell:
-    """The cell a scenario describes; ``normal(stream)`` gives its streams of random numbers."""
-    parameters, area = settings.parameters(), settings.area_cm2
-    match settings.geometry:
-        case Geometry.DEPOSIT:
-            return DepositCell(parameters, area, normal("cell"), settings.excess)
-        case Geometry.SYMMETRIC:
-            return SymmetricCell(parameters, area, normal("cell"), normal("counter"), settings.excess)
-        case Geometry.FULL:
-            return FullCell(parameters, area, normal("cell"), settings.excess)
-        case _:
-            assert_never(settings.geometry)
-
-
 def make_station(scenario: Scenario, instrument: InstrumentSettings, place: int, clock: Clock, truth: TruthFile) -> Station:
     """Channel number ``place`` of an instrument."""
     settings = instrument.channels[place]
-
-    def normal(stream: str) -> Callable[[int], float]:
-        return Normals(scenario.seed, settings.name, stream).value
-
-    channel = Channel(
-        settings.name,
-        MODELS[instrument.model],
-        make_cell(settings.cell, normal),
-        imperfections=instrument.measured_with(),
-        normal=normal,
-        truth=truth,
-        now_nanosecond=clock.now_nanosecond(),
-        cell_name=settings.cell.name or settings.name,
-        calibration=instrument.calibration_of(place),
-    )
+    channel = make_channel(scenario.seed, instrument, place, truth, clock.now_nanosecond())
     link = PtyLink() if settings.listen == "pty" else TcpLink(int(settings.listen.partition(":")[2] or 0))
     wire = Wire()
     session = Session(
@@ -99,31 +65,13 @@ def make_station(scenario: Scenario, instrument: InstrumentSettings, place: int,
     return Station(session, link, wire, settings)
 
 
-def scenario_row(scenario: Scenario, stations: list[Station], clock: Clock) -> dict[str, Value]:
+def first_row(scenario: Scenario, stations: list[Station], clock: Clock) -> dict[str, Value]:
     """The first row of the truth: what was drawn, and a hash of what was asked for."""
     channels: dict[str, Value] = {}
     for station in stations:
-        channel = station.session.channel
-        parameters = station.settings.cell.parameters().model_dump_json()
-        channels[channel.name] = {
-            "cell": channel.cell_name,
-            "serial": station.session.identity.serial,
-            "model": channel.model.name,
-            "geometry": station.settings.cell.geometry.value,
-            "preset": station.settings.cell.preset,
-            "area_cm2": station.settings.cell.area_cm2,
-            "parameters_sha256": hashlib.sha256(parameters.encode()).hexdigest(),
-            **channel.drawn(),
-        }
-    return {
-        "kind": "scenario",
-        "seed": scenario.seed,
-        "scenario_sha256": hashlib.sha256(scenario.model_dump_json().encode()).hexdigest(),
-        "time_scale": scenario.clock.scale,
-        "expect": None if scenario.expect is None else scenario.expect.model_dump(mode="json", exclude_none=True),
-        "unix_time_nanosecond": clock.now_nanosecond(),
-        "channels": channels,
-    }
+        channel, cell = station.session.channel, station.settings.cell
+        channels[channel.name] = channel_entry(channel, station.session.identity.serial, cell, cell.parameters())
+    return scenario_row(scenario, channels, clock.now_nanosecond(), clock.scale)
 
 
 async def serve(
@@ -132,7 +80,7 @@ async def serve(
     """Serve a scenario until cancelled. ``told`` gets one line per channel when all ports are open."""
     started = started_nanosecond or time.time_ns()
     clock = make_clock(scenario, started)
-    truth = TruthFile(None if scenario.truth is None else directory / scenario.truth.file)
+    truth = open_truth(scenario.truth, directory)
     stations = [
         make_station(scenario, instrument, place, clock, truth)
         for instrument in scenario.instruments
@@ -141,7 +89,7 @@ async def serve(
     try:
         for station in stations:
             await station.link.open()
-        truth.append(scenario_row(scenario, stations, clock))
+        truth.append(first_row(scenario, stations, clock))
         _tell(stations, ports, told)
         await _live(scenario, stations, clock, truth)
     finally:

@@ -93,27 +93,24 @@ class Wire:
 
     def _pass(self, direction: Direction, data: bytes) -> None:
         while self._awaited[direction]:
-            before, data = self._until_awaited(direction, data)
-            if before:
-                self._ways[direction](before)
+            place = self._awaited_place(direction, data)
+            if place:
+                self._ways[direction](data[:place])
+            data = data[place:]
             if not data:
                 return
+            self._awaited[direction].pop(0).act()
         self._ways[direction](data)
 
-    def _until_awaited(self, direction: Direction, data: bytes) -> tuple[bytes, bytes]:
-        """What passes before the next awaited message, and the rest, before which its act is done."""
-        first = self._awaited[direction][0]
-        missing = first.count - 1 - self._counts[direction]
+    def _awaited_place(self, direction: Direction, data: bytes) -> int:
+        """Where in ``data`` the next awaited message begins; its length when it is not in there."""
+        missing = self._awaited[direction][0].count - 1 - self._counts[direction]
         place = 0
         while missing > 0 and (end := data.find(b"\n", place)) >= 0:
             self._counts[direction] += 1
             missing -= 1
             place = end + 1
-        if missing > 0 or place == len(data):
-            return data, b""
-        self._awaited[direction].pop(0)
-        first.act()
-        return data[:place], data[place:]
+        return len(data) if missing > 0 else place
 
     def _connect(self) -> None:
         outward, inward = self._ends[Direction.TO_HOST], self._ends[Direction.FROM_HOST]

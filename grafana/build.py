@@ -10,6 +10,7 @@ from pathlib import Path
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
+from grafana.builds import builds
 from grafana.cell import cell
 from grafana.fleet import fleet
 
@@ -18,7 +19,7 @@ DIRECTORY = Path(__file__).parent / "dashboards"
 
 def built() -> dict[str, str]:
     """File name → JSON of every dashboard; the same bytes on every machine."""
-    return {"fleet.json": _encoded(fleet()), "cell.json": _encoded(cell())}
+    return {"fleet.json": _encoded(fleet()), "cell.json": _encoded(cell()), "builds.json": _encoded(builds())}
 
 
 def main(arguments: list[str] | None = None) -> int:

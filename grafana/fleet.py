@@ -11,14 +11,15 @@ from grafana.influxql import table as frame
 from grafana.panels import (
     by_cycle,
     datasource_variable,
+    first_cycle_variable,
     lines,
     number,
     per_value,
     properties,
     renamed,
     rows,
+    several_variable,
     severity_colours,
-    tag_variable,
     transformation,
     without,
 )
@@ -38,18 +39,11 @@ def fleet() -> dashboard.Dashboard:
         .timezone("browser")
         .tooltip(models.DashboardCursorSync.CROSSHAIR)
         .with_variable(datasource_variable())
-        .with_variable(_several("build", "Build", 'SHOW TAG VALUES FROM "cell" WITH KEY = "build"'))
+        .with_variable(several_variable("build", "Build", 'SHOW TAG VALUES FROM "cell" WITH KEY = "build"'))
         .with_variable(
-            _several("cell", "Cell", 'SHOW TAG VALUES FROM "cell" WITH KEY = "cell" WHERE "build" =~ /^${build:regex}$/')
+            several_variable("cell", "Cell", 'SHOW TAG VALUES FROM "cell" WITH KEY = "cell" WHERE "build" =~ /^${build:regex}$/')
         )
-        .with_variable(
-            dashboard.CustomVariable("first_cycle")
-            .label("Means from cycle")
-            .description("Formation cycles before this one stay out of the means over builds.")
-            .values("1,2,3,5,10,20,50")
-            .options([models.VariableOption(text=value, value=value, selected=value == "3") for value in _FIRST_CYCLES])
-            .current(models.VariableOption(text="3", value="3", selected=True))
-        )
+        .with_variable(first_cycle_variable())
         .with_panel(_reporting().span(4).height(4))
         .with_panel(_cycles_closed().span(4).height(4))
         .with_panel(_alarms().span(4).height(4))
@@ -61,14 +55,6 @@ def fleet() -> dashboard.Dashboard:
         .with_panel(_growth_by_build().span(9).height(10))
         .with_panel(_incidents().span(24).height(9))
     )
-
-
-_FIRST_CYCLES = ("1", "2", "3", "5", "10", "20", "50")
-
-
-def _several(name: str, label: str, query: str) -> dashboard.QueryVariable:
-    everything = models.VariableOption(text="All", value="$__all", selected=True)
-    return tag_variable(name, label, query).multi(True).include_all(True).current(everything)
 
 
 def _reporting() -> stat.Panel:

@@ -1,11 +1,11 @@
-"""The panels both dashboards are made of. A panel here knows its shape; what it asks stands in the dashboard."""
+"""The panels the dashboards are made of. A panel here knows its shape; what it asks stands in the dashboard."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from grafana_foundation_sdk.builders import barchart, dashboard, stat, table, timeseries, trend, xychart
 from grafana_foundation_sdk.builders import common as common_builders
-from grafana_foundation_sdk.builders import dashboard, stat, table, timeseries, trend, xychart
 from grafana_foundation_sdk.models import common
 from grafana_foundation_sdk.models import dashboard as models
 from grafana_foundation_sdk.models import xychart as xychart_models
@@ -179,6 +179,61 @@ def tag_variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
         .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(models.VariableSort.ALPHABETICAL_ASC)
     )
+
+
+def several_variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
+    """A variable of which several values may be chosen, and all are at first."""
+    everything = models.VariableOption(text="All", value="$__all", selected=True)
+    return tag_variable(name, label, query).multi(True).include_all(True).current(everything)
+
+
+def choice_variable(name: str, label: str, values: Sequence[str], first: str) -> dashboard.CustomVariable:
+    """A variable with one of ``values``; ``first`` is chosen at first."""
+    return (
+        dashboard.CustomVariable(name)
+        .label(label)
+        .values(",".join(values))
+        .options([models.VariableOption(text=value, value=value, selected=value == first) for value in values])
+        .current(models.VariableOption(text=first, value=first, selected=True))
+    )
+
+
+def first_cycle_variable() -> dashboard.CustomVariable:
+    """From which cycle on means are taken."""
+    what = "Formation cycles before this one stay out of the means over builds."
+    return choice_variable("first_cycle", "Means from cycle", ("1", "2", "3", "5", "10", "20", "50"), "3").description(what)
+
+
+def bars(title: str, description: str, unit: str, target: Target) -> barchart.Panel:
+    """One bar per row: its name is the only column of text, its length the only one of numbers."""
+    return (
+        barchart.Panel()
+        .title(title)
+        .description(description)
+        .datasource(DATASOURCE)
+        .unit(unit)
+        .min(0)
+        .orientation(common.VizOrientation.HORIZONTAL)
+        .show_value(common.VisibilityMode.ALWAYS)
+        .bar_width(0.7)
+        .fill_opacity(75)
+        .line_width(0)
+        .axis_grid_show(False)
+        .legend(_legend().show_legend(False))
+        .tooltip(_tooltip())
+        .with_target(target)
+    )
+
+
+def verdict_words(*, short: bool = False) -> list[dict[str, object]]:
+    """The mappings of a column of verdicts: words or signs that can be told apart without their colours."""
+    shown = {
+        "meets": ("✓" if short else "✓ meets", "dark-green"),
+        "does_not": ("✗" if short else "✗ does not", "dark-red"),
+        "cannot_tell": ("?" if short else "? cannot tell", "dark-yellow"),
+    }
+    words = {word: {"text": text, "color": colour, "index": index} for index, (word, (text, colour)) in enumerate(shown.items())}
+    return [{"type": "value", "options": words}]
 
 
 def _by_name(name: str) -> xychart.MatcherConfig:

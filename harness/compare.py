@@ -2,25 +2,33 @@
 
 The emulator writes what really passed as JSON lines, one per uninterrupted current. Its clock and the harness's anchors differ by
 as much as a link is slow (times the time scale), so rows are joined by channel, direction and largest overlap in time, never by
-equal stamps; several rows may add up to one half cycle.
+equal stamps; several rows may add up to one half cycle. Clocks that were set apart are brought together first (`clock_shift`).
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from harness.analysis.charge import COULOMB_PER_AH
-from harness.errors import BadInput
 from harness.model.records import Record, StepEnded, StepStarted
 from harness.model.run import Geometry, Role, RunContext
+from harness.truth_rows import TrueHalfCycle, read_truth
 from harness.units import NANOSECOND
 
 MEAN_FROM_CYCLE = 2
-KIND_HALF_CYCLE = "half_cycle"
+
+COVERED = 0.98
+"""With so much of the windows covered, the clocks agree."""
+NEARLY = 0.01
+"""Shifts whose cover differs by less are equally good."""
+MOST_ANCHORS = 8
+MOST_TRIES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +41,6 @@ class HalfCycleWindow:
     oxidises: bool
     start_nanosecond: int
     end_nanosecond: int
-
-
-@dataclass(frozen=True, slots=True)
-class TrueHalfCycle:
-    """One row of the truth: signed charge, + is oxidation at the working electrode."""
-
-    channel: str
-    start_nanosecond: int
-    end_nanosecond: int
-    charge_coulomb: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +87,19 @@ def true_cycles(truth_path: Path, half_cycles: Sequence[HalfCycleWindow]) -> Tru
     Raises:
         BadInput: the file cannot be read or a line of it is not what the emulator writes.
     """
+    rows = read_truth(truth_path).half_cycles
+    return joined(rows, half_cycles, clock_shift(rows, half_cycles))
+
+
+def joined(rows: Iterable[TrueHalfCycle], half_cycles: Sequence[HalfCycleWindow], shift_nanosecond: int = 0) -> Truth:
+    """The true efficiency of each cycle that ``half_cycles`` names, from ``rows`` whose clock is ``shift_nanosecond`` ahead."""
     channels = {window.channel for window in half_cycles}
     amounts: dict[tuple[int, bool], float] = {}
     unmatched = 0
-    for row in read_truth(truth_path):
+    for row in rows:
         if row.channel not in channels:
             continue
-        window = _best(row, half_cycles)
+        window = window_of(row, half_cycles, shift_nanosecond)
         if window is None:
             unmatched += 1
         else:
@@ -106,43 +110,26 @@ def true_cycles(truth_path: Path, half_cycles: Sequence[HalfCycleWindow]) -> Tru
     return Truth(cycles, mean, number, unmatched)
 
 
-def read_truth(truth_path: Path) -> list[TrueHalfCycle]:
-    """The half cycles in a truth file; lines of another kind are passed over, and so is a last line without its end.
+def clock_shift(rows: Sequence[TrueHalfCycle], windows: Sequence[HalfCycleWindow]) -> int:
+    """Nanoseconds by which the emulator's clock is ahead of the run's: what is to be taken from the rows' stamps.
 
-    Raises:
-        BadInput: the file cannot be read or a line is not what the emulator writes.
+    Zero where that covers (nearly) all of the windows: a link's delay is no shift. Otherwise the shift, among those that bring a
+    row's start onto a window's, that covers most, and of nearly equal ones the smallest: in regular cycling, clocks that differ
+    by a whole cycle cannot be told from clocks that agree.
     """
-    try:
-        text = truth_path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(str(truth_path), f"the truth file cannot be read ({error})") from None
-    whole = text[: text.rfind("\n") + 1]
-    found = []
-    for number, line in enumerate(whole.splitlines(), start=1):
-        row = _parsed(line, f"{truth_path}:{number}") if line.strip() else None
-        if row is not None:
-            found.append(row)
-    return found
-
-
-def _parsed(line: str, where: str) -> TrueHalfCycle | None:
-    try:
-        content = json.loads(line)
-        if not isinstance(content, dict):
-            raise BadInput(where, "this line is not a JSON object; it is no truth file")
-        if content.get("kind") != KIND_HALF_CYCLE:
-            return None
-        row = TrueHalfCycle(
-            str(content["channel"]),
-            int(content["start_unix_time_nanosecond"]),
-            int(content["end_unix_time_nanosecond"]),
-            float(content["charge_coulomb"]),
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(where, f"this line is not what the emulator writes ({type(error).__name__}: {error})") from None
-    if not math.isfinite(row.charge_coulomb) or row.end_nanosecond < row.start_nanosecond:
-        raise BadInput(where, "its charge is not finite, or it ends before it starts")
-    return row
+    channels = {window.channel for window in windows}
+    mine = [row for row in rows if row.channel in channels]
+    if not mine or not windows:
+        return 0
+    whole = sum(window.end_nanosecond - window.start_nanosecond for window in windows)
+    spans = _by_direction(mine, windows)
+    if _covered(spans, 0) >= COVERED * whole:
+        return 0
+    some = windows[:: max(1, len(windows) // MOST_ANCHORS)]
+    tries = {0, *(row.start_nanosecond - window.start_nanosecond for row in mine for window in some)}
+    scored = [(_covered(spans, shift), shift) for shift in sorted(tries, key=abs)[:MOST_TRIES]]
+    best = max(score for score, _ in scored)
+    return next(shift for score, shift in scored if score >= (1.0 - NEARLY) * best)
 
 
 def _window(context: RunContext, geometry: Geometry, started: StepStarted, ended: StepEnded) -> HalfCycleWindow:
@@ -159,16 +146,50 @@ def _oxidises(role: Role, geometry: Geometry) -> bool:
     return role.deposits if geometry is Geometry.FULL else role.removes
 
 
-def _best(row: TrueHalfCycle, windows: Sequence[HalfCycleWindow]) -> HalfCycleWindow | None:
+def window_of(row: TrueHalfCycle, windows: Sequence[HalfCycleWindow], shift_nanosecond: int = 0) -> HalfCycleWindow | None:
     """The window of the row's channel and direction that it overlaps most; ``None`` when it overlaps none."""
+    start, end = row.start_nanosecond - shift_nanosecond, row.end_nanosecond - shift_nanosecond
     best, most = None, 0
     for window in windows:
         if window.channel != row.channel or window.oxidises is not (row.charge_coulomb > 0):
             continue
-        overlap = min(row.end_nanosecond, window.end_nanosecond) - max(row.start_nanosecond, window.start_nanosecond)
+        overlap = min(end, window.end_nanosecond) - max(start, window.start_nanosecond)
         if overlap > most:
             best, most = window, overlap
     return best
+
+
+Spans = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
+
+
+def _by_direction(rows: Sequence[TrueHalfCycle], windows: Sequence[HalfCycleWindow]) -> Spans:
+    """For each direction the (start, end) of the rows, and those of the windows, both sorted by start."""
+    found: Spans = []
+    for oxidises in (False, True):
+        true = [(row.start_nanosecond, row.end_nanosecond) for row in rows if (row.charge_coulomb > 0) is oxidises]
+        seen = [(window.start_nanosecond, window.end_nanosecond) for window in windows if window.oxidises is oxidises]
+        if true and seen:
+            found.append((np.array(sorted(true)), np.array(sorted(seen))))
+    return found
+
+
+def _covered(spans: Spans, shift: int) -> int:
+    """How much of the windows the shifted rows cover, ns: each window against all rows that could meet it."""
+    total = 0
+    for true, seen in spans:
+        start, end = true[:, 0] - shift, true[:, 1] - shift
+        total += int(np.sum(_before(start, end, seen[:, 1]) - _before(start, end, seen[:, 0])))
+    return total
+
+
+def _before(start: NDArray[np.int64], end: NDArray[np.int64], moment: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How much of the spans, which do not overlap, lies before each moment."""
+    passed = np.concatenate(([0], np.cumsum(end - start)))
+    begun = np.searchsorted(start, moment, side="right")
+    last = np.maximum(begun - 1, 0)
+    open_part = np.where(begun > 0, np.maximum(end[last] - moment, 0), 0)
+    before: NDArray[np.int64] = passed[begun] - open_part
+    return before
 
 
 def _cycle(count: int, amounts: dict[tuple[int, bool], float]) -> TrueCycle:

@@ -5,7 +5,7 @@
     from harness.query import Lab
 
     with Lab.open("site.toml") as lab:
-        print(lab.cells())
+        print(lab.cells(claim=12, substrate="metal_foil"))
         cycles = lab.cell("cu-01").cycles()
         print(lab.coulombic_efficiency("cu-01"))
 
@@ -24,10 +24,14 @@ from urllib.parse import urlsplit
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from polars.exceptions import PolarsError
 
 from harness.analysis.coulombic import MeanEfficiency, mean_coulombic_efficiency
 from harness.config import load_site
 from harness.errors import BadInput
+from harness.model.anode import AnodeBuild
+from harness.model.anode_facts import claim_name, findings_from
+from harness.model.claims import CLAIMS, Verdict
 from harness.model.derived import CycleRow
 from harness.store.base import Store
 from harness.store.http import HttpStore
@@ -39,6 +43,27 @@ Array = npt.NDArray[np.float64]
 
 _INFLUX_SCHEMES = {"influxdb": "http", "influxdbs": "https"}
 _STATION_RUN = r"^station-\d{8}t\d{6}$"
+_CELL_COLUMNS = ("build", "geometry", "area_cm2", "channel", "schedule_name", "description", "run_id")
+_ANODE_COLUMNS = (
+    "build_revision",
+    "substrate",
+    "lithium_origin",
+    "lithium_thickness_um",
+    "layer_count",
+    "co_deposition_gas",
+    "counter",
+    "electrolyte",
+    "electrolyte_volume_ul",
+    "separator",
+    "stack_pressure_kpa",
+    "assembled_at",
+    "batch",
+    "replicate",
+    *map(claim_name, CLAIMS),
+)
+_VERDICTS = pl.Schema(
+    {"claim": pl.Int64, "strict": pl.String, "broad": pl.String, "reason": pl.String, "broad_reason": pl.String}
+)
 _GROWTH_COLUMNS = (
     "interface_resistance_ohm",
     "interface_resistance_ohm_std",
@@ -115,19 +140,33 @@ class Lab:
         """Every run of a cell, in the order of their starts; the station's own are left out."""
         return self.store.runs().filter(~pl.col("run_id").str.contains(_STATION_RUN))
 
-    def cells(self) -> pl.DataFrame:
-        """One row per cell, sorted by ``cell``: what its newest run says of it, how many runs it had, and when."""
-        return (
+    def cells(self, *, claim: int | None = None, verdict: str = Verdict.MEETS, **facts: object) -> pl.DataFrame:
+        """One row per cell, sorted by ``cell``: what its newest run says of it, how many runs it had, and when.
+
+        ``claim`` keeps the cells whose build meets that claim by its strict reading, or has another ``verdict`` (``does_not``,
+        ``cannot_tell``). Every further argument names a column and the value it must have, or a list of values to choose from:
+        ``substrate="metal_foil"``, ``counter=["Cu", "Li"]``, ``batch=None``. A cell whose run pinned no build has no verdict.
+
+        Raises:
+            BadInput: there is no such claim, verdict or column.
+        """
+        cells = (
             self.runs()
             .group_by("cell")
             .agg(
-                pl.col("build", "geometry", "area_cm2", "channel", "schedule_name", "description", "run_id").last(),
+                pl.col(_CELL_COLUMNS).last(),
                 pl.len().cast(pl.Int64).alias("runs"),
                 pl.col("started_nanosecond").min(),
                 pl.col("ended_nanosecond").last(),
+                pl.col(_ANODE_COLUMNS).last(),
             )
             .sort("cell")
         )
+        if claim is not None:
+            facts = {**facts, _claim_column(claim): _known_verdict(verdict)}
+        for name, wanted in facts.items():
+            cells = _having(cells, name, wanted)
+        return cells
 
     def cell(self, cell: str) -> CellView:
         """What is known of one cell.
@@ -160,6 +199,36 @@ class CellView:
     def build(self) -> str:
         """The id of its anode's build, as its newest run has it."""
         return str(self._runs["build"][-1])
+
+    @property
+    def anode(self) -> AnodeBuild:
+        """Its anode's build, in the revision that its newest run pinned.
+
+        Raises:
+            BadInput: that run was started by a version that pinned no builds.
+        """
+        return AnodeBuild.model_validate_json(self._pinned("anode"))
+
+    def verdicts(self) -> pl.DataFrame:
+        """What was found for each claim as its newest run began: ``claim``, ``strict``, ``broad``, ``reason``, ``broad_reason``.
+
+        ``broad`` and its reason are null where the claim's wording allows one reading only.
+
+        Raises:
+            BadInput: that run was started by a version that pinned no builds.
+        """
+        rows = [
+            (one.claim, one.strict.verdict, one.broad and one.broad.verdict, one.strict.reason, one.broad and one.broad.reason)
+            for one in findings_from(self._pinned("findings"))
+        ]
+        return pl.DataFrame(rows, _VERDICTS, orient="row")
+
+    def _pinned(self, name: str) -> str:
+        text = self._store.documents(self._run_ids[-1:])[name][0]
+        if text is None:
+            run = self._run_ids[-1]
+            raise BadInput("cell", f'"{self.cell}" has no pinned build: run {run} was started before builds were registered')
+        return str(text)
 
     def runs(self) -> pl.DataFrame:
         """Its runs, as `RUNS`."""
@@ -205,6 +274,30 @@ class CellView:
             *_GROWTH_COLUMNS,
             (resistance / resistance.first()).alias("interface_resistance_growth"),
         )
+
+
+def _claim_column(claim: int) -> str:
+    if claim not in CLAIMS:
+        raise BadInput("claim", f"{claim} is not a claim; they are {CLAIMS[0]} to {CLAIMS[-1]}")
+    return claim_name(claim)
+
+
+def _known_verdict(verdict: str) -> str:
+    if verdict not in list(Verdict):
+        raise BadInput("verdict", f'"{verdict}" is not a verdict; say one of {", ".join(Verdict)}')
+    return str(verdict)
+
+
+def _having(cells: pl.DataFrame, name: str, wanted: object) -> pl.DataFrame:
+    """The rows whose column ``name`` has the value ``wanted``, or one of them."""
+    if name not in cells.columns:
+        raise BadInput(name, f"cells have no such column; they have {', '.join(cells.columns)}")
+    values = list(wanted) if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
+    matches = [pl.col(name).eq_missing(pl.lit(value)) for value in values]
+    try:
+        return cells.filter(pl.any_horizontal(pl.lit(value=False), *matches))
+    except PolarsError:
+        raise BadInput(name, f"{wanted!r} is no value of this column, which holds {cells.schema[name]}") from None
 
 
 def cycle_rows(frame: pl.DataFrame) -> list[CycleRow]:

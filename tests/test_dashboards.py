@@ -19,9 +19,11 @@ import pytest
 import yaml
 
 from grafana import build
+from harness.model.anode_facts import claim_name
+from harness.model.claims import CLAIMS, Verdict
 from harness.model.derived import CycleRow, ImpedanceFitRow
 from harness.model.records import ImpedancePoint, Incident, RunStarted, Sample, StepEnded
-from harness.model.run import Role, RunContext
+from harness.model.run import Role, RunContext, RunFacts
 from harness.stream.codec import encode_derived, encode_record
 from tests import facts
 from tests.services import Influxd
@@ -30,8 +32,13 @@ GRAFANA = Path(build.__file__).parent
 START = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
 SECOND = 1_000_000_000
 CYCLES = 6
+AREA_CM2 = 1.27
 TAGS = {"station", "channel", "cell", "build", "run"}
 CELLS = {"cu-01": "bare", "cu-02": "bare", "cu-03": "gold-5nm"}
+BUILDS = {
+    "bare": facts.with_build(facts.FACTS, facts.BARE, {1: Verdict.DOES_NOT, 2: Verdict.DOES_NOT}),
+    "gold-5nm": facts.with_build(facts.FACTS, facts.STACK, {1: Verdict.MEETS, 2: Verdict.DOES_NOT}),
+}
 DASHBOARDS: dict[str, dict[str, Any]] = {name: json.loads(text) for name, text in build.built().items()}
 QUERIES = [
     pytest.param(name, panel, target, id=f"{name}-{panel['title']}-{target['refId']}")
@@ -49,6 +56,16 @@ SUBSTITUTES = {
     "$timeFilter": f"time >= {START // 10**6}ms AND time <= {START // 10**6 + 3_600_000}ms",
     "${cell:regex}": "(" + "|".join(re.escape(cell) for cell in CELLS) + ")",
     "${build:regex}": "(bare|gold-5nm)",
+    "${claim}": "1",
+    "${verdict:regex}": "(does_not|meets)",
+    "${substrate:regex}": "(metal_foil|none)",
+    "${lithium_origin:regex}": "(deposited|foil)",
+    "${lithium_thickness_band:regex}": "20_to_50um",
+    "${co_deposition_gas:regex}": "(C2H2\\+CO2|none)",
+    "${layer_count:regex}": "(0|3)",
+    "${counter:regex}": "Cu",
+    "${electrolyte:regex}": "1 M LiPF6 EC:DMC, 10 % FEC",
+    "${batch:regex}": "b-7",
     "$first_cycle": "3",
     "$__interval_ms": "10000",
     "$__interval": "10s",
@@ -110,7 +127,7 @@ def lines_of_run(channel: str, cell: str, build_id: str) -> list[str]:
     context = RunContext("lab3", channel, cell, build_id, run)
     seq = itertools.count()
     stamp = itertools.count(START, SECOND)
-    records: list[Any] = [RunStarted(run, next(seq), next(stamp), facts.FACTS)]
+    records: list[Any] = [RunStarted(run, next(seq), next(stamp), BUILDS[build_id])]
     records += [
         Sample(run, next(seq), next(stamp), float(i), float(i), 0.03 * (-1) ** (i // 60), -5e-4, i // 120, 1, "steps[0]",
                Role.PLATE, 1e-3, "") for i in range(600)
@@ -128,7 +145,21 @@ def lines_of_run(channel: str, cell: str, build_id: str) -> list[str]:
         when = START + cycle * 60 * SECOND
         closed = CycleRow(run, cycle, when, "cycle", 1e-3, 1e-6, 9.9e-4, 1e-6, efficiency(cell, cycle), 5e-4, 2e-4, 30.0, 0.5,
                           31.0, 0.5, 120.0, "", "1")  # fmt: skip
-        fitted = ImpedanceFitRow(run, cycle, when + 1, cycle, 5.0, 0.1, interface(cell, cycle), 0.4, 40.0, 0.4, 0.01, "", "1")
+        fitted = ImpedanceFitRow(
+            run,
+            cycle,
+            when + 1,
+            cycle,
+            5.0,
+            0.1,
+            interface(cell, cycle),
+            0.4,
+            AREA_CM2 * interface(cell, cycle),
+            0.5,
+            0.01,
+            "",
+            "1",
+        )
         lines += [encode_derived(context, closed, 2 * cycle), encode_derived(context, fitted, 2 * cycle + 1)]
     return lines
 
@@ -211,12 +242,14 @@ def test_dashboard_query_names_only_fields_that_exist(name: str, panel: dict[str
         "cycle": (CycleRow,),
         "impedance_fit": (ImpedanceFitRow,),
         "event": (Incident, StepEnded),
+        "cell": (RunFacts,),
     }
     query = target["query"]
     measurement = re.search(r'FROM "(\w+)"', query)
     assert measurement is not None, f"{name}, {panel['title']} reads no measurement"
     fields = {field.name for made in known[measurement[1]] for field in dataclasses.fields(made)}
-    extra = {"spectrum": {"frequency_index"}, "event": {"incident"}}.get(measurement[1], set())
+    tags = {"spectrum": {"frequency_index"}, "event": {"incident"}, "cell": {"lithium_thickness_band", *map(claim_name, CLAIMS)}}
+    extra = tags.get(measurement[1], set())
     aliases = set(re.findall(r'AS "(\w+)"', query))
     unknown = set(re.findall(r'"(\w+)"', query)) - fields - extra - aliases - TAGS - {measurement[1]}
     assert not unknown, f"{name}, {panel['title']}: {unknown}"
@@ -235,6 +268,12 @@ def test_dashboard_transformations_name_columns_that_come(influx: Influx, name: 
         named = {*options.get("renameByName", {}), *options.get("excludeByName", {}), *options.get("fields", [])}
         named |= {options["byField"]} if "byField" in options else set()
         assert named <= columns, f"{name}, {panel['title']}: {named - columns}"
+        renamed = {**dict.fromkeys(columns), **options.get("renameByName", {})}
+        shown = {new or old for old, new in renamed.items()} - options.get("excludeByName", {}).keys()
+    overridden = [one["matcher"] for one in panel["fieldConfig"]["overrides"] if one["matcher"]["id"] == "byName"]
+    if panel["type"] == "table":
+        missing = {matcher["options"] for matcher in overridden} - shown
+        assert not missing, f"{name}, {panel['title']}: {missing} are overridden and never shown"
 
 
 @pytest.mark.service
@@ -255,6 +294,63 @@ def test_dashboard_efficiency_by_build_is_the_mean_over_cells(influx: Influx) ->
     assert rows["bare"]["std"] == pytest.approx(statistics.stdev(means), rel=1e-9)
     assert rows["bare"]["cells"] == 2
     assert rows["gold-5nm"]["cells"] == 1
+
+
+@pytest.mark.service
+def test_dashboard_counts_cells_by_verdict(influx: Influx) -> None:
+    """Each verdict on the chosen claim has its cells, one by one claim and three by another."""
+    query = query_of("builds.json", "Cells by verdict on claim $claim")
+    rows = {row["claim_1"]: row["cells"] for row in rows_of(influx.ask(substituted(query)))}
+    assert rows == {"does_not": 2, "meets": 1}
+    rows = {row["claim_2"]: row["cells"] for row in rows_of(influx.ask(substituted(query.replace("${claim}", "2"))))}
+    assert rows == {"does_not": 3}
+
+
+@pytest.mark.service
+@pytest.mark.parametrize(
+    ("replaced", "cells"),
+    [
+        ({}, ["cu-01", "cu-02", "cu-03"]),
+        ({"${verdict:regex}": "meets"}, ["cu-03"]),
+        ({"${claim}": "2", "${verdict:regex}": "meets"}, []),
+        ({"${substrate:regex}": "none"}, ["cu-01", "cu-02"]),
+        ({"${co_deposition_gas:regex}": "C2H2\\+CO2", "${claim}": "2"}, ["cu-03"]),
+        ({"${layer_count:regex}": "0", "${verdict:regex}": "meets"}, []),
+    ],
+)
+def test_dashboard_of_builds_chooses_cells_by_verdict_and_facts(
+    influx: Influx, replaced: dict[str, str], cells: list[str]
+) -> None:
+    """The variable that every panel of the builds dashboard asks for holds the cells that verdict and facts leave."""
+    [query] = [variable["query"] for variable in DASHBOARDS["builds.json"]["templating"]["list"] if variable["name"] == "cell"]
+    for name, value in replaced.items():
+        query = query.replace(name, value)
+    assert [row["value"] for row in rows_of(influx.ask(substituted(query)))] == cells
+
+
+@pytest.mark.service
+def test_dashboard_of_builds_compares_means_over_cells(influx: Influx) -> None:
+    """Efficiency, interface and growth of a build are means over its cells, in Ω cm², and joined with its facts by its id."""
+    panel = next(panel for panel in DASHBOARDS["builds.json"]["panels"] if panel["title"] == "Builds compared")
+    facts_of, efficiencies, interfaces = (
+        {row["build"]: row for row in rows_of(influx.ask(substituted(target["query"])))} for target in panel["targets"]
+    )
+    assert (facts_of["bare"]["substrate"], facts_of["gold-5nm"]["layer_count"]) == ("none", "3")
+    means = [statistics.mean(efficiency(cell, cycle) for cycle in range(3, CYCLES + 1)) for cell in ("cu-01", "cu-02")]
+    assert efficiencies["bare"]["mean_efficiency"] == pytest.approx(statistics.mean(means), abs=1e-12)
+    assert efficiencies["bare"]["std_efficiency"] == pytest.approx(statistics.stdev(means), rel=1e-9)
+    assert interfaces["gold-5nm"]["mean_interface"] == pytest.approx(AREA_CM2 * interface("cu-03", CYCLES), rel=1e-12)
+    assert interfaces["gold-5nm"]["growth"] == pytest.approx(AREA_CM2 * 3.0, rel=1e-12)
+
+
+@pytest.mark.service
+def test_dashboard_of_builds_shows_each_cell_with_its_twenty_verdicts(influx: Influx) -> None:
+    """Every cell is one row, with all verdicts and its main facts."""
+    query = substituted(query_of("builds.json", "Cells, their facts and their verdicts"))
+    rows = {row["cell"]: row for row in rows_of(influx.ask(query))}
+    assert rows.keys() == CELLS.keys()
+    assert [rows["cu-03"][f"claim_{claim}"] for claim in (1, 2, 20)] == ["meets", "does_not", "cannot_tell"]
+    assert (rows["cu-03"]["electrolyte"], rows["cu-03"]["lithium_thickness_um"]) == ("1 M LiPF6 EC:DMC, 10 % FEC", 25.0)
 
 
 @pytest.mark.service

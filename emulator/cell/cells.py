@@ -1,291 +1,288 @@
-"""Whole cells: electrodes, electrolyte and the sign of the current, in the three geometries a test channel meets.
+"""Whole cells: a state, the numbers its equations use, an area, and the sign of the current.
 
-Here the instrument's sign meets the model's, once: current > 0 oxidises the working electrode.
+Here the instrument's sign and units meet the model's, once: current > 0 (A) oxidises the working electrode.
 
 * `DepositCell`    Li||Cu: lithium comes down on the working electrode at I < 0; the counter is thick lithium foil, whose kinetics
                    are constant and whose inventory is never short, so it keeps no books.
 * `SymmetricCell`  Li||Li: two full electrodes; the working one plates at I < 0.
-* `FullCell`       Li||NMC: the cathode is the working electrode; charging (I > 0) plates the anode.
+* `FullCell`       lithium against an insertion cathode or sulfur, which is the working electrode; charging (I > 0) plates.
 """
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from emulator.cell.cathode import Cathode
-from emulator.cell.electrode import THERMAL_VOLT, LithiumElectrode
-from emulator.cell.electrolyte import Electrolyte
-from emulator.cell.impedance import Arc, Elements, zarc
+from emulator.cell import kernel_interface, kernel_lithium, latent, spectrum, state
+from emulator.cell.effective import Counter, effective
+from emulator.cell.engine import PYTHON, Engine
+from emulator.cell.impedance import Elements
+from emulator.cell.lithium import Lithium
+from emulator.cell.materials import MATERIALS
 from emulator.cell.parameters import CellParameters
-
-LONGEST_STEP_SECOND = 60.0
-"""While current flows; film growth and shared stripping are accurate to far below 1e-6 of a half cycle within it."""
+from emulator.cell.state import COULOMB_PER_MAH, OTHER, STREAMS, TRACKED, Vector
 
 _PLENTY_MAH_CM2 = 20.0
-_CURRENT_TOLERANCE = 1e-12
+_ROWS_AHEAD = 64
+_DRY = 1e-3
+
+Normal = Callable[[int], float]
 
 
-class Cell(ABC):
-    """What every geometry can do. Currents in A (> 0 oxidises the working electrode), voltages in V, areas in cm²."""
+class BooksDoNotBalance(ArithmeticError):
+    """A step lost or invented charge: a fault of the model, never of the cell."""
 
-    __slots__ = ("area", "electrolyte", "net_coulomb", "parameters")
 
-    def __init__(self, parameters: CellParameters, area_cm2: float) -> None:
+def no_chance(_index: int) -> float:
+    """A stream of random numbers for a cell without chance."""
+    return 0.0
+
+
+class Cell:
+    """Currents in A (> 0 oxidises the working electrode), voltages in V, areas in cm².
+
+    ``normals`` are the cell's own streams of standard normal numbers: losses of the followed electrode (number 0 is the
+    difference between cells, n ≥ 1 belongs to the n-th deposit), of the other lithium electrode, cracks, shorts.
+    """
+
+    __slots__ = ("_engine", "_normals", "_par", "_state", "_streams", "area", "counter_electrode", "parameters")
+
+    def __init__(
+        self,
+        counter: Counter,
+        parameters: CellParameters,
+        area_cm2: float,
+        normals: tuple[Normal, Normal, Normal, Normal],
+        lithium_mah_cm2: float,
+        *,
+        engine: Engine = PYTHON,
+    ) -> None:
+        self.counter_electrode: Counter = counter
         self.parameters = parameters
         self.area = area_cm2
-        self.electrolyte = Electrolyte(parameters)
-        self.net_coulomb = 0.0
+        self._engine = engine
+        self._streams = normals
+        self._normals = engine.vector(())
+        self._extend()
+        self._par = engine.vector(effective(parameters, counter, area_cm2, parameters.temperature_kelvin))
+        self._state = engine.vector([0.0] * state.STATE_SIZE)
+        self._prepare(lithium_mah_cm2)
 
-    def advance(self, current: float, second: float) -> None:
-        """Carry ``current`` for ``second``; the charge that crosses is exactly their product."""
-        density = current / self.area
-        self.net_coulomb += current * second
-        if current == 0.0 or second <= LONGEST_STEP_SECOND:
-            self._step(density, second)
-            return
-        count = math.ceil(second / LONGEST_STEP_SECOND)
-        for _ in range(count):
-            self._step(density, second / count)
-
-    @abstractmethod
-    def _step(self, density: float, second: float) -> None: ...
-
-    @abstractmethod
-    def voltage(self, current: float, ahead_second: float = 0.0) -> float:
-        """Voltage while ``current`` flows; with ``ahead_second``, an estimate of it after that time (for a regulator)."""
-
-    @abstractmethod
-    def elements(self) -> Elements:
-        """The parts of its impedance, now."""
-
-    @abstractmethod
-    def tracked(self) -> LithiumElectrode:
-        """The electrode whose lithium is followed: where a deposit grows."""
-
-    @abstractmethod
-    def books(self) -> dict[str, float]:
-        """Where the charge is, C of the whole cell."""
+    def _prepare(self, lithium_mah_cm2: float) -> None:
+        made, par = self._state, self._par
+        alloyed = min(self.parameters.alloyed_mah_cm2, lithium_mah_cm2) * COULOMB_PER_MAH
+        bulk = lithium_mah_cm2 * COULOMB_PER_MAH - alloyed
+        for base, stream in ((TRACKED, 0), (OTHER, 1)):
+            kernel_lithium.prepare(made, par, base, bulk, alloyed, self._streams[stream](0))
+        made[state.TEMPERATURE] = self.parameters.temperature_kelvin
+        made[state.STRETCH] = made[state.WETTED] = 1.0
+        if self.counter_electrode in MATERIALS:
+            made[state.STOICHIOMETRY] = self.first_stoichiometry
 
     @property
-    @abstractmethod
-    def removes_when_oxidising(self) -> bool:
-        """Whether I > 0 takes lithium from the tracked electrode."""
+    def first_stoichiometry(self) -> float:
+        """Lithium content the cathode was built with; 0 where there is none."""
+        if self.counter_electrode not in MATERIALS:
+            return 0.0
+        given = self.parameters.cathode_stoichiometry
+        return MATERIALS[self.counter_electrode].fresh if given is None else given
+
+    def _extend(self) -> None:
+        """More rows of random numbers; number n is the same whenever it is made."""
+        first = len(self._normals) // STREAMS
+        rows = [[stream(index) for stream in self._streams] for index in range(first, first + 4 * _ROWS_AHEAD)]
+        self._normals = self._engine.vector([*self._normals, *(number for row in rows for number in row)])
+
+    # -- what an instrument does to it
+
+    def advance(self, current: float, second: float) -> None:
+        """Carry ``current`` for ``second``; the charge that crosses is exactly their product.
+
+        Raises:
+            BooksDoNotBalance: the charge that passed is not in the books.
+        """
+        density = current / self.area
+        before = self._state.copy()
+        while (status := self._engine.advance(self._state, self._par, self._normals, density, second)) == state.NORMALS_EXHAUSTED:
+            self._extend()
+            self._state[:] = before
+        self._check(status)
+
+    def voltage(self, current: float, ahead_second: float = 0.0) -> float:
+        """Voltage while ``current`` flows; with ``ahead_second``, an estimate of it after that time (for a regulator)."""
+        return self._engine.voltage_ahead(self._state, self._par, current / self.area, ahead_second)
 
     def current_for(self, volt: float, second: float, limit: float, guess: float = 0.0) -> float:
-        """The current that brings the cell to ``volt`` within ``second``, held within ± ``limit`` (A).
-
-        Voltage rises with current, so a bracket always closes: regula falsi with the Illinois rule.
-        """
-        low, high = -limit, limit
-        low_error = self.voltage(low, second) - volt
-        if low_error >= 0.0:
-            return low
-        high_error = self.voltage(high, second) - volt
-        if high_error <= 0.0:
-            return high
-        trial, side = min(max(guess, low), high), 0
-        for _ in range(100):
-            error = self.voltage(trial, second) - volt
-            if abs(error) < 1e-9 or high - low < _CURRENT_TOLERANCE:
-                break
-            if error > 0.0:
-                high, high_error = trial, error
-                low_error *= 0.5 if side == 1 else 1.0
-                side = 1
-            else:
-                low, low_error = trial, error
-                high_error *= 0.5 if side == -1 else 1.0
-                side = -1
-            trial = (low * high_error - high * low_error) / (high_error - low_error)
-        return trial
+        """The current that brings the cell to ``volt`` within ``second``, held within ± ``limit`` (A)."""
+        area = self.area
+        return self._engine.current_for(self._state, self._par, volt, second, limit / area, guess / area) * area
 
     def stiff(self) -> bool:
         """Whether a regulator must go in small steps: a bare surface charges within fractions of a second."""
-        return self.tracked().bare
+        if self.counter_electrode == "Li" and kernel_interface.bare(self._state, OTHER):
+            return True
+        return kernel_interface.bare(self._state, TRACKED)
 
-    def _electrode_books(self, electrode: LithiumElectrode, prefix: str = "") -> dict[str, float]:
-        area = self.area
-        return {
-            f"{prefix}fresh_lithium_coulomb": electrode.fresh * area,
-            f"{prefix}bulk_lithium_coulomb": electrode.bulk * area,
-            f"{prefix}dead_lithium_coulomb": electrode.dead * area,
-            f"{prefix}film_lithium_coulomb": electrode.film * area,
-            f"{prefix}surface_charge_coulomb": electrode.surface * area,
-            f"{prefix}other_reactions_coulomb": electrode.oxidised * area,
-        }
+    @property
+    def net_coulomb(self) -> float:
+        """Charge that crossed the terminals, oxidation positive."""
+        return float(self._state[state.CELL_NET]) * self.area
 
-    def _lithium_arcs(self, electrode: LithiumElectrode, prefix: str) -> tuple[Arc, ...]:
-        parameters, area = self.parameters, self.area
-        true_area = electrode.area + 1.0
-        transfer = THERMAL_VOLT / electrode.exchange_density
-        return (
-            zarc(f"{prefix}layers", electrode.layer_resistance, parameters.layer_capacitance_uf_cm2 * 1e-6, 0.95, area),
-            zarc(f"{prefix}film", electrode.film_resistance, parameters.film_capacitance_uf_cm2 * true_area * 1e-6, 0.85, area),
-            zarc(f"{prefix}charge_transfer", transfer, parameters.double_layer_uf_cm2 * true_area * 1e-6, 0.8, area),
-        )
+    @property
+    def removes_when_oxidising(self) -> bool:
+        """Whether I > 0 takes lithium from the electrode that is followed."""
+        return self._par[state.P_SIGN] < 0.0
 
-    def _assembled(self, arcs: tuple[Arc, ...], extra: tuple[tuple[float, float], ...] = ()) -> Elements:
-        relaxations = (*self.electrolyte.relaxations(), *extra)
-        return Elements(
-            inductance_henry=self.parameters.inductance_henry,
-            series_ohm=(self.electrolyte.resistance + sum(ohm for ohm, second in relaxations if second == 0.0)) / self.area,
-            arcs=arcs,
-            relaxations=tuple((ohm / self.area, second) for ohm, second in relaxations if second > 0.0),
-        )
+    def execute(self, run: Callable[[Engine, Vector, Vector, Vector], int]) -> int:
+        """What ``run`` returns of engine, state, parameters and random numbers: a count, or − a status.
+
+        It is run from the same state again, with more random numbers, as long as it lacks them.
+
+        Raises:
+            BooksDoNotBalance: the charge that passed is not in the books.
+        """
+        before = self._state.copy()
+        while (count := run(self._engine, self._state, self._par, self._normals)) == -state.NORMALS_EXHAUSTED:
+            self._extend()
+            self._state[:] = before
+        self._check(-count)
+        return count
+
+    def vector(self, values: Sequence[float]) -> Vector:
+        """``values`` as its engine takes them."""
+        return self._engine.vector(values)
+
+    def read(self, index: int) -> float:
+        """One number of its state."""
+        return float(self._state[index])
+
+    def _check(self, status: int) -> None:
+        if status == state.BOOKS_WRONG:
+            raise BooksDoNotBalance(f"after {self._state[state.CLOCK]!r} s the books do not hold the charge that passed")
+
+    # -- what happens to it
+
+    def set_temperature(self, kelvin: float) -> None:
+        """The cell is at ``kelvin`` from now on, everywhere.
+
+        Raises:
+            ValueError: not a temperature.
+        """
+        if not 0.0 < kelvin < 1000.0:
+            raise ValueError(f"{kelvin!r} K is no temperature of a cell")
+        self._state[state.TEMPERATURE] = kelvin
+        self._set_parameters()
+        for base in (TRACKED, OTHER):
+            kernel_interface.share_cracks(self._state, self._par, base)
+
+    def _set_parameters(self) -> None:
+        kelvin = float(self._state[state.TEMPERATURE])
+        self._par[:] = self._engine.vector(effective(self.parameters, self.counter_electrode, self.area, kelvin))
+
+    def set_short(self, conductance_s_cm2: float) -> None:
+        """Put a short of this conductance inside the cell, until it is set again; 0 takes it away."""
+        self._state[state.SHORT] = _not_negative(conductance_s_cm2, "conductance")
+        self._state[state.SHORT_RANDOM] = 0.0
+
+    def set_contact_resistance(self, ohm: float) -> None:
+        """Resistance outside of everything else, Ω of the whole cell."""
+        self._state[state.CONTACT] = _not_negative(ohm, "resistance") * self.area
+
+    def set_integrity(self, fraction: float) -> None:
+        """The intact fraction of the layers, on every lithium electrode that has them."""
+        if not 0.0 <= fraction <= 1.0:
+            raise ValueError(f"{fraction!r} is no fraction; integrity lies between 0 and 1")
+        for base in (TRACKED, OTHER):
+            self._state[base + state.INTEGRITY] = fraction
+            kernel_interface.share_cracks(self._state, self._par, base)
+
+    def dry_out(self, wetted: float = _DRY) -> None:
+        """Sudden death: of the electrolyte's conductance and limiting current only ``wetted`` is left (1: as before)."""
+        if not 0.0 < wetted <= 1.0:
+            raise ValueError(f"{wetted!r} is no wetted fraction; it lies above 0 and up to 1")
+        self._state[state.WETTED] = wetted
+
+    def set_potential_shift(self, volt: float) -> None:
+        """Every measured voltage is off by ``volt`` (a reference that drifted)."""
+        self._state[state.SHIFT] = volt
+
+    # -- what really is
+
+    def tracked(self) -> Lithium:
+        """The electrode whose lithium is followed: where a deposit grows."""
+        return Lithium(self._state, self._par, TRACKED)
+
+    def other(self) -> Lithium:
+        """The other lithium electrode of a symmetric cell."""
+        return Lithium(self._state, self._par, OTHER)
+
+    def elements(self) -> Elements:
+        """The parts of its impedance, now."""
+        return spectrum.elements(self._state, self._par, self.parameters, self.area)
+
+    def books(self) -> dict[str, float]:
+        """Where the charge is, C of the whole cell."""
+        return latent.books(self._state, self._par, self.area)
+
+    def latent(self) -> dict[str, float]:
+        """Everything about its state that no instrument can read, by name with unit."""
+        return latent.latent(self._state, self._par, self.area)
+
+    def snapshot(self) -> bytes:
+        """Its whole state."""
+        return state.to_bytes(self._state)
+
+    def restore(self, data: bytes) -> None:
+        """Take the state of `snapshot`, of a cell made alike; what follows is what would have followed.
+
+        Raises:
+            state.NotASnapshot: other bytes.
+        """
+        self._state[:] = self._engine.vector(state.from_bytes(data))
+        self._set_parameters()
+
+
+def _not_negative(value: float, what: str) -> float:
+    if not 0.0 <= value < float("inf"):
+        raise ValueError(f"{value!r} is no {what}; it is zero or more")
+    return value
 
 
 class DepositCell(Cell):
     """Li||Cu, copper working. ``bulk_mah_cm2`` of lithium may lie on the copper already."""
 
-    __slots__ = ("_counter_exchange", "_counter_film", "electrode")
+    __slots__ = ()
 
-    def __init__(
-        self, parameters: CellParameters, area_cm2: float, normal: Callable[[int], float], bulk_mah_cm2: float = 0.0
-    ) -> None:
-        super().__init__(parameters, area_cm2)
-        self.electrode = LithiumElectrode(parameters, bulk_mah_cm2, normal)
-        self._counter_exchange = parameters.counter_exchange_current_ma_cm2 * 1e-3
-        self._counter_film = parameters.counter_film_resistance_ohm_cm2
-
-    def _step(self, density: float, second: float) -> None:
-        self.electrode.advance(-density, second)
-        self.electrolyte.advance(density, second)
-
-    def voltage(self, current: float, ahead_second: float = 0.0) -> float:
-        """See `Cell.voltage`."""
-        density = current / self.area
-        volt = self.electrode.potential(-density) + self.electrolyte.volt(density)
-        volt += 2.0 * THERMAL_VOLT * math.asinh(0.5 * density / self._counter_exchange) + density * self._counter_film
-        if ahead_second:
-            volt += density * ahead_second * self.electrode.stiffness()
-        return volt
-
-    def elements(self) -> Elements:
-        """See `Cell.elements`."""
-        parameters, area = self.parameters, self.area
-        transfer = THERMAL_VOLT / self._counter_exchange
-        counter = (
-            zarc("counter_film", self._counter_film, parameters.film_capacitance_uf_cm2 * 1e-6, 0.85, area),
-            zarc("counter_charge_transfer", transfer, parameters.double_layer_uf_cm2 * 1e-6, 0.8, area),
-        )
-        return self._assembled((*self._lithium_arcs(self.electrode, ""), *counter))
-
-    def tracked(self) -> LithiumElectrode:
-        """See `Cell.tracked`."""
-        return self.electrode
-
-    def books(self) -> dict[str, float]:
-        """See `Cell.books`."""
-        return self._electrode_books(self.electrode)
-
-    @property
-    def removes_when_oxidising(self) -> bool:
-        """See `Cell.removes_when_oxidising`."""
-        return True
+    def __init__(self, parameters: CellParameters, area_cm2: float, normal: Normal, bulk_mah_cm2: float = 0.0) -> None:
+        super().__init__("Cu", parameters, area_cm2, (normal, no_chance, no_chance, no_chance), bulk_mah_cm2)
 
 
 class SymmetricCell(Cell):
     """Li||Li with ``bulk_mah_cm2`` of lithium on each side."""
 
-    __slots__ = ("counter", "electrode")
+    __slots__ = ()
 
     def __init__(
         self,
         parameters: CellParameters,
         area_cm2: float,
-        normal: Callable[[int], float],
-        counter_normal: Callable[[int], float],
+        normal: Normal,
+        counter_normal: Normal,
         bulk_mah_cm2: float = _PLENTY_MAH_CM2,
     ) -> None:
-        super().__init__(parameters, area_cm2)
-        self.electrode = LithiumElectrode(parameters, bulk_mah_cm2, normal)
-        self.counter = LithiumElectrode(parameters, bulk_mah_cm2, counter_normal)
-
-    def _step(self, density: float, second: float) -> None:
-        self.electrode.advance(-density, second)
-        self.counter.advance(density, second)
-        self.electrolyte.advance(density, second)
-
-    def voltage(self, current: float, ahead_second: float = 0.0) -> float:
-        """See `Cell.voltage`."""
-        density = current / self.area
-        volt = self.electrode.potential(-density) - self.counter.potential(density) + self.electrolyte.volt(density)
-        if ahead_second:
-            volt += density * ahead_second * (self.electrode.stiffness() + self.counter.stiffness())
-        return volt
-
-    def elements(self) -> Elements:
-        """See `Cell.elements`."""
-        return self._assembled((*self._lithium_arcs(self.electrode, ""), *self._lithium_arcs(self.counter, "counter_")))
-
-    def tracked(self) -> LithiumElectrode:
-        """See `Cell.tracked`."""
-        return self.electrode
-
-    def books(self) -> dict[str, float]:
-        """See `Cell.books`."""
-        return {**self._electrode_books(self.electrode), **self._electrode_books(self.counter, "counter_")}
-
-    def stiff(self) -> bool:
-        """See `Cell.stiff`; either side may be bare."""
-        return self.electrode.bare or self.counter.bare
-
-    @property
-    def removes_when_oxidising(self) -> bool:
-        """See `Cell.removes_when_oxidising`."""
-        return True
+        super().__init__("Li", parameters, area_cm2, (normal, counter_normal, no_chance, no_chance), bulk_mah_cm2)
 
 
 class FullCell(Cell):
-    """Li||NMC, cathode working. ``excess_mah_cm2`` of lithium lie under the anode; 0 is an anode-free cell."""
+    """Lithium against a cathode, which is working. ``excess_mah_cm2`` of lithium lie under the anode; 0 is an anode-free cell."""
 
-    __slots__ = ("anode", "cathode")
+    __slots__ = ()
 
     def __init__(
-        self, parameters: CellParameters, area_cm2: float, normal: Callable[[int], float], excess_mah_cm2: float
+        self,
+        parameters: CellParameters,
+        area_cm2: float,
+        normal: Normal,
+        excess_mah_cm2: float,
+        cathode: Counter = "NMC811",
     ) -> None:
-        super().__init__(parameters, area_cm2)
-        self.anode = LithiumElectrode(parameters, excess_mah_cm2, normal)
-        self.cathode = Cathode(parameters)
-
-    def _step(self, density: float, second: float) -> None:
-        self.anode.advance(density, second)
-        self.cathode.advance(density, second)
-        self.electrolyte.advance(density, second)
-
-    def voltage(self, current: float, ahead_second: float = 0.0) -> float:
-        """See `Cell.voltage`."""
-        density = current / self.area
-        ahead = density * ahead_second
-        volt = self.cathode.potential(density, ahead) - self.anode.potential(density) + self.electrolyte.volt(density)
-        if ahead_second:
-            volt += ahead * self.anode.stiffness()
-        return volt
-
-    def elements(self) -> Elements:
-        """See `Cell.elements`."""
-        transfer = self.cathode.charge_transfer_resistance()
-        farad = self.parameters.cathode_capacitance_uf_cm2 * 1e-6
-        arc = zarc("cathode_charge_transfer", transfer, farad, 0.85, self.area)
-        return self._assembled((*self._lithium_arcs(self.anode, ""), arc), (self.cathode.relaxation(),))
-
-    def tracked(self) -> LithiumElectrode:
-        """See `Cell.tracked`."""
-        return self.anode
-
-    def books(self) -> dict[str, float]:
-        """See `Cell.books`."""
-        inside = self.cathode.stoichiometry * self.cathode.capacity * self.area
-        other = self.cathode.other * self.area
-        return {
-            **self._electrode_books(self.anode),
-            "cathode_lithium_coulomb": inside,
-            "cathode_other_reactions_coulomb": other,
-        }
-
-    @property
-    def removes_when_oxidising(self) -> bool:
-        """See `Cell.removes_when_oxidising`."""
-        return False
+        super().__init__(cathode, parameters, area_cm2, (normal, no_chance, no_chance, no_chance), excess_mah_cm2)

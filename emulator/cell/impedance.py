@@ -1,8 +1,9 @@
 """One impedance for one state: Z(ω) of the elements a cell says it is made of.
 
-Z = jωL + R + Σ R_i / (1 + (jωτ_i)^n_i) + Σ R_k / (1 + jωτ_k): series resistance, depressed arcs (ZARC), and relaxations
-(the modes of finite-length diffusion, in electrolyte and cathode). The imaginary part is negative when capacitive. Every R
-is the slope of the direct-current model at zero current, so the low-frequency end equals dV/dI of the same cell.
+Inside, Z_i = R + Σ R_i / (1 + (jωτ_i)^n_i) + Σ R_k / (1 + jωτ_k): series resistance, depressed arcs (ZARC), and relaxations
+(the modes of diffusion in electrolyte and cathode). A short shunts all of that; leads and contacts lie outside:
+Z = jωL + R_c + 1 / (1/Z_i + G). The imaginary part is negative when capacitive. Every R is the slope of the direct-current
+model at zero current, so the low-frequency end equals dV/dI of the same cell (but for the charge that a slow current moves).
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class Elements:
     series_ohm: float
     arcs: tuple[Arc, ...]
     relaxations: tuple[tuple[float, float], ...]
+    contact_ohm: float = 0.0
+    shunt_siemens: float = 0.0
 
     @property
     def interface_ohm(self) -> float:
@@ -40,16 +43,24 @@ class Elements:
         """All relaxations together."""
         return math.fsum(ohm for ohm, _ in self.relaxations)
 
+    @property
+    def direct_ohm(self) -> float:
+        """The limit of low frequency: dV/dI of the cell."""
+        inner = self.series_ohm + self.interface_ohm + self.diffusion_ohm
+        return self.contact_ohm + inner / (1.0 + self.shunt_siemens * inner)
+
     def impedance(self, frequency_hertz: float) -> complex:
         """Z in Ω at one frequency."""
         omega = 2.0 * math.pi * frequency_hertz
-        total = complex(self.series_ohm, omega * self.inductance_henry)
+        inner = complex(self.series_ohm)
         for arc in self.arcs:
             if arc.ohm > 0.0:
-                total += arc.ohm / (1.0 + (1j * omega * arc.second) ** arc.exponent)
+                inner += arc.ohm / (1.0 + (1j * omega * arc.second) ** arc.exponent)
         for ohm, second in self.relaxations:
-            total += ohm / (1.0 + 1j * omega * second)
-        return total
+            inner += ohm / (1.0 + 1j * omega * second)
+        if self.shunt_siemens > 0.0:
+            inner /= 1.0 + self.shunt_siemens * inner
+        return complex(self.contact_ohm, omega * self.inductance_henry) + inner
 
 
 def zarc(name: str, ohm_cm2: float, farad_per_cm2: float, exponent: float, area_cm2: float) -> Arc:

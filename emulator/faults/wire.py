@@ -250,8 +250,8 @@ class UnitText(LineFault[UnitParameters]):
         if not line.startswith(b"P"):
             return (line.replace(b".", b","),)
         text = b"0,1234" if self.parameters.form == "decimal_comma" else b"123.4 mV"
-        *rest, last = line.split(b";")
-        return (b";".join((*rest, last[:2] + text)),)
+        *rest, last = line[1:].split(b";")
+        return (b"P" + b";".join((*rest, last[:2] + text)),)
 
 
 class PartialParameters(Choice):

@@ -92,6 +92,7 @@ class Channel:
         self.current = 0.0
         self.terminal_volt = 0.0
         self.leakage_coulomb = 0.0
+        self.owed = (0.0, 0.0)
         self.current_autorange: tuple[int, int] | None = None
         self.voltage_autorange = False
         self._interrupted_until = -math.inf
@@ -176,7 +177,11 @@ class Channel:
     # -- the regulator
 
     def _regulate(self, second: float) -> None:
-        """Potentiostat: the mean of the currents at both ends flows, as a host that integrates by trapezoids expects."""
+        """Potentiostat: the mean of the currents at both ends flows, as a host that integrates by trapezoids expects.
+
+        The current at the far end is foreseen; what it came out differently is owed (C, over so many s) and flows in the steps
+        that follow.
+        """
         second -= self._settle(second)
         if second <= 0.0:
             return
@@ -186,9 +191,14 @@ class Channel:
             for step in range(_STIFF_STEPS):
                 self._carry(self._wanted(part), part)
                 self.elapsed = start + part * (step + 1)
-        else:
-            self._carry(0.5 * (self.current + self._wanted(second)), second)
+            self.current = self._wanted(0.0)
+            return
+        foreseen = self._wanted(second)
+        owed, span = self.owed
+        paid = owed * min(1.0, second / span) if span else 0.0
+        self._carry(0.5 * (self.current + foreseen) + paid / second, second)
         self.current = self._wanted(0.0)
+        self.owed = (owed - paid + 0.5 * (self.current - foreseen) * second, max(second, span - second))
 
     def _settle(self, second: float) -> float:
         """Pass through what is left of an overshoot, in steps it can be seen in; how long that took."""
@@ -265,6 +275,7 @@ class Channel:
 
     def refresh(self) -> None:
         """Let the set-point act, at this moment."""
+        self.owed = (0.0, 0.0)
         if not self.polarised or self.leads.open or self.elapsed < self._interrupted_until:
             self.current = 0.0
             self._regulated = None
@@ -344,6 +355,7 @@ class Channel:
             volt, self.terminal_volt = leads.voltage(current), leads.terminal(current)
         if self.voltage_autorange:
             self.voltmeter.settle(volt, 0, len(self.voltmeter.ranges) - 1)
+        self.ledger.sample(self.now_nanosecond, volt, self.current)
         return self.voltmeter.read(volt)
 
     def read_current(self) -> float:

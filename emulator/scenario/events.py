@@ -5,7 +5,7 @@
     events:
       - {at: {channel: a1, time: "3 h"}, do: T10_refuse, for: {wall: "5 s"}}
       - {at: {channel: a2, cycle: 6, step: plate, q: 0.4}, do: {C1_soft_short: {conductance_s_cm2: 5e-4}}, for: {cycles: 3}}
-      - {when: "Q_dead > 1.0", channel: a3, once: true, do: T5_drop_reply, for: {count: 7}}
+      - {when: "dead_mah_cm2 > 1.0", channel: a3, once: true, do: T5_drop_reply, for: {count: 7}}
       - {at: {channel: a1, message: 40}, do: P2_truncated, for: {count: 1}}
       - {every: {mean: "2 h", stream: chaos}, do: [T1_latency, {T13_bit_flip: {probability: 1e-4}}], for: {duration: "30 s"}}
       - {name: stuck, at: {channel: a1, time: "3 h"}, do: I20_relay_stuck}

@@ -4,7 +4,7 @@
 
     seed: 1
     clock: {scale: 1000, start: 2026-01-01T00:00:00Z, origin: 2026-11-23T13:00:00Z}   # origin: default this process's start
-    truth: {file: truth.jsonl}                       # relative to the scenario file; absent: no truth is written
+    truth: {file: truth.jsonl, latent: false}        # relative to the scenario file; absent: no truth is written
     reader_absent: drop                              # or stall: a script waits in pck_end until somebody reads
     blank_after_runtime_error: true                  # sources disagree about hardware
     instruments:
@@ -18,7 +18,9 @@
             calibration: a1.yaml                     # beside this file: see `emulator.scenario.instruments.CalibrationSettings`
             cell: {name: cu-01, geometry: deposit, preset: bare_fec, area_cm2: 1.267, excess_mah_cm2: 4, overrides: {…}}
     events: [...]                                    # see `emulator.scenario.events`
-    expect: {records_lost: 0, alarms: []}            # see `harness.model.expectations`; goes into the truth
+    schedule: demo-li-cu                             # for `generate` only: a ready schedule, a file beside this one, or a mapping
+    population: {count: 100, vary: {…}}              # for `generate` only: see `emulator.scenario.population`
+    expect: {records_lost: 0, ce_deviation_max: 3}   # see `harness.model.expectations`
 
 ``excess_mah_cm2`` is the lithium under the deposit: on each side of a symmetric cell (default 20), on the anode of a full
 cell (default 4; 0 is anode-free), on the copper of a deposit cell (default 0). ``overrides`` are names of `CellParameters`.
@@ -37,6 +39,7 @@ from emulator.faults.registry import FAULTS
 from emulator.scenario.clock import ClockSettings
 from emulator.scenario.events import Event
 from emulator.scenario.instruments import ChannelSettings, InstrumentSettings, with_calibrations
+from emulator.scenario.population import Population
 from emulator.scenario.written import Written
 from harness.errors import BadInput
 from harness.model.expectations import Expectations
@@ -47,9 +50,10 @@ _DEEPER = re.compile(r"([a-z0-9_]+(?:\[\d+\]|\.[a-z0-9_]+)+): (.+)", re.DOTALL)
 
 
 class TruthSettings(Written):
-    """Where the truth is written."""
+    """Where the truth is written; with ``latent``, the state of every sample too, in a directory beside it."""
 
     file: str
+    latent: bool = False
 
 
 class Scenario(Written):
@@ -62,6 +66,8 @@ class Scenario(Written):
     blank_after_runtime_error: bool = True
     instruments: Annotated[tuple[InstrumentSettings, ...], Field(min_length=1)]
     events: tuple[Event, ...] = ()
+    schedule: str | dict[str, object] | None = None
+    population: Population | None = None
     expect: Expectations | None = None
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""A condition on what nobody can measure: ``Q_dead > 1.0``, ``temperature_kelvin >= 308 K``. Parsed, never evaluated as code."""
+"""A condition on what nobody can measure: ``dead_mah_cm2 > 1.0``, ``temperature_kelvin >= 308 K``. Parsed, never run as code."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def parse_predicate(text: object) -> Predicate:
         return text
     match = _FORM.fullmatch(text) if isinstance(text, str) else None
     if match is None or not isinstance(text, str):
-        raise wrong(f'"{text}" is not a condition; write a latent state, one of < <= > >=, and a number: "Q_dead > 1.0"')
+        raise wrong(f'"{text}" is not a condition; write a latent state, one of < <= > >=, and a number: "dead_mah_cm2 > 1.0"')
     name, comparison, number, unit = match.groups()
     try:
         value = parse_quantity(f"{number} {unit}", unit_of(name)) if unit else float(number)
@@ -57,9 +57,7 @@ def parse_predicate(text: object) -> Predicate:
 
 
 def unit_of(name: str) -> str:
-    """The unit in which a latent state is kept, by the end of its name; lithium (``Q_``) is areal."""
-    if name.startswith("Q_"):
-        return "mAh/cm^2"
+    """The unit in which a latent state is kept, by the end of its name; "" for a bare number."""
     return next((unit for ending, unit in _UNITS if name.endswith(ending)), "")
 
 

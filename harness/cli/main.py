@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
+from harness.cli import build_registry
+from harness.cli.build import build_app
+from harness.cli.compare import compare_truth
 from harness.errors import BadInput, HarnessError
 from harness.model.run import Geometry
 
@@ -33,16 +36,18 @@ app = typer.Typer(
     rich_markup_mode="rich",
     help="Cycle lithium-metal cells, keep every reading, and compare anode builds. Start with [bold]harness demo[/bold].",
 )
-cell_app = typer.Typer(no_args_is_help=True, help="The registry of cells.")
+build_registry.register(build_app)
+cell_app = typer.Typer(no_args_is_help=True, help="The registry of cells and what they were made from.")
 run_app = typer.Typer(no_args_is_help=True, help="Start, pause, resume and stop runs.")
 app.add_typer(cell_app, name="cell", rich_help_panel="Cells and runs")
 app.add_typer(run_app, name="run", rich_help_panel="Cells and runs")
+app.add_typer(build_app, name="build", rich_help_panel="Builds")
 
 console = Console()
 
 SiteArgument = Annotated[Path, typer.Argument(help="The site file.", metavar="SITE")]
-SiteOption = Annotated[Path, typer.Option("--site", help="The site file.", envvar="HARNESS_SITE", metavar="SITE")]
-DEFAULT_SITE = Path("site.toml")
+SiteOption = build_registry.SiteOption
+DEFAULT_SITE = build_registry.DEFAULT_SITE
 
 
 class Table(StrEnum):
@@ -95,7 +100,7 @@ def demo(
     port: Annotated[int, typer.Option(help="The live page's port.")] = 8080,
     ideal: Annotated[bool, typer.Option("--ideal", help="Switch the instruments' imperfections off.")] = False,
 ) -> None:
-    """Eight emulated cells, the whole pipeline, a live page, and a table of what came out beside the truth."""
+    """Ten emulated cells of six builds, the whole pipeline, a live page, and what came out beside the truth."""
     from harness.service.demo import run_demo  # noqa: PLC0415
     from harness.service.demo_station import DemoOptions  # noqa: PLC0415
 
@@ -162,7 +167,9 @@ def serve(site: SiteArgument = DEFAULT_SITE) -> None:
 
 @cell_app.command("add")
 def cell_add(
-    file: Annotated[Path, typer.Argument(help="YAML: id, build, geometry, counter, area_cm2, …")], site: SiteOption = DEFAULT_SITE
+    file: Annotated[Path, typer.Argument(help="YAML: id, build, geometry, counter, area_cm2, …")],
+    why: build_registry.WhyOption = "",
+    site: SiteOption = DEFAULT_SITE,
 ) -> None:
     """Register a cell, or a correction of one as a new revision."""
     from harness.config import load_site  # noqa: PLC0415
@@ -171,7 +178,7 @@ def cell_add(
 
     state = load_site(site).state_directory
     described = cell_from(read_yaml(file), str(file))
-    revision = Registry(state).put(described, getpass.getuser())
+    revision = Registry(state).put_cell(described, getpass.getuser(), why)
     console.print(f"{described.id} is registered, revision {revision}")
 
 
@@ -183,6 +190,19 @@ def cell_list(site: SiteOption = DEFAULT_SITE) -> None:
     from harness.store.registry import Registry  # noqa: PLC0415
 
     console.print(cell_table(Registry(load_site(site).state_directory).cells()))
+
+
+@cell_app.command("history")
+def cell_history(
+    cell: Annotated[str, typer.Argument(help="A registered cell's id.", metavar="ID")], site: SiteOption = DEFAULT_SITE
+) -> None:
+    """Show every revision of a cell: when, by whom, why, what changed, and how many runs began with it."""
+    from harness.config import load_site  # noqa: PLC0415
+    from harness.service.tables import history_table  # noqa: PLC0415
+    from harness.store.registry import Registry  # noqa: PLC0415
+
+    revisions = Registry(load_site(site).state_directory).cell_history(cell)
+    console.print(history_table(f"Cell {cell}", revisions))
 
 
 @run_app.command("start")
@@ -320,3 +340,6 @@ def analyze(
         return
     for cell, rows in results:
         console.print(cycle_table(cell, rows))
+
+
+app.command("compare-truth", rich_help_panel="Numbers")(compare_truth)

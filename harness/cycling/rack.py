@@ -19,6 +19,7 @@ from harness.clock import StationClock
 from harness.cycling.runner import LINK_ERRORS, ChannelRunner, Phase
 from harness.errors import HarnessError, Refused
 from harness.model.status import ChannelState, LinkStatus
+from harness.units import NANOSECOND
 from potentiostat_drivers.errors import DriverError, ReplyTimeout, WrongInstrument
 from potentiostat_drivers.interface import Autonomy, Capabilities, Channel, Identity, Instrument, Safe, Safety, Unconfirmed
 from potentiostat_drivers.opening import open_instrument
@@ -162,7 +163,10 @@ class Slot:
     def _check_out_of_reach(self) -> None:
         """An instrument that is still away when it should long have ended its program: nobody knows whether it did."""
         over = None if self.runner is None else self.runner.over_nanosecond
-        if over is not None and self.outage.lasts and self.clock.now_nanosecond() > over:
+        now, start = self.clock.now_nanosecond(), self.outage.start_nanosecond
+        if over is None or start is None or not self.outage.lasts:
+            return
+        if now > over and now - start > LOOK_EVERY_SECOND * self.clock.scale * NANOSECOND:
             self._tell(Unconfirmed(f"{self.outage.reason}; its program should be over, which nobody could see"))
 
     async def _one_connection(self, failures: int) -> int:

@@ -2,20 +2,25 @@
 
 Written by people in YAML. A field that is absent or ``null`` is *unknown*, and stays so: nothing is guessed into it. What is
 known to be absent is written down: ``layers: []`` is bare lithium, ``co_deposition: none`` a deposition without gas,
-``cure: none`` an uncured polymer. Thicknesses carry their standard uncertainty. No verdicts and no physics here: see
-`harness.model.claims` and `harness.model.anode_parameters`.
+``cure: none`` an uncured polymer, ``salt: none`` one without salt. Thicknesses carry their standard uncertainty. Builds ready to
+use lie in ``harness/builds``. No verdicts and no physics here: see `harness.model.claims` and `harness.model.anode_parameters`.
 """
 
 from __future__ import annotations
 
 from datetime import date
 from enum import StrEnum
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
+from harness.errors import BadInput
 from harness.model.cell import Identifier
 from harness.model.written import Written, wrong
+from harness.model.yaml_text import complaint, load_mapping, located
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -126,6 +131,11 @@ class CoDeposition(Written):
     gases: tuple[Gas, ...] | None = None
 
 
+def _gases_or_none(written: object, _: ValidatorFunctionWrapHandler) -> CoDeposition | Literal["none"] | None:
+    """Told apart by hand, because the complaints of a union name its members, which stand in no file."""
+    return None if written is None else "none" if written == "none" else CoDeposition.model_validate(written)
+
+
 class ActiveLithium(Written):
     """The active lithium: deposited on the substrate, or a foil. ``areal_capacity_mah_cm2`` was measured, if given."""
 
@@ -134,7 +144,7 @@ class ActiveLithium(Written):
     material: Literal["Li", "Li_alloy"] | None = None
     thickness: Thickness | None = None
     areal_capacity_mah_cm2: Positive | None = None
-    co_deposition: CoDeposition | Literal["none"] | None = None
+    co_deposition: Annotated[CoDeposition | Literal["none"] | None, WrapValidator(_gases_or_none)] = None
     step_no: StepNumber | None = None
 
 
@@ -243,12 +253,57 @@ class AnodeBuild(Written):
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.substrate is not None and self.substrate.class_ is SubstrateClass.NONE and self.active.origin == "deposited":
-            raise wrong('lithium cannot be deposited on nothing; "substrate: {class: none}" goes with a foil')
+            raise BadInput("substrate.class", 'lithium cannot be deposited on nothing; "none" goes with a foil')
         numbers = [step.step_no for step in self.process]
         if numbers != sorted(set(numbers)):
-            raise wrong("process steps must stand in rising order of step_no, each once")
-        used = [self.active.step_no, *(layer.step_no for layer in self.layers or ())]
-        unknown = [number for number in used if number is not None and number not in numbers] if numbers else []
-        if unknown:
-            raise wrong(f"step_no {unknown[0]} is used but the process has no such step")
+            raise BadInput("process", "the steps must stand in rising order of step_no, each once")
+        used = {"active": self.active.step_no} | {f"layers[{i}]": layer.step_no for i, layer in enumerate(self.layers or ())}
+        for where, number in used.items():
+            if numbers and number is not None and number not in numbers:
+                raise BadInput(f"{where}.step_no", f"the process has no step {number}")
         return self
+
+
+def parse_build(text: str, source: str) -> AnodeBuild:
+    """The build in the YAML ``text``; ``source`` (a file name, or "") begins every complaint.
+
+    Raises:
+        BadInput: with the place in the file, what stands there, and what instead.
+    """
+    data = load_mapping(text, source)
+    try:
+        return AnodeBuild.model_validate(data)
+    except ValidationError as error:
+        raise complaint(error, data, source) from None
+    except BadInput as bad:
+        raise BadInput(located(bad.where, source), bad.what) from None
+
+
+def ready_builds() -> list[str]:
+    """The names of the builds that come with the harness."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in _shelf().iterdir() if entry.name.endswith(".yaml"))
+
+
+def ready_build(name: str) -> str:
+    """The text of a ready build; `BadInput` names those there are."""
+    if name not in ready_builds():
+        raise BadInput("build", f'"{name}" is not a ready build; there are {", ".join(ready_builds())}')
+    return _shelf().joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def load_build(name_or_file: str) -> AnodeBuild:
+    """The ready build of that name, else the build in the file; `BadInput` if it is neither, or not a build."""
+    if name_or_file in ready_builds():
+        return parse_build(ready_build(name_or_file), f"{name_or_file}.yaml")
+    try:
+        text = Path(name_or_file).read_text(encoding="utf-8")
+    except OSError:
+        shown = f'"{name_or_file}" is neither a ready build (harness build list shows them) nor a file that can be read'
+        raise BadInput("build", shown) from None
+    except UnicodeDecodeError:
+        raise BadInput("build", f'"{name_or_file}" is not UTF-8 text') from None
+    return parse_build(text, name_or_file)
+
+
+def _shelf() -> Traversable:
+    return resources.files("harness").joinpath("builds")

@@ -1,81 +1,50 @@
-"""What a staged experiment is expected to show, written beside its events, and whether it did. Pure.
+"""What a scenario expects of whoever runs it: the emulator writes it into the truth, ``harness compare-truth`` judges it.
 
-The emulator's scenario carries the expectations and writes them into the truth; whoever compares truth and record gathers the
-`Facts` and asks `unmet`.
+::
+
+    expect: {records_lost: 0, duplicate_points: 0, ce_abs_error_max: 2.0e-4, ce_deviation_max: 3, soft_short_flagged: [a2]}
+
+Each line left out is not judged. They hold for every run that is compared with the truth, over its whole length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
 
 from harness.model.written import Written
 
-Count = Annotated[int, Field(ge=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")]
+Amount = Annotated[int, Field(ge=0)]
+Most = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Channel = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")]
+Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 
 
 class Expectations(Written):
-    """Bounds and lists; what is absent is not expected.
+    """The ``expect`` block.
 
-    ``records_lost`` and ``duplicate_points`` are the most that may be; ``ce_abs_error_max`` bounds |CE − truth| of every cycle
-    that has a CE; ``soft_short_flagged`` are the channels whose cycles must carry a flag of a short, and no others may;
-    ``alarms`` the channels that must have raised an alarm, and no others may; ``completed`` the channels whose runs must
-    have reached the end of their schedule; ``incidents`` kinds that must be found at least once on a channel.
+    ``records_lost`` and ``duplicate_points`` are exact numbers; ``cycles_min`` counts cycles with an efficiency;
+    ``ce_abs_error_max`` is |measured − true external efficiency| as a fraction and ``ce_deviation_max`` the same in standard
+    deviations, in every cycle; ``resistance_deviation_max`` is that of series and interface resistance in every sweep;
+    ``residual_max_mah_cm2`` is for the emulator's own books; ``completed`` says whether the run came to its plan's end;
+    ``incidents`` are kinds that must occur and ``no_incidents`` kinds that must not; ``soft_short_flagged`` names exactly the
+    channels that must carry a flag of a short.
     """
 
-    records_lost: Count | None = None
-    duplicate_points: Count | None = None
-    ce_abs_error_max: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    soft_short_flagged: tuple[Name, ...] | None = None
-    alarms: tuple[Name, ...] | None = None
-    completed: tuple[Name, ...] | None = None
-    incidents: Annotated[dict[Name, tuple[str, ...]], Field(default_factory=dict)]
+    records_lost: Amount | None = None
+    duplicate_points: Amount | None = None
+    cycles_min: Amount | None = None
+    ce_abs_error_max: Most | None = None
+    ce_deviation_max: Most | None = None
+    resistance_deviation_max: Most | None = None
+    residual_max_mah_cm2: Most | None = None
+    completed: bool | None = None
+    incidents: tuple[Word, ...] | None = None
+    no_incidents: tuple[Word, ...] | None = None
+    soft_short_flagged: tuple[Channel, ...] | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What was found. Channels by name; ``ce_abs_error`` is the largest of each channel, of cycles that carry no flag."""
-
-    records_lost: int = 0
-    duplicate_points: int = 0
-    ce_abs_error: Mapping[str, float] = field(default_factory=dict)
-    soft_short_flagged: frozenset[str] = frozenset()
-    alarms: frozenset[str] = frozenset()
-    completed: frozenset[str] = frozenset()
-    incidents: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-
-def unmet(expected: Expectations, facts: Facts) -> tuple[str, ...]:
-    """One sentence for each expectation that was not met, in the order of the fields."""
-    found = [
-        *_at_most("records_lost", expected.records_lost, facts.records_lost),
-        *_at_most("duplicate_points", expected.duplicate_points, facts.duplicate_points),
-    ]
-    if expected.ce_abs_error_max is not None:
-        found += [
-            f"ce_abs_error_max: {channel} is off by {error:.2g}, more than {expected.ce_abs_error_max:g}"
-            for channel, error in sorted(facts.ce_abs_error.items())
-            if not error <= expected.ce_abs_error_max
-        ]
-    found += _exactly("soft_short_flagged", expected.soft_short_flagged, facts.soft_short_flagged)
-    found += _exactly("alarms", expected.alarms, facts.alarms)
-    found += [f"completed: {name} was not" for name in expected.completed or () if name not in facts.completed]
-    for channel, kinds in expected.incidents.items():
-        missing = sorted(set(kinds) - facts.incidents.get(channel, frozenset()))
-        found += [f"incidents: {channel} has no {kind}" for kind in missing]
-    return tuple(found)
-
-
-def _at_most(name: str, limit: int | None, found: int) -> list[str]:
-    return [] if limit is None or found <= limit else [f"{name}: {found}, more than {limit}"]
-
-
-def _exactly(name: str, wanted: Sequence[str] | None, found: frozenset[str]) -> list[str]:
-    if wanted is None:
-        return []
-    missing, extra = sorted(set(wanted) - found), sorted(found - set(wanted))
-    return [f"{name}: {channel} was not" for channel in missing] + [f"{name}: {channel} was, unexpectedly" for channel in extra]
+    @property
+    def stated(self) -> tuple[str, ...]:
+        """The names of the expectations that are stated."""
+        return tuple(name for name in type(self).model_fields if getattr(self, name) is not None)

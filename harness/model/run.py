@@ -63,6 +63,10 @@ class RunFacts:
     ``accuracy_offset`` is a fraction of the current range, ``accuracy_gain`` a fraction of the reading, both one standard
     deviation; ``None`` is unknown. ``adc_bits`` cover ±3 × the nominal range.
     ``schedule_text`` is the schedule as its author wrote it, ``plan`` the resolved numbers as JSON.
+
+    What follows ``time_scale`` was not pinned by the first version: there it is ``None``. ``anode`` is the build in the revision
+    ``build_revision`` and ``findings`` what the claims made of it then, both as JSON; the facts between are the cell's and the
+    main ones of its anode (see `harness.model.anode_facts`), where ``unknown`` is a word.
     """
 
     geometry: Geometry
@@ -84,6 +88,21 @@ class RunFacts:
     accuracy_gain: float | None
     adc_bits: int | None
     time_scale: float
+    counter: str | None = None
+    electrolyte: str | None = None
+    electrolyte_volume_ul: float | None = None
+    separator: str | None = None
+    stack_pressure_kpa: float | None = None
+    assembled_at: str | None = None
+    batch: str | None = None
+    replicate: int | None = None
+    substrate: str | None = None
+    lithium_origin: str | None = None
+    lithium_thickness_um: float | None = None
+    layer_count: int | None = None
+    co_deposition_gas: str | None = None
+    anode: str | None = None
+    findings: str | None = None
 
 
 def check_identifier(text: str, where: str) -> str:

@@ -54,6 +54,12 @@ def validated(model: type[Model], data: object, source: str) -> Model:
         raise complaint(error, data, source) from None
 
 
+def json_of(written: BaseModel) -> str:
+    """``written`` as one line of JSON, of which ``model_validate_json`` makes an equal one. What has its default is left out."""
+    # Without warnings: pydantic takes a value that a plain validator made for an unexpected one, and writes it right.
+    return written.model_dump_json(by_alias=True, exclude_defaults=True, warnings=False)
+
+
 def read_yaml(path: Path) -> dict[str, Plain]:
     """What a YAML file written by a person holds, or `BadInput` with the place."""
     try:

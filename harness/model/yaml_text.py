@@ -171,6 +171,11 @@ def _sentence(kind: str, message: str, found: object, context: Mapping[str, obje
         case "union_tag_invalid":
             kinds = str(context["expected_tags"]).replace("'", "")
             sentence = f'"{context["tag"]}" is not a kind of step; use one of {kinds}'
+        case "list_type" | "tuple_type":
+            sentence = f"{_shown(found)} does not fit; it should be a list"
+        case "float_parsing":
+            hint = " (decimal comma?)" if "," in str(found) else ""
+            sentence = f"{_shown(found)} is not a number{hint}"
         case "model_attributes_type" | "model_type" | "dict_type":
             sentence = f"{_shown(found)} does not fit; it should hold keys and values"
         case _:

@@ -155,6 +155,10 @@ def _run_frame_routes(readers: StoreReaders) -> APIRouter:
     """The tables that are asked for by run."""
     router = APIRouter(tags=["frames"], responses=FRAME_RESPONSES)
 
+    @router.get("/documents", summary="What runs pinned whole: schedule, anode build, findings of the claims")
+    async def documents(run: Runs = None, limit: Limit = None, accept: Accept = "") -> Response:
+        return await _frame(readers, lambda store: store.documents(_ids(store, run)), limit, accept)
+
     @router.get("/impedance", summary="Impedance points of runs")
     async def impedance(run: Runs = None, limit: Limit = None, accept: Accept = "") -> Response:
         return await _frame(readers, lambda store: store.impedance(_ids(store, run)), limit, accept)

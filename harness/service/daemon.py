@@ -76,7 +76,7 @@ async def _run(site: Site, clock: StationClock, journal: Journal, slots: dict[st
         clock=clock,
         journal=journal,
         reader=reader,
-        registry=_registry(directory),
+        registry=Registry(directory),
         slots=slots,
         on_alarm=alarms.sound,
     )
@@ -170,13 +170,6 @@ async def _make_all_safe(site: Site, alarms: _Alarms) -> None:
 async def _connect_and_make_safe(slot: rack.Slot) -> Safety:
     await slot.first_try()
     return await slot.make_safe()
-
-
-def _registry(directory: Path) -> Registry:
-    try:
-        return Registry(directory)
-    except sqlite3.Error as error:
-        raise StoreError(str(directory), f"the registry of cells cannot be used ({error})") from error
 
 
 def _status(station: Station, journal: Journal, outlet: Outlet) -> StationStatus:

@@ -1,4 +1,4 @@
-"""``harness demo``: eight emulated cells and the whole pipeline behind ports, then a table of what came out beside the truth.
+"""``harness demo``: ten emulated cells and the whole pipeline behind ports, then what came out beside the truth.
 
 The demo is an ordinary station: `demo_station` writes a scenario and a site file, and the same code runs that a lab runs.
 """
@@ -21,11 +21,13 @@ from harness.model.schedule import ready_schedule
 from harness.model.status import ChannelStatus, StationStatus
 from harness.service import demo_station
 from harness.service.control import ControlClient, ControlUnavailable
+from harness.service.demo_figure import draw_demo
 from harness.service.demo_report import CellReport, read_reports, report_table
 from harness.service.fleet import FLEET
 from harness.service.processes import run_up, stop_on_signals
 from harness.service.station import RunRequest
 
+FIGURE = "builds.png"
 _SETTLE_SECOND = 30.0
 
 
@@ -76,6 +78,9 @@ async def _show(console: Console, site: Site, options: demo_station.DemoOptions,
             json.dumps({"cells": [asdict(report) for report in reports]}, indent=2) + "\n", encoding="utf-8"
         )
         console.print(f"the same numbers are in {options.report}")
+    figure = site.path.parent / FIGURE
+    await asyncio.to_thread(draw_demo, site, reports, runs, figure)
+    console.print(f"builds compared, truth beside measurement: {figure}", soft_wrap=True)
     if not options.exit_when_done:
         console.print(f"The cells go on cycling; the page stays at [link]{page}[/link] until Ctrl-C.")
         await running.stop.wait()

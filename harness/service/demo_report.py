@@ -77,9 +77,9 @@ def _read_report(lab: Lab, truth: Truth, one: DemoCell, cycles: int) -> CellRepo
 
 def report_table(reports: list[CellReport]) -> Table:
     """What the demo prints; fits 80 columns."""
-    columns = ("n #", "CE %", "true %", "off/σ #", "series Ω", "interface Ω")
+    columns = ("n #", "CE %", "true %", "off/σ #", "interface Ω")
     table = headed(
-        "Coulombic efficiency (CE) over n cycles, beside the truth; resistances of the last sweep",
+        "Coulombic efficiency (CE) over n cycles, beside the truth; the last sweep's interface",
         "cell",
         "build",
         *columns,
@@ -93,7 +93,6 @@ def report_table(reports: list[CellReport]) -> Table:
             plus_minus(report.coulombic_efficiency, report.coulombic_efficiency_std, 100.0, 2),
             plus_minus(report.true_coulombic_efficiency, None, 100.0, 2),
             _deviation(report),
-            plus_minus(report.series_resistance_ohm, report.series_resistance_ohm_std, digits=2),
             plus_minus(report.interface_resistance_ohm, report.interface_resistance_ohm_std, digits=1),
         )
     return table

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness.config import Site, load_site
 from harness.errors import BadInput, HarnessError
-from harness.service.fleet import FLEET, INSTRUMENTS, DemoCell
+from harness.service.fleet import FLEET, INSTRUMENTS, DemoCell, build_of
 from harness.store.registry import Registry
 
 SCALE = 2500.0
@@ -143,7 +143,8 @@ def write_site(directory: Path, ports: dict[str, dict[str, str]], origin: dateti
 
 
 def register(site: Site) -> None:
-    """Register the demo's cells."""
+    """Register the demo's cells and their builds."""
     registry = Registry(site.state_directory)
     for one in FLEET:
-        registry.put(one.cell, "demo")
+        registry.put_build(build_of(one), "demo")
+        registry.put_cell(one.cell, "demo")

@@ -1,18 +1,26 @@
-"""The demo's fleet: which cells hang on which emulated instrument, as data.
+"""The demo's fleet: which cells hang on which emulated instrument, and what each was built from, as data.
 
-``preset`` names an anode of the emulator; ``build`` is what a person would call it. Areas are those of a 12.7 mm disc.
+Every build is a ready one, but for ``five-layers``, which shows a build described here. All cells have one electrolyte, so
+that they differ as their builds do; areas are those of a 12.7 mm disc. ``preset`` names an anode of the emulator.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.model.anode import AnodeBuild, LayerKind, load_build
 from harness.model.cell import Cell
 from harness.model.run import Geometry
 
 AREA_CM2 = 1.267
 FULL_CELL_CAPACITY_AH = 2.5e-3
 INSTRUMENTS = ("EMU4HR0001", "EMU4HR0002")
+ELECTROLYTE = "1 M LiPF6 EC:EMC + 10 % FEC"
+BATCH = "demo"
+
+_FIVE_LAYERS = "five-layers"
+_SCHEDULES = {Geometry.DEPOSIT: "demo-li-cu", Geometry.SYMMETRIC: "demo-li-li", Geometry.FULL: "demo-full-cell"}
+_COUNTERS = {Geometry.DEPOSIT: "Cu", Geometry.SYMMETRIC: "Li", Geometry.FULL: "NMC811"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,30 +34,47 @@ class DemoCell:
     cell: Cell
 
 
-def _demo_cell(place: str, geometry: Geometry, name: str, build: str, preset: str, description: str) -> DemoCell:  # noqa: PLR0917 - a row
+def build_of(one: DemoCell) -> AnodeBuild:
+    """The build of a cell's anode."""
+    return _five_layers() if one.cell.build == _FIVE_LAYERS else load_build(one.cell.build)
+
+
+def _five_layers() -> AnodeBuild:
+    """The five layers of the ready build without the interlayer under them, to see what the interlayer does."""
+    whole = load_build("five-layers-plasma-co2")
+    layers = tuple(layer for layer in whole.layers or () if layer.kind is not LayerKind.GAS_INTERLAYER)
+    changes = {"id": _FIVE_LAYERS, "title": "Five layers on deposited lithium", "layers": layers}
+    return whole.model_copy(update=changes)
+
+
+def _demo_cell(place: str, geometry: Geometry, name: str, build: str, preset: str) -> DemoCell:
     """A row of the table below; ``place`` is the channel, whose letter names the instrument."""
-    full = geometry is Geometry.FULL
     cell = Cell(
         id=name,
         build=build,
         geometry=geometry,
-        counter="NMC811" if full else "Li",
+        counter=_COUNTERS[geometry],
         area_cm2=AREA_CM2,
-        nominal_capacity_ah=FULL_CELL_CAPACITY_AH if full else None,
-        description=description,
+        nominal_capacity_ah=FULL_CELL_CAPACITY_AH if geometry is Geometry.FULL else None,
+        electrolyte=ELECTROLYTE,
+        electrolyte_volume_ul=40.0,
+        separator="Celgard 2325",
+        stack_pressure_kpa=100.0,
+        batch=f"{BATCH}-{name.split('-', maxsplit=1)[0]}",
+        replicate=int(name.rpartition("-")[2]),
     )
     return DemoCell(place, INSTRUMENTS["ab".index(place[0])], preset, _SCHEDULES[geometry], cell)
 
 
-_SCHEDULES = {Geometry.DEPOSIT: "demo-li-cu", Geometry.SYMMETRIC: "demo-li-li", Geometry.FULL: "demo-full-cell"}
-
 FLEET = (
-    _demo_cell("a1", Geometry.DEPOSIT, "cu-bare-1", "bare-foil", "bare_fec", "bare lithium foil, carbonate with FEC"),
-    _demo_cell("a2", Geometry.DEPOSIT, "cu-stack-1", "claim-1-stack", "claim1_stack", "polymer, LiPON and polymer on foil"),
-    _demo_cell("a3", Geometry.DEPOSIT, "cu-stack-2", "claim-1-stack", "claim1_stack", "a replicate of cu-stack-1"),
-    _demo_cell("a4", Geometry.DEPOSIT, "cu-co2-1", "co2-deposited", "co_deposited_co2", "lithium co-deposited with CO2"),
-    _demo_cell("b1", Geometry.DEPOSIT, "cu-ether-1", "bare-ether", "bare_ether", "bare lithium foil, 1 M ether"),
-    _demo_cell("b2", Geometry.SYMMETRIC, "li-stack-1", "claim-1-stack", "claim1_stack", "Li||Li with the stack on both sides"),
-    _demo_cell("b3", Geometry.FULL, "nmc-bare-1", "bare-foil", "bare_fec", "Li||NMC with bare foil"),
-    _demo_cell("b4", Geometry.FULL, "nmc-stack-1", "claim-1-stack", "claim1_stack", "Li||NMC with the stack"),
+    _demo_cell("a1", Geometry.DEPOSIT, "cu-foil-1", "bare-foil", "bare_fec"),
+    _demo_cell("a2", Geometry.DEPOSIT, "cu-bare-1", "bare-deposited", "bare_fec"),
+    _demo_cell("a3", Geometry.DEPOSIT, "cu-stack-1", "three-layers", "claim1_stack"),
+    _demo_cell("a4", Geometry.DEPOSIT, "cu-stack-2", "three-layers", "claim1_stack"),
+    _demo_cell("a5", Geometry.DEPOSIT, "cu-five-1", _FIVE_LAYERS, "claim1_stack"),
+    _demo_cell("b1", Geometry.DEPOSIT, "cu-plasma-1", "five-layers-plasma-co2", "claim1_stack"),
+    _demo_cell("b2", Geometry.DEPOSIT, "cu-co2-1", "co2-deposited", "co_deposited_co2"),
+    _demo_cell("b3", Geometry.SYMMETRIC, "li-stack-1", "three-layers", "claim1_stack"),
+    _demo_cell("b4", Geometry.FULL, "nmc-bare-1", "bare-deposited", "bare_fec"),
+    _demo_cell("b5", Geometry.FULL, "nmc-stack-1", "three-layers", "claim1_stack"),
 )

@@ -7,7 +7,6 @@ nothing of HTTP, of signals, or of the site file's syntax.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,10 +21,11 @@ from harness.cycling.runner import ChannelRunner, Phase
 from harness.cycling.safety import Envelope
 from harness.errors import BadInput, JournalError, Refused
 from harness.model.cell import Cell
-from harness.model.run import RunContext, RunFacts, run_id_for
+from harness.model.run import RunContext, run_id_for
 from harness.model.schedule import Schedule, parse_schedule, with_count
 from harness.model.status import ChannelStatus
-from harness.store.registry import RegisteredCell, Registry
+from harness.service.run_facts import run_facts
+from harness.store.registry import Pinned, Registry
 from harness.stream.journal import Journal
 from harness.stream.journal_reader import JournaledRun, JournalReader
 from potentiostat_drivers.interface import Capabilities, Identity, Safety
@@ -86,21 +86,22 @@ class Station:
         """
         self._refuse_if_stopping()
         slot = self._slot(request.channel)
-        registered = self.registry.get(request.cell)
+        pinned = self.registry.pinned(request.cell)
+        cell = pinned.cell.facts
         schedule = parse_schedule(request.schedule_text, request.schedule_name)
         if request.count is not None:
             schedule = with_count(schedule, request.count)
-        self._refuse_if_in_use(slot, registered.cell)
+        self._refuse_if_in_use(slot, cell)
         slot.check_ready()
-        plan = self._bind(schedule, registered.cell, slot)
-        runner = self._new_runner(request, registered, schedule, plan, slot)
+        plan = self._bind(schedule, cell, slot)
+        runner = self._new_runner(request, pinned, schedule, plan, slot)
         slot.lease(runner)
         try:
             await self.journal.flush()
         except JournalError:
             await runner.stop("the journal could not be written when the run was to begin")
             raise
-        log.info("run started", run=runner.recorder.context.run_id, cell=registered.cell.id, channel=request.channel)
+        log.info("run started", run=runner.recorder.context.run_id, cell=cell.id, channel=request.channel)
         return runner.recorder.context.run_id
 
     async def pause(self, run_id: str, who: str) -> None:
@@ -210,43 +211,28 @@ class Station:
         return plan
 
     def _new_runner(
-        self, request: RunRequest, registered: RegisteredCell, schedule: Schedule, plan: plans.Plan, slot: rack.Slot
+        self, request: RunRequest, pinned: Pinned, schedule: Schedule, plan: plans.Plan, slot: rack.Slot
     ) -> ChannelRunner:
         now = self.clock.now_nanosecond()
-        cell = registered.cell
+        cell = pinned.cell.facts
         context = RunContext(
             station=self.name, channel=slot.settings.name, cell=cell.id, build=cell.build, run_id=self._fresh_run_id(cell.id, now)
         )
-        recorder = self._recorder(context, now, 0, 0)
-        recorder.begin(self._facts(request, registered, schedule, plan, slot))
-        return ChannelRunner(recorder=recorder, plan=plan, envelope=_envelope(slot), clock=self.clock, accuracy=_accuracy(slot))
-
-    def _facts(
-        self, request: RunRequest, registered: RegisteredCell, schedule: Schedule, plan: plans.Plan, slot: rack.Slot
-    ) -> RunFacts:
         identity, _ = _connected(slot)
-        cell, settings = registered.cell, slot.settings
-        return RunFacts(
-            geometry=cell.geometry,
-            area_cm2=cell.area_cm2,
-            nominal_capacity_ah=cell.nominal_capacity_ah,
-            cell_revision=registered.revision,
-            build_revision=1,
-            description=cell.description,
-            schedule_name=schedule.schedule,
+        facts = run_facts(
+            pinned,
+            schedule,
             schedule_text=request.schedule_text,
-            schedule_sha256=hashlib.sha256(request.schedule_text.encode()).hexdigest(),
-            plan=plan.to_json(),
-            driver=settings.driver,
-            instrument_model=identity.model,
-            instrument_serial=identity.serial,
-            instrument_firmware=identity.firmware,
+            plan=plan,
+            settings=slot.settings,
+            identity=identity,
             software_version=self.software_version,
-            accuracy_offset=settings.accuracy_offset,
-            accuracy_gain=settings.accuracy_gain,
-            adc_bits=settings.adc_bits,
             time_scale=self.clock.scale,
         )
+        self.registry.use(pinned, context.run_id)
+        recorder = self._recorder(context, now, 0, 0)
+        recorder.begin(facts)
+        return ChannelRunner(recorder=recorder, plan=plan, envelope=_envelope(slot), clock=self.clock, accuracy=_accuracy(slot))
 
     def _fresh_run_id(self, cell: str, now: int) -> str:
         taken = {run.context.run_id for run in self.reader.runs()}

@@ -8,20 +8,22 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
+from pydantic import BaseModel
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from harness.clock import iso_from_nanosecond
 from harness.errors import BadInput
+from harness.model.cell import Cell
 from harness.model.derived import CycleRow
 from harness.model.status import ChannelStatus, LinkStatus, RunStatus, StationStatus
-from harness.store.registry import RegisteredCell
+from harness.store.registry import Facts, Registered
 
 _STATE_STYLE = {"running": "green", "idle": "dim", "paused": "yellow", "lost": "bold red", "alarm": "bold white on red"}
 _ROWS_SHOWN = 40
 _NUMERIC = (" V", "mA", "mAh", "Ω", "%", "#", "seq", "cm²")
-_WRAPPED = ("flags", "message", "reason", "description")
+_WRAPPED = ("flags", "message", "reason", "description", "changed", "why")
 
 
 def plus_minus(value: float | None, std: float | None, scale: float = 1.0, digits: int = 3) -> str:
@@ -100,14 +102,37 @@ def _link_table(links: Iterable[LinkStatus]) -> Table:
     return table
 
 
-def cell_table(cells: Iterable[RegisteredCell]) -> Table:
-    """The registered cells."""
-    table = headed("Cells", "cell", "build", "geometry", "counter", "area / cm²", "revision #", "description")
+def cell_table(cells: Iterable[Registered[Cell]]) -> Table:
+    """The registered cells; ``nov #2`` is the second replicate of the batch."""
+    heads = ("cell", "build", "batch", "geometry", "counter", "area / cm²", "rev #", "runs #", "description")
+    table = headed("Cells", *heads, tight=True)
     for known in cells:
-        cell = known.cell
-        area = f"{cell.area_cm2:g}"
-        table.add_row(cell.id, cell.build, cell.geometry.value, cell.counter, area, str(known.revision), cell.description)
+        cell = known.facts
+        table.add_row(
+            cell.id,
+            cell.build,
+            " ".join([*([cell.batch] if cell.batch else []), *([f"#{cell.replicate}"] if cell.replicate else [])]) or "–",
+            cell.geometry.value,
+            cell.counter,
+            f"{cell.area_cm2:g}",
+            str(known.revision),
+            str(known.runs),
+            cell.description,
+        )
     return table
+
+
+def history_table(title: str, revisions: Sequence[Registered[Facts]]) -> Table:
+    """Every revision of a build or a cell: who, when, why, what changed, and how many runs began with it."""
+    table = headed(title, "revision #", "when", "who", "runs #", "changed", "why")
+    for place, one in enumerate(revisions):
+        changed = ", ".join(_changed(revisions[place - 1].facts, one.facts)) if place else ""
+        table.add_row(str(one.revision), one.written_at, one.who, str(one.runs), changed, one.why)
+    return table
+
+
+def _changed(before: BaseModel, after: BaseModel) -> list[str]:
+    return [name for name in type(after).model_fields if getattr(before, name) != getattr(after, name)]
 
 
 def cycle_table(cell: str, rows: Sequence[CycleRow]) -> Table:

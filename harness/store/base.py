@@ -19,6 +19,8 @@ from typing import Protocol, get_args, get_type_hints
 
 import polars as pl
 
+from harness.model.anode_facts import claim_name, verdict_words
+from harness.model.claims import CLAIMS
 from harness.model.derived import CycleRow, ImpedanceFitRow
 from harness.model.records import ImpedancePoint, Incident, Record, Sample
 from harness.model.run import RunContext, RunFacts
@@ -45,11 +47,12 @@ def _column_type(hint: object) -> Kind:
     return _TYPES.get(hint, pl.String) if isinstance(hint, type) else pl.String
 
 
-_DOCUMENTS = ("schedule_text", "plan")
+_DOCUMENTS = ("schedule_text", "plan", "anode", "findings")
+_CLAIM_COLUMNS = tuple(map(claim_name, CLAIMS))
 _FACT_COLUMNS = {name: kind for name, kind in columns_of(RunFacts).items() if name not in _DOCUMENTS}
 
 FACTS = tuple(_FACT_COLUMNS)
-"""The facts of a run that are columns: all but the documents (the schedule's text and plan), which stay in the journal."""
+"""The facts of a run that are columns: all but the documents, which `Store.documents` gives."""
 
 _RUN_COLUMNS: dict[str, Kind] = {
     "run_id": pl.String,
@@ -62,9 +65,14 @@ _RUN_COLUMNS: dict[str, Kind] = {
     "completed": pl.Boolean,
     "reason": pl.String,
     **_FACT_COLUMNS,
+    **dict.fromkeys(_CLAIM_COLUMNS, pl.String),
 }
 RUNS = pl.Schema(_RUN_COLUMNS)
-"""One row per run. The end, ``completed`` and ``reason`` are null while it lasts."""
+"""One row per run. The end, ``completed`` and ``reason`` are null while it lasts. ``claim_1`` … ``claim_20`` are the strict
+verdicts on its build (``meets``, ``does_not``, ``cannot_tell``), null for a run that pinned none."""
+
+DOCUMENTS = pl.Schema({"run_id": pl.String, **dict.fromkeys(_DOCUMENTS, pl.String)})
+"""What a run pins whole: its schedule as written and resolved, its anode's build and the findings of the claims as JSON."""
 
 SAMPLES = pl.Schema(columns_of(Sample))
 """One row per `Sample`."""
@@ -111,6 +119,9 @@ class Store(Protocol):
     def runs(self) -> pl.DataFrame:
         """Every run, as `RUNS`."""
 
+    def documents(self, run_ids: Sequence[str]) -> pl.DataFrame:
+        """What ``run_ids`` pinned whole, as `DOCUMENTS`."""
+
     def samples(self, run_ids: Sequence[str], *, after_seq: int = ALL_SEQ) -> pl.DataFrame:
         """The samples of ``run_ids`` with a ``seq`` above ``after_seq``, as `SAMPLES`."""
 
@@ -138,12 +149,17 @@ def run_row(context: RunContext, started_nanosecond: int, ended: Ended | None, f
     """One row of `RUNS`."""
     known = [getattr(facts, name) for name in FACTS]
     where = (context.run_id, context.station, context.channel, context.cell, context.build)
-    return [*where, started_nanosecond, *(ended or (None, None, None)), *known]
+    return [*where, started_nanosecond, *(ended or (None, None, None)), *known, *verdict_words(facts.findings).values()]
 
 
 def run_frame(rows: Sequence[Sequence[object]]) -> pl.DataFrame:
     """Rows of `run_row` as `RUNS`, in the order of their starts."""
     return pl.DataFrame(rows, RUNS, orient="row").sort("started_nanosecond", "run_id")
+
+
+def document_row(run_id: str, facts: RunFacts) -> list[str | None]:
+    """One row of `DOCUMENTS`."""
+    return [run_id, *(getattr(facts, name) for name in _DOCUMENTS)]
 
 
 def in_order(known: pl.DataFrame, run_ids: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from harness.errors import StoreError
-from harness.store.base import ALL_SEQ, CYCLES, EVENTS, IMPEDANCE, IMPEDANCE_FITS, RUNS, SAMPLES
+from harness.store.base import ALL_SEQ, CYCLES, DOCUMENTS, EVENTS, IMPEDANCE, IMPEDANCE_FITS, RUNS, SAMPLES
 
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
 _TIMEOUT_SECOND = 120.0
@@ -32,6 +32,10 @@ class HttpStore:
     def runs(self) -> pl.DataFrame:
         """Every run, as `RUNS`."""
         return self._get("/api/runs", {}, RUNS)
+
+    def documents(self, run_ids: Sequence[str]) -> pl.DataFrame:
+        """What ``run_ids`` pinned whole, as `DOCUMENTS`."""
+        return self._of_runs("/api/documents", run_ids, DOCUMENTS)
 
     def samples(self, run_ids: Sequence[str], *, after_seq: int = ALL_SEQ) -> pl.DataFrame:
         """The samples of ``run_ids`` above ``after_seq``, as `SAMPLES`."""

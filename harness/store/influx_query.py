@@ -21,11 +21,13 @@ from harness.store.base import (
     ALL_SEQ,
     CONTEXT,
     CYCLES,
+    DOCUMENTS,
     EVENTS,
     IMPEDANCE,
     IMPEDANCE_FITS,
     SAMPLES,
     Ended,
+    document_row,
     in_order,
     run_frame,
     run_row,
@@ -60,12 +62,15 @@ class InfluxStore:
         ended: dict[Value, Ended] = {}
         for row in self._rows("event", ("run", "completed", "reason"), "kind", "run_ended"):
             ended[row["run"]] = (_number(row["time"]), row["completed"] is True, str(row["reason"]))
-        rows = []
-        for row in self._rows("event", (*_TAGS, "facts"), "kind", "run_started"):
-            station, channel, cell, build, run_id = (str(row[tag] or "") for tag in _TAGS)
-            context = RunContext(station, channel, cell, build, run_id)
-            rows.append(run_row(context, _number(row["time"]), ended.get(row["run"]), self._facts(row["facts"])))
-        return run_frame(rows)
+        begun = self._begun()
+        return run_frame([run_row(context, stamp, ended.get(context.run_id), facts) for context, stamp, facts in begun])
+
+    def documents(self, run_ids: Sequence[str]) -> pl.DataFrame:
+        """What ``run_ids`` pinned whole, as `DOCUMENTS`."""
+        wanted = set(run_ids)
+        begun = sorted(self._begun() if wanted else [], key=lambda one: (one[1], one[0].run_id))
+        rows = [document_row(context.run_id, facts) for context, _, facts in begun if context.run_id in wanted]
+        return pl.DataFrame(rows, DOCUMENTS, orient="row")
 
     def samples(self, run_ids: Sequence[str], *, after_seq: int = ALL_SEQ) -> pl.DataFrame:
         """The samples of ``run_ids`` above ``after_seq``, as `SAMPLES`."""
@@ -86,6 +91,15 @@ class InfluxStore:
     def impedance_fits(self, run_ids: Sequence[str]) -> pl.DataFrame:
         """The impedance fits of ``run_ids``, as `IMPEDANCE_FITS`."""
         return self._table("impedance_fit", run_ids, IMPEDANCE_FITS, "sweep_count")
+
+    def _begun(self) -> list[tuple[RunContext, int, RunFacts]]:
+        """Every run whose start has arrived: who it was, when it began, and what it pinned."""
+        found = []
+        for row in self._rows("event", (*_TAGS, "facts"), "kind", "run_started"):
+            station, channel, cell, build, run_id = (str(row[tag] or "") for tag in _TAGS)
+            context = RunContext(station, channel, cell, build, run_id)
+            found.append((context, _number(row["time"]), self._facts(row["facts"])))
+        return found
 
     def _measured(self, measurement: str, run_ids: Sequence[str], schema: pl.Schema, after_seq: int) -> pl.DataFrame:
         frames = [schema.to_frame()]

@@ -21,11 +21,13 @@ from harness.model.run import RunContext, RunFacts
 from harness.store.base import (
     ALL_SEQ,
     CYCLES,
+    DOCUMENTS,
     EVENTS,
     IMPEDANCE,
     IMPEDANCE_FITS,
     SAMPLES,
     Ended,
+    document_row,
     event_row,
     run_frame,
     run_row,
@@ -93,6 +95,11 @@ class LocalStore:
     def runs(self) -> pl.DataFrame:
         """Every run, as `RUNS`."""
         return run_frame([run_row(run.context, run.started_nanosecond, self._ended(run), run.facts) for run in self._runs()])
+
+    def documents(self, run_ids: Sequence[str]) -> pl.DataFrame:
+        """What ``run_ids`` pinned whole, as `DOCUMENTS`."""
+        rows = [document_row(run.context.run_id, run.facts) for run in self._wanted(run_ids)]
+        return pl.DataFrame(rows, DOCUMENTS, orient="row")
 
     def samples(self, run_ids: Sequence[str], *, after_seq: int = ALL_SEQ) -> pl.DataFrame:
         """The samples of ``run_ids`` above ``after_seq``, as `SAMPLES`."""

@@ -2,9 +2,10 @@
 
 Measurements: ``sample``, ``spectrum`` (with the tag ``frequency_index``, zero-padded, so that series sort as numbers), ``event``
 (every other record: its name in snake case is the field ``kind``; an incident's own kind is the field ``incident``), ``cell`` (a
-second line for each start of a run, with main facts as tags so that dashboards can pick cells), and the derived ``cycle`` and
-``impedance_fit``. Tags are `RunContext`'s. Field names are the dataclasses' own, a field never changes its type, and ``seq`` is
-always the first field, so that whoever stores a batch finds it without taking the line apart.
+second line for each start of a run, with main facts and the verdict of each claim as tags so that dashboards can pick cells, and
+the whole build as the field ``anode``), and the derived ``cycle`` and ``impedance_fit``. Tags are `RunContext`'s. Field names
+are the dataclasses' own, a field never changes its type, and ``seq`` is always the first field, so that whoever stores a batch
+finds it without taking the line apart.
 
 InfluxDB cannot forget a field of a point: a derived row that is written again with an absent value leaves the older value
 standing. The measurement's ``method_version`` tells; the embedded store has no such scar.
@@ -24,6 +25,7 @@ from types import NoneType
 from typing import Literal
 
 from harness.errors import HarnessError
+from harness.model.anode_facts import UNKNOWN, thickness_band, verdict_words
 from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
 from harness.model.records import (
     CycleEnded,
@@ -66,6 +68,7 @@ _EVENT_KINDS = {made: kind for kind, made in _EVENTS.items()}
 _DERIVED: dict[str, type[DerivedRow]] = {"cycle": CycleRow, "impedance_fit": ImpedanceFitRow}
 _MEASUREMENTS = {made: measurement for measurement, made in _DERIVED.items()}
 _CELL_TAGS = ("geometry", "schedule_name", "driver", "instrument_serial")
+_FACT_TAGS = ("counter", "electrolyte", "batch", "substrate", "lithium_origin", "layer_count", "co_deposition_gas")
 _SampleValues = tuple[float, float, float, float, int, int, str, Role, float | None, str]
 _SAMPLE_VALUES = operator.attrgetter(*(field.name for field in fields_of(Sample) if field.name not in _IDENTITY))
 _SAMPLE_KINDS = frozenset((*[float] * 4, int, int, str, Role, full, str) for full in (float, NoneType))
@@ -298,9 +301,19 @@ def _encode_start(context: RunContext, record: RunStarted) -> str:
     plain = to_plain(record.facts)
     text = dump_json(plain)
     event = _line("event", _tags(context), record, {"kind": "run_started", "facts": text})
-    tags = tag_text({name: tag_safe(str(plain[name])) for name in _CELL_TAGS})
-    numbers = {name: value for name, value in plain.items() if not isinstance(value, str)}
-    return event + "\n" + _line("cell", _tags(context) + tags, record, {**numbers, "facts": text})
+    tags = {name: tag_safe(str(plain[name])) for name in _CELL_TAGS} | _anode_tags(record.facts)
+    numbers = {name: value for name, value in plain.items() if not isinstance(value, str) and name not in _FACT_TAGS}
+    documents = {"facts": text} | ({} if record.facts.anode is None else {"anode": record.facts.anode})
+    return event + "\n" + _line("cell", _tags(context) + tag_text(tags), record, {**numbers, **documents})
+
+
+def _anode_tags(facts: RunFacts) -> dict[str, str]:
+    """Main facts and verdicts; nothing of a run that pinned none, whose line stays what it always was."""
+    if facts.findings is None:
+        return {}
+    words = {name: getattr(facts, name) for name in _FACT_TAGS} | verdict_words(facts.findings)
+    words["lithium_thickness_band"] = thickness_band(facts.lithium_thickness_um)
+    return {name: UNKNOWN if word is None else tag_safe(str(word)) or UNKNOWN for name, word in words.items()}
 
 
 def _line(measurement: str, tags: str, record: Record, values: dict[str, Plain]) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import yaml
 
+from harness.model.anode import ActiveLithium, AnodeBuild
 from harness.model.cell import Cell
 from harness.model.run import Geometry
 from harness.service.station import RunRequest
@@ -85,9 +86,10 @@ class Fleet(Bench):
     def start_runs(self) -> list[str]:
         """Register a cell for every channel and start them all; the runs."""
         registry = Registry(self.state)
+        registry.put_build(AnodeBuild(id="bare-foil", active=ActiveLithium(origin="foil"), layers=()), "bench")
         for channel in self.ports:
             cell = Cell(id=f"cu-{channel}", build="bare-foil", geometry=Geometry.DEPOSIT, counter="Li", area_cm2=_AREA_CM2)
-            registry.put(cell, "bench")
+            registry.put_cell(cell, "bench")
 
         async def start() -> list[str]:
             requests = [RunRequest(f"cu-{channel}", channel, "one-hertz", SCHEDULE) for channel in self.ports]

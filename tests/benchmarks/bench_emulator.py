@@ -148,9 +148,7 @@ def measure() -> list[Figure]:
         Figure("one loop iteration of a script", microsecond, "µs", f"two readings, thinning, cut-offs; {sent:,} B sent")
     )
     typical, _ = asyncio.run(iteration_microsecond(imperfections=TYPICAL))
-    figures.append(
-        Figure("the same with every imperfection on", typical, "µs", "drift, pick-up, jitter, leads, clock as well")
-    )
+    figures.append(Figure("the same with every imperfection on", typical, "µs", "drift, pick-up, jitter, leads, clock as well"))
     for scale in SCALES:
         rate, lag = asyncio.run(channels_at_scale(scale))
         beside = f"{CHANNELS * scale:,.0f} wanted, worst lag {lag * 1e3:.1f} ms"

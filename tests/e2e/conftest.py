@@ -61,13 +61,19 @@ class Bench:
         imperfections: Any = "none",
         seed: int = 1,
         events: Sequence[dict[str, Any]] = (),
+        alone: Sequence[str] = (),
     ) -> None:
-        """Serve ``channels``; afterwards `ports` says where."""
+        """Serve ``channels``, those named in ``alone`` on an instrument of their own; afterwards `ports` says where."""
+        groups = [[one for one in channels if one["name"] not in alone], *([one] for one in channels if one["name"] in alone)]
         scenario = {
             "seed": seed,
             "clock": self._clock(),
             "truth": {"file": "truth.jsonl"},
-            "instruments": [{"serial": "EMU4HR0001", "model": "es4_hr", "imperfections": imperfections, "channels": channels}],
+            "instruments": [
+                {"serial": f"EMU4HR{number:04d}", "model": "es4_hr", "imperfections": imperfections, "channels": group}
+                for number, group in enumerate(groups, 1)
+                if group
+            ],
             "events": list(events),
         }
         (self.directory / "scenario.yaml").write_text(json.dumps(scenario), encoding="utf-8")

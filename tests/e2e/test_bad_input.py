@@ -92,6 +92,22 @@ def test_start_that_cannot_be_begins_no_run(station: Bench, cell: str, channel: 
     assert len(station.status().runs) == len(before)
 
 
+def test_cell_that_has_run_is_corrected_only_with_a_reason(station: Bench) -> None:
+    """Its facts stand once a run pinned them; and a build that nobody knows makes no cell."""
+    file = station.directory / "cu-1.yaml"
+    described = file.read_text(encoding="utf-8")
+    add = ("cell", "add", str(file), "--site", str(station.site))
+    for old, new, said in (
+        ("1.267", "1.3", "cell cu-1 has been used by a run, so its facts stand; say why"),
+        ("bare-foil", "bare-foul", '"bare-foul" is neither registered (known: bare-foil) nor a ready build'),
+    ):
+        file.write_text(described.replace(old, new), encoding="utf-8")
+        assert said in one_sentence(station.harness(*add))
+    file.write_text(described.replace("1.267", "1.3"), encoding="utf-8")
+    done = station.harness(*add, "--why", "measured with a caliper")
+    assert (done.returncode, done.stdout) == (0, "cu-1 is registered, revision 2\n")
+
+
 def test_command_for_an_unknown_run_is_refused(station: Bench) -> None:
     """Stopping what does not run says so."""
     assert "is not running" in one_sentence(station.harness("run", "stop", "cu-7-20260101t000000", "--site", str(station.site)))

@@ -17,9 +17,13 @@ from typing import Any
 import pytest
 
 from harness.compare import half_cycle_windows, true_cycles
+from harness.config import load_site
 from harness.model.records import Incident
 from harness.model.run import Geometry, RunContext
 from harness.query import Lab
+from harness.service.demo_figure import draw_demo
+from harness.service.demo_report import CellReport
+from harness.service.fleet import FLEET, build_of
 from harness.store.derived import DerivedOutbox, DerivedStore
 from harness.store.influx import InfluxSettings, InfluxWriter
 from harness.stream.codec import encode_record
@@ -59,9 +63,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     return Demo(where / "demo-station", done.stdout, report["cells"])
 
 
-def test_demo_runs_eight_cells_and_reports_them(demo: Demo) -> None:
+def test_demo_runs_ten_cells_and_reports_them(demo: Demo) -> None:
     """Every cell has its cycles, impedance, and an efficiency within its error of the truth; Li||Li has none."""
-    assert len(demo.report) == 8
+    assert len(demo.report) == 10
     for cell in demo.report:
         assert cell["cycles"] == CYCLES
         assert cell["series_resistance_ohm"] > 0.0
@@ -79,7 +83,7 @@ def test_demo_prints_the_numbers_it_reports(demo: Demo) -> None:
         row = next(line for line in demo.output.splitlines() if line.strip().startswith(cell["cell"]) and "±" in line)
         assert len(row) <= 80
         assert f"{cell['interface_resistance_ohm']:.1f}" in row
-    assert demo.output.count("cell open, verified") == 8
+    assert demo.output.count("cell open, verified") == 10
 
 
 def test_every_cycle_is_within_its_error_of_the_truth(demo: Demo) -> None:
@@ -91,7 +95,35 @@ def test_every_cycle_is_within_its_error_of_the_truth(demo: Demo) -> None:
                 off = abs(row["coulombic_efficiency"] - true[row["cycle_count"]])
                 assert off <= WITHIN_STD * row["coulombic_efficiency_std"], (cell, row)
                 compared += 1
-    assert compared >= 7 * CYCLES
+    assert compared >= 9 * CYCLES
+
+
+def test_demo_draws_its_builds_beside_the_truth(demo: Demo, tmp_path: Path) -> None:
+    """The figure lies where the closing lines say, is a picture, and names every build and every cell of it."""
+    [line] = [line for line in demo.output.splitlines() if line.startswith("builds compared")]
+    assert Path(line.rpartition(": ")[2]).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    site = load_site(demo.directory / "site.toml")
+    with Lab.open(demo.state) as lab:
+        runs = dict(lab.runs().select("cell", "run_id").iter_rows())
+    draw_demo(site, [CellReport(**report) for report in demo.report], runs, tmp_path / "builds.svg")
+    drawn = (tmp_path / "builds.svg").read_text(encoding="utf-8")
+    for one in FLEET:
+        assert f">{one.cell.id}<" in drawn
+        assert f">{one.cell.build}<" in drawn
+
+
+def test_demo_cells_are_chosen_by_what_their_builds_are(demo: Demo) -> None:
+    """The claims' verdicts and the builds' facts choose cells, and each cell shows the build it was made from."""
+    stacked = ["cu-five-1", "cu-plasma-1", "cu-stack-1", "cu-stack-2", "li-stack-1", "nmc-stack-1"]
+    with Lab.open(demo.state) as lab:
+        assert lab.cells(claim=1)["cell"].to_list() == stacked
+        assert lab.cells(claim=12)["cell"].to_list() == ["cu-plasma-1"]
+        assert lab.cells(claim=16)["cell"].to_list() == ["cu-co2-1"]
+        assert lab.cells(claim=1, verdict="does_not", counter="Cu")["cell"].to_list() == ["cu-bare-1", "cu-co2-1", "cu-foil-1"]
+        assert lab.cells(substrate="none")["cell"].to_list() == ["cu-foil-1"]
+        assert lab.cells(layer_count=5, counter="Cu")["cell"].to_list() == ["cu-five-1"]
+        for one in FLEET:
+            assert lab.cell(one.cell.id).anode == build_of(one)
 
 
 def cycles_and_truth(state: Path, truth: Path) -> Iterator[tuple[str, list[dict[str, Any]], dict[int, float]]]:
@@ -147,15 +179,16 @@ def mishaps(stamp: int) -> list[str]:
 def test_every_panel_has_rows_after_a_demo(
     demo: Demo, demo_database: Influx, name: str, panel: dict[str, Any], target: dict[str, Any]
 ) -> None:
-    """Every query of both dashboards brings rows from the demo's data."""
+    """Every query of every dashboard brings rows from the demo's data."""
     query = target["query"]
     with Lab.open(demo.state) as lab:
         run = lab.cell("cu-stack-1").runs().row(0, named=True)
     bounds = f"time >= {run['started_nanosecond'] - 10**15}ns AND time <= {run['ended_nanosecond'] + 10**15}ns"
     substitutes = {
-        "$timeFilter": bounds, "${cell:regex}": ".*", "${build:regex}": ".*", "$first_cycle": "2", "$__interval_ms": "600000",
-        "$__interval": "10m", "$sweep": "1", "$cell": "cu-stack-1", "$run": run["run_id"],
+        "$timeFilter": bounds, "${claim}": "1", "$first_cycle": "2", "$__interval_ms": "600000", "$__interval": "10m",
+        "$sweep": "1", "$cell": "cu-stack-1", "$run": run["run_id"],
     }  # fmt: skip
+    query = re.sub(r"\$\{\w+:regex\}", ".*", query)
     for variable, value in substitutes.items():
         query = query.replace(variable, value)
     assert not re.search(r"\$\w", query), query

@@ -34,7 +34,7 @@ def test_every_form_of_an_event_is_read() -> None:
         {"at": {"channel": "a1", "cycle": 6, "step": "strip", "q": "0.4"}, "do": {"C1_soft_short": {"conductance_s_cm2": "5e-4"}},
          "for": {"cycles": 3}},
         {"at": {"channel": "a1", "message": 40, "direction": "from_host"}, "do": "P2_truncated", "for": {"count": 2}},
-        {"when": "Q_dead > 1.0", "once": True, "channel": ["a1", "a2"], "do": "C3_dry_out"},
+        {"when": "dead_mah_cm2 > 1.0", "once": True, "channel": ["a1", "a2"], "do": "C3_dry_out"},
         {"every": {"mean": "2 h"}, "do": ["T1_latency", {"T13_bit_flip": {"probability": "0.5"}}], "for": {"duration": "30 s"}},
         {"name": "stuck", "at": AT, "do": STUCK},
         {"at": {"channel": "a1", "time": "2 h"}, "clear": "stuck"},
@@ -61,7 +61,7 @@ def test_every_form_of_an_event_is_read() -> None:
         ({"at": {"channel": "a1", "cycle": 0}, "do": STUCK, "for": FOR}, "at.cycle", "greater than or equal to 1"),
         ({"at": {"channel": "a1", "cycle": 1, "step": "plait"}, "do": STUCK, "for": FOR}, "at.step", "plate"),
         ({"do": STUCK, "for": FOR}, "", "exactly one of at, when and every"),
-        ({"at": AT, "when": "Q_dead > 1", "do": STUCK, "for": FOR}, "", "exactly one of at, when and every"),
+        ({"at": AT, "when": "dead_mah_cm2 > 1", "do": STUCK, "for": FOR}, "", "exactly one of at, when and every"),
         ({"at": AT}, "", "either do or clear"),
         ({"at": AT, "do": []}, "do", "names no fault"),
         ({"at": AT, "do": "T1_latancy", "for": FOR}, "do", 'no fault "T1_latancy"'),
@@ -75,7 +75,7 @@ def test_every_form_of_an_event_is_read() -> None:
         ({"at": AT, "do": STUCK, "for": {"days": 3}}, "for", "one of count, duration, wall and cycles"),
         ({"at": AT, "do": STUCK, "for": {"duration": "0 s"}}, "for.duration", "greater than 0"),
         ({"at": AT, "clear": "nobody"}, "clear", 'no event is named "nobody"'),
-        ({"when": "Q_dead ~ 1", "do": "C3_dry_out"}, "when", "not a condition"),
+        ({"when": "dead_mah_cm2 ~ 1", "do": "C3_dry_out"}, "when", "not a condition"),
         ({"when": "film_nm > 3 mm^2", "do": "C3_dry_out"}, "when", "expected something like nm"),
         ({"every": {"mean": "0 s"}, "do": "C3_dry_out"}, "every.mean", "greater than 0"),
         ({"at": AT, "channel": "a2", "do": "T15_steal", "for": FOR}, "do", "listens on pty"),
@@ -100,12 +100,12 @@ def test_no_fault_that_lasts_is_accepted_without_an_end(fault: str) -> None:
 @pytest.mark.parametrize(
     ("text", "value", "holds"),
     [
-        ("Q_dead > 1.0", 1.0, False),
-        ("Q_dead >= 1.0 mAh/cm^2", 1.0, True),
-        ("Q_dead<1000 uAh/cm^2", 0.999, True),
-        ("Q_dead <= -1e-3", 0.0, False),
+        ("dead_mah_cm2 > 1.0", 1.0, False),
+        ("dead_mah_cm2 >= 1.0 mAh/cm^2", 1.0, True),
+        ("dead_mah_cm2<1000 uAh/cm^2", 0.999, True),
+        ("dead_mah_cm2 <= -1e-3", 0.0, False),
     ],
 )
 def test_condition_compares_in_the_unit_of_its_state(text: str, value: float, holds: bool) -> None:
     """A unit given is converted to the one the state is kept in; without one it is that one."""
-    assert parse_predicate(text).holds({"Q_dead": value}) is holds
+    assert parse_predicate(text).holds({"dead_mah_cm2": value}) is holds

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -142,6 +143,33 @@ def test_lab_lists_cells_by_their_newest_run(lab: Lab) -> None:
     assert (row["build"], row["channel"], row["runs"], row["run_id"]) == ("thin", "b2", 2, LATER.run_id)
     assert (row["started_nanosecond"], row["ended_nanosecond"]) == (START, None)
     assert cells["geometry"].to_list() == ["deposit", "symmetric"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [
+        ({"claim": 0}, "claim: 0 is not a claim; they are 1 to 20"),
+        ({"claim": 21}, "claim: 21 is not a claim"),
+        ({"claim": 1, "verdict": "yes"}, 'verdict: "yes" is not a verdict; say one of meets, does_not, cannot_tell'),
+        ({"colour": "red"}, "colour: cells have no such column; they have cell, build, "),
+        ({"layer_count": "three"}, "layer_count: 'three' is no value of this column, which holds Int64"),
+        ({"substrate": 3}, "substrate: 3 is no value of this column, which holds String"),
+    ],
+)
+def test_cells_refuses_a_question_it_cannot_answer(lab: Lab, asked: dict[str, Any], complaint: str) -> None:
+    """A claim, a verdict, a column or a value that cannot be is said so in one sentence."""
+    with pytest.raises(BadInput) as caught:
+        lab.cells(**asked)
+    assert str(caught.value).startswith(complaint)
+
+
+def test_cell_of_an_old_run_has_no_build_to_show(lab: Lab) -> None:
+    """What the first version did not pin cannot be answered, and the run is named; no cell meets a claim by it."""
+    for question in (lambda: lab.cell("cu-01").anode, lambda: lab.cell("cu-01").verdicts()):
+        with pytest.raises(BadInput, match=f"run {LATER.run_id} was started before builds were registered"):
+            question()
+    assert lab.cells(claim=1).is_empty()
+    assert lab.cells(substrate=None).height == 2
 
 
 def test_cell_joins_its_runs_in_time(lab: Lab) -> None:

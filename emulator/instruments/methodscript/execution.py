@@ -96,8 +96,9 @@ class Execution:
         """Send what the script has said so far."""
         lines = self._machine.lines
         if lines and not self._killed:
-            self._send(("\n".join(lines) + "\n").encode("ascii"))
+            said = ("\n".join(lines) + "\n").encode("ascii")
             lines.clear()
+            self._send(said)
 
     # -- its life
 

@@ -27,6 +27,7 @@ from harness.service.station import RunRequest, Station
 from harness.store.registry import Registry
 from harness.stream.journal import Journal
 from harness.stream.journal_reader import JournalReader
+from tests import facts
 
 AREA_CM2 = 1.0
 PATIENCE_SECOND = 20.0
@@ -174,9 +175,10 @@ def bench(tmp_path: Path) -> MakeBench:
             name: rack.Slot(_settings(name, await cables[name].open(), told[name]["serial"]), clock, alarm) for name in names
         }
         registry = Registry(tmp_path)
+        registry.put_build(facts.BARE, "somebody")
         for name in names:
             cell = Cell(id=f"cell-{name}", build="bare", geometry=Geometry.DEPOSIT, counter="Li", area_cm2=AREA_CM2)
-            registry.put(cell, "somebody")
+            registry.put_cell(cell, "somebody")
         async with Journal(tmp_path / "journal.sqlite", flush_deadline_second=flush_second) as journal:
             reader = JournalReader(tmp_path / "journal.sqlite")
             made = Station("bench", "1", clock, journal, reader, registry, slots, alarm, **station)

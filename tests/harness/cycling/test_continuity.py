@@ -73,8 +73,8 @@ def test_what_is_missing_is_said(command: Galvanostatic | Rest | Impedance, item
 
 def test_next_command_counts_from_the_end_before_it() -> None:
     """The second command's first reading is due within an interval of the first one's end."""
-    second = [reading(30.0, 1), reading(40.0, 1)]
-    first = [reading(10.0), reading(20.0), ENDED]
+    second: list[Item] = [reading(30.0, 1), reading(40.0, 1)]
+    first: list[Item] = [reading(10.0), reading(20.0), ENDED]
     assert said([*first, *second], PLATE, PLATE) == []
     assert len(said([*first, reading(60.0, 1)], PLATE, PLATE)) == 1
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.model.claims import Verdict
 from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
 from harness.model.records import (
     CycleEnded,
@@ -39,6 +40,12 @@ MOVED, FIRST, OTHER, EMPTY, STATION = (
     RunContext("lab3", "a3", "nmc-1", "b3", "nmc-1-20260101t000001"),
     RunContext("lab3", "station", "station", "none", "station-20260101t000000"),
 )
+PINNED = {
+    MOVED: facts.with_build(FACTS, facts.BARE, {1: Verdict.DOES_NOT, 3: Verdict.DOES_NOT}),
+    OTHER: facts.with_build(FACTS, facts.STACK, {1: Verdict.MEETS, 2: Verdict.DOES_NOT, 14: Verdict.MEETS}),
+    EMPTY: facts.with_build(FACTS, facts.STACK, {1: Verdict.MEETS, 2: Verdict.MEETS}),
+}
+"""What those runs pinned that this version began; the others were begun by the first."""
 ODD_NUMBERS = (0.1 + 0.2, -0.0, 5e-324, -1.7976931348623157e308, 1e-300, 3.0, -2.0e-9, 1 / 3)
 
 
@@ -135,7 +142,8 @@ async def write_journal(path: Path) -> None:
             if context is MOVED:
                 begin += 86_400 * SECOND
             description = f"{context.cell}: {FACTS.description}"
-            journal.begin_run(context, RunStarted(context.run_id, 0, begin, replace(FACTS, description=description)))
+            pinned = replace(PINNED.get(context, FACTS), description=description)
+            journal.begin_run(context, RunStarted(context.run_id, 0, begin, pinned))
             for record in records:
                 journal.append(record)
         await journal.flush()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import polars as pl
@@ -20,15 +20,17 @@ from polars.testing import assert_frame_equal
 from harness.errors import StoreError
 from harness.query import Lab
 from harness.store import influx_query
-from harness.store.base import CYCLES, EVENTS, IMPEDANCE, IMPEDANCE_FITS, RUNS, SAMPLES, Store
+from harness.store.base import CYCLES, DOCUMENTS, EVENTS, IMPEDANCE, IMPEDANCE_FITS, RUNS, SAMPLES, Store
 from harness.store.http import ARROW_STREAM, HttpStore
 from harness.store.influx import InfluxSettings, InfluxWriter
 from harness.store.influx_query import InfluxStore
 from harness.store.local import LocalStore
+from tests import facts
 
 pytestmark = pytest.mark.service
 
 QUESTIONS: dict[str, tuple[Callable[[Store, list[str]], pl.DataFrame], pl.Schema]] = {
+    "documents": (lambda store, run_ids: store.documents(run_ids), DOCUMENTS),
     "samples": (lambda store, run_ids: store.samples(run_ids), SAMPLES),
     "samples_after": (lambda store, run_ids: store.samples(run_ids, after_seq=5), SAMPLES),
     "impedance": (lambda store, run_ids: store.impedance(run_ids), IMPEDANCE),
@@ -233,6 +235,50 @@ def test_lab_answers_alike_wherever_the_data_are(station: tuple[Path, list[str]]
             for mine, theirs in spectra:
                 assert (mine.real_impedance_ohm == theirs.real_impedance_ohm).all()
                 assert (mine.imaginary_impedance_ohm == theirs.imaginary_impedance_ohm).all()
+
+
+CHOICES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "meets": ({"claim": 1}, ["li-07", "nmc-1"]),
+    "meets_the_dependent_claim": ({"claim": 2}, ["nmc-1"]),
+    "does_not": ({"claim": 1, "verdict": "does_not"}, ["cu-01"]),
+    "cannot_tell": ({"claim": 14, "verdict": "cannot_tell"}, ["cu-01", "nmc-1"]),
+    "fact": ({"substrate": "metal_foil"}, ["li-07", "nmc-1"]),
+    "fact_and_claim": ({"substrate": "metal_foil", "claim": 14}, ["li-07"]),
+    "count": ({"layer_count": 0}, ["cu-01"]),
+    "number": ({"lithium_thickness_um": 50}, ["cu-01"]),
+    "one_of": ({"co_deposition_gas": ["none", "C2H2+CO2"], "batch": "b-7"}, ["cu-01", "li-07", "nmc-1"]),
+    "none_of": ({"substrate": []}, []),
+    "absent": ({"batch": None}, []),
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES)
+def test_lab_chooses_the_same_cells_wherever_the_data_are(
+    station: tuple[Path, list[str]], influx: InfluxStore, served: str, choice: str
+) -> None:
+    """Cells are chosen by verdict and by facts of their build, and the three stores give the very same frame."""
+    asked, wanted = CHOICES[choice]
+    assert influx.runs().height == 5
+    with Lab.open(station[0]) as here, Lab(InfluxStore(influx._settings)) as database, Lab.connect(served) as server:
+        found = here.cells(**asked)
+        assert found["cell"].to_list() == wanted
+        assert_identical(found, database.cells(**asked))
+        assert_identical(found, server.cells(**asked))
+
+
+def test_lab_gives_the_pinned_build_and_verdicts_wherever_the_data_are(
+    station: tuple[Path, list[str]], influx: InfluxStore, served: str
+) -> None:
+    """The build of the pinned revision is the one that was registered, and each verdict has its reasons, from every store."""
+    with Lab.open(station[0]) as here, Lab(InfluxStore(influx._settings)) as database, Lab.connect(served) as server:
+        for lab in (here, database, server):
+            assert lab.cell("li-07").anode == facts.STACK
+            assert lab.cell("cu-01").anode == facts.BARE
+            verdicts = lab.cell("li-07").verdicts()
+            assert verdicts["claim"].to_list() == list(range(1, 21))
+            assert verdicts.row(13) == (14, "meets", None, 'claim 14: "why", Ω', None)
+            assert verdicts.row(19) == (20, "cannot_tell", "meets", 'claim 20: "why", Ω', "read broadly")
+            assert_identical(verdicts, here.cell("li-07").verdicts())
 
 
 def test_http_store_gives_the_frames_of_the_server(local: LocalStore, served: str) -> None:

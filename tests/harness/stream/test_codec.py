@@ -12,6 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from harness.model.anode import ActiveLithium, AnodeBuild
+from harness.model.anode_facts import findings_text
+from harness.model.claims import Verdict
 from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
 from harness.model.records import (
     CycleEnded,
@@ -28,7 +31,8 @@ from harness.model.records import (
 from harness.model.run import Geometry, Role, RunContext, RunFacts
 from harness.stream import codec
 from harness.stream.fields import to_plain
-from harness.stream.line import field_text, split_points
+from harness.stream.line import field_text, parse_point, split_points
+from tests import facts
 
 CONTEXT = RunContext("lab3", "a1", "cu-01", "bare", "cu-01-20260101t000000")
 RUN = CONTEXT.run_id
@@ -54,6 +58,13 @@ FACTS = RunFacts(
     accuracy_gain=None,
     adc_bits=18,
     time_scale=1.0,
+)
+
+OLD_FACTS = (
+    '{"geometry":"deposit","area_cm2":1.13,"cell_revision":1,"build_revision":2,"description":"a \\"bare\\" foil\\nC:\\\\cells",'
+    '"schedule_name":"aurbach, 1 mA","schedule_text":"steps:\\n- rest: 1 h\\n","schedule_sha256":"ab","plan":"{}",'
+    '"driver":"methodscript","instrument_model":"EmStat4S HR","instrument_serial":"EMU0001","instrument_firmware":"1.3",'
+    '"software_version":"0.1.0","accuracy_offset":0.0002,"adc_bits":18,"time_scale":1.0}'
 )
 
 CASES: list[tuple[Record, str]] = [
@@ -114,9 +125,14 @@ COUNT = st.integers(0, 10**6)
 STAMPS = st.integers(-(2**63), 2**63 - 1)
 SEQ = st.integers(0, 10**17)
 CONTEXTS = st.builds(RunContext, WORD, WORD, WORD, WORD, WORD)
+MAYBE_TEXT = st.none() | TEXT
+MAYBE_COUNT = st.none() | COUNT
+FINDINGS = st.dictionaries(st.integers(1, 20), st.sampled_from(Verdict)).map(facts.findings_like).map(findings_text)
 FACTS_OF = st.builds(
-    RunFacts, st.sampled_from(Geometry), NUMBER, MAYBE, COUNT, COUNT, *[TEXT] * 10, MAYBE, MAYBE, st.none() | COUNT, NUMBER
-)
+    RunFacts, st.sampled_from(Geometry), NUMBER, MAYBE, COUNT, COUNT, *[TEXT] * 10, MAYBE, MAYBE, MAYBE_COUNT, NUMBER,
+    *[MAYBE_TEXT] * 2, MAYBE, MAYBE_TEXT, MAYBE, *[MAYBE_TEXT] * 2, MAYBE_COUNT, *[MAYBE_TEXT] * 2, MAYBE, MAYBE_COUNT,
+    *[MAYBE_TEXT] * 2, st.none() | FINDINGS,
+)  # fmt: skip
 ROLES = st.sampled_from(Role)
 TRUTH = st.booleans()
 
@@ -190,6 +206,63 @@ def test_codec_writes_the_start_of_a_run_as_an_event_and_as_a_cell() -> None:
     )
     assert codec.decode_line(event) == (CONTEXT, record)
     assert codec.decode_line(cell) == (CONTEXT, None)
+
+
+def test_codec_reads_the_facts_of_the_first_version() -> None:
+    """Facts written before builds were pinned read back, with nothing said of cell and anode."""
+    assert codec.decode_facts(OLD_FACTS) == FACTS
+    assert codec.encode_facts(FACTS) == OLD_FACTS
+
+
+def test_codec_writes_verdicts_and_main_facts_as_tags_of_the_cell() -> None:
+    """Each claim is a tag, each main fact a tag, what is unknown a word, and the whole build one field; the start reads back."""
+    meets = dict.fromkeys((1, 2, 12), Verdict.MEETS) | {3: Verdict.DOES_NOT}
+    record = RunStarted(RUN, 0, STAMP, facts.with_build(FACTS, facts.STACK, meets))
+    event, cell = codec.encode_record(CONTEXT, record).split("\n")
+    verdicts = {claim: meets.get(claim, Verdict.CANNOT_TELL) for claim in range(1, 21)}
+    tags = "".join(f",claim_{claim}={verdict}" for claim, verdict in verdicts.items())
+    assert cell.startswith(
+        f"cell{TAGS},geometry=deposit,schedule_name=aurbach\\,\\ 1\\ mA,driver=methodscript,instrument_serial=EMU0001,counter=Cu,"
+        "electrolyte=1\\ M\\ LiPF6\\ EC:DMC\\,\\ 10\\ %\\ FEC,batch=b-7,substrate=metal_foil,lithium_origin=deposited,"
+        f"layer_count=3,co_deposition_gas=C2H2+CO2{tags},lithium_thickness_band=20_to_50um seq=0i,area_cm2=1.13,cell_revision=1i,"
+        "build_revision=2i,accuracy_offset=0.0002,adc_bits=18i,time_scale=1.0,electrolyte_volume_ul=40.0,stack_pressure_kpa=0.0,"
+        'replicate=2i,lithium_thickness_um=25.0,facts="'
+    )
+    assert AnodeBuild.model_validate_json(str(parse_point(cell).fields["anode"])) == facts.STACK
+    assert codec.decode_line(event) == (CONTEXT, record)
+    assert codec.decode_line(cell) == (CONTEXT, None)
+
+
+def test_codec_says_unknown_where_nothing_is_known() -> None:
+    """A build of which nothing is known, and a cell without batch and electrolyte, give words and no empty tags."""
+    nothing = AnodeBuild(id="mystery", active=ActiveLithium(), layers=None)
+    pinned = replace(facts.with_build(FACTS, nothing, {}), electrolyte=" ", batch=None)
+    tags = parse_point(codec.encode_record(CONTEXT, RunStarted(RUN, 0, STAMP, pinned)).split("\n")[1]).tags
+    words = ("electrolyte", "batch", "substrate", "lithium_origin", "layer_count", "lithium_thickness_band", "co_deposition_gas")
+    assert {name: tags[name] for name in words} == dict.fromkeys(words, "unknown")
+    assert tags["claim_20"] == "cannot_tell"
+
+
+def test_codec_refuses_findings_that_are_none() -> None:
+    """What is not findings cannot be told as verdicts."""
+    for text in (
+        "[]x",
+        '[{"claim": "1"}]',
+        '[{"claim": 1, "strict": ["perhaps", ""]}]',
+        "5",
+        '[{"claim": 1, "strict": "meets"}]',
+    ):
+        with pytest.raises(codec.CodecError, match="seq 0"):
+            codec.encode_record(CONTEXT, RunStarted(RUN, 0, STAMP, replace(FACTS, findings=text)))
+
+
+@given(CONTEXTS, FACTS_OF)
+def test_codec_gives_no_name_to_both_a_tag_and_a_field(context: RunContext, found: RunFacts) -> None:
+    """InfluxDB would rename one of the two."""
+    for line in split_points(codec.encode_record(context, RunStarted(context.run_id, 0, STAMP, found))):
+        point = parse_point(line)
+        assert not point.tags.keys() & point.fields.keys()
+        assert "" not in point.tags.values()
 
 
 @given(WRITTEN)

@@ -462,7 +462,7 @@ def test_journal_migrates_an_old_file(tmp_path: Path, started: MakeStarted, samp
     old.execute("INSERT INTO progress VALUES (1, 600, 599, ?, 0, 42)", (records[-1].unix_time_nanosecond,))
     old.execute("COMMIT")
     old.close()
-    with pytest.raises(JournalError, match="version 1, this software reads 2; start its daemon once"):
+    with pytest.raises(JournalError, match=f"version 1, this software reads {schema.USER_VERSION}; start its daemon once"):
         JournalReader(path)
 
     async def main() -> None:

@@ -1,0 +1,237 @@
+"""Whole segments without a wire: constant current, constant voltage, rest, and programs of them. For data without instruments.
+
+Where a limit is met, the length of the last step is found by bisection on time from the state before it, so that the charge is
+that of the moment and nothing is counted that did not flow. Positive counts are samples written; a negative one is − the status
+that `emulator.cell.kernel.advance` returned. Why a segment ended stands in ``state[ENDED]``, its length in ``state[ELAPSED]``.
+"""
+
+from __future__ import annotations
+
+from emulator.cell import kernel
+from emulator.cell.state import (
+    BY_CURRENT,
+    BY_EXHAUSTION,
+    BY_FULL_BUFFER,
+    BY_HIGH_VOLT,
+    BY_LOW_VOLT,
+    BY_TIME,
+    ELAPSED,
+    ENDED,
+    NO_PROGRESS,
+    OK,
+    OTHER,
+    OXIDISED,
+    TRACKED,
+    Vector,
+)
+
+CURRENT, HOLD, REST = 0.0, 1.0, 2.0
+"""First number of a program's step: (mode, level, second, low, high, end density); a level is A/cm² or V."""
+STEP_SIZE = 6
+RESULT_SIZE = 4
+"""What `run_program` keeps of a step: why it ended, its seconds, its charge (C/cm²), its last voltage."""
+
+_SPLITS = 60
+_SHORTEST_SECOND = 1e-9
+
+
+def run_segment(
+    state: Vector,
+    par: Vector,
+    normals: Vector,
+    density: float,
+    second: float,
+    cutoff_low: float,
+    cutoff_high: float,
+    interval: float,
+    out_time: Vector,
+    out_volt: Vector,
+) -> int:
+    """Carry ``density`` for at most ``second``, a sample every ``interval`` and at the end; returns how many.
+
+    ``cutoff_high`` ends it while oxidising, ``cutoff_low`` while reducing, and so does a lithium electrode without lithium.
+    """
+    state[ENDED], state[ELAPSED] = float(BY_TIME), 0.0
+    ended = _outside(kernel.voltage(state, par, density), density, cutoff_low, cutoff_high)
+    elapsed, count = 0.0, 0
+    saved = state.copy()
+    while elapsed < second and ended == BY_TIME:
+        if count >= len(out_time):
+            state[ENDED], state[ELAPSED] = float(BY_FULL_BUFFER), elapsed
+            return count
+        until = min((count + 1) * interval, second)
+        saved[:] = state
+        status = kernel.advance(state, par, normals, density, until - elapsed)
+        if status != OK:
+            return -status
+        volt = kernel.voltage(state, par, density)
+        ended = _outside(volt, density, cutoff_low, cutoff_high)
+        if ended == BY_TIME and _oxidised(state) > _oxidised(saved):
+            ended = BY_EXHAUSTION
+        if ended in (BY_LOW_VOLT, BY_HIGH_VOLT):
+            until = elapsed + _shorten(state, saved, par, normals, density, until - elapsed, cutoff_low, cutoff_high)
+            volt = kernel.voltage(state, par, density)
+        elapsed = until
+        out_time[count], out_volt[count] = elapsed, volt
+        count += 1
+    state[ENDED], state[ELAPSED] = float(ended), elapsed
+    return count
+
+
+def _outside(volt: float, density: float, low: float, high: float) -> int:
+    if density > 0.0 and volt >= high:
+        return BY_HIGH_VOLT
+    if density < 0.0 and volt <= low:
+        return BY_LOW_VOLT
+    return BY_TIME
+
+
+def _oxidised(state: Vector) -> float:
+    return state[TRACKED + OXIDISED] + state[OTHER + OXIDISED]
+
+
+def _shorten(
+    state: Vector, saved: Vector, par: Vector, normals: Vector, density: float, second: float, low: float, high: float
+) -> float:
+    """Bring ``state`` from ``saved`` to the first moment outside the limits; returns its time."""
+    inside, outside = 0.0, second
+    for _ in range(_SPLITS):
+        if outside - inside <= _SHORTEST_SECOND:
+            break
+        middle = 0.5 * (inside + outside)
+        state[:] = saved
+        kernel.advance(state, par, normals, density, middle)
+        if _outside(kernel.voltage(state, par, density), density, low, high) == BY_TIME:
+            inside = middle
+        else:
+            outside = middle
+    state[:] = saved
+    kernel.advance(state, par, normals, density, outside)
+    return outside
+
+
+def run_hold(
+    state: Vector,
+    par: Vector,
+    normals: Vector,
+    volt: float,
+    second: float,
+    end_density: float,
+    limit: float,
+    interval: float,
+    out_time: Vector,
+    out_density: Vector,
+    out_mean: Vector,
+) -> int:
+    """Hold ``volt`` for at most ``second`` or until |j| falls to ``end_density``, within ± ``limit``; returns how many samples.
+
+    ``out_density`` is the current at a sample's time, ``out_mean`` the constant one that flowed since the sample before.
+    """
+    state[ENDED], state[ELAPSED] = float(BY_TIME), 0.0
+    now = kernel.current_for(state, par, volt, 0.0, limit, 0.0)
+    elapsed, count, ended = 0.0, 0, BY_TIME
+    saved = state.copy()
+    while elapsed < second and ended == BY_TIME and abs(now) > end_density:
+        if count >= len(out_time):
+            state[ENDED], state[ELAPSED] = float(BY_FULL_BUFFER), elapsed
+            return count
+        step = min((count + 1) * interval, second) - elapsed
+        saved[:] = state
+        mean, later, status = _regulated(state, par, normals, volt, now, limit, step)
+        if status != OK:
+            return -status
+        if abs(later) <= end_density:
+            step, mean, later = _release(state, saved, par, normals, volt, now, limit, step, end_density)
+            ended = BY_CURRENT
+        elapsed, now = elapsed + step, later
+        out_time[count], out_density[count], out_mean[count] = elapsed, now, mean
+        count += 1
+    if count == 0 and abs(now) <= end_density:
+        ended = BY_CURRENT
+    state[ENDED], state[ELAPSED] = float(ended), elapsed
+    return count
+
+
+def _regulated(
+    state: Vector, par: Vector, normals: Vector, volt: float, now: float, limit: float, second: float
+) -> tuple[float, float, int]:
+    """One step under control: the mean of the currents at both ends flows. Returns it, the current after it, and the status."""
+    mean = 0.5 * (now + kernel.current_for(state, par, volt, second, limit, now))
+    status = kernel.advance(state, par, normals, mean, second)
+    return mean, kernel.current_for(state, par, volt, 0.0, limit, mean), status
+
+
+def _release(
+    state: Vector,
+    saved: Vector,
+    par: Vector,
+    normals: Vector,
+    volt: float,
+    now: float,
+    limit: float,
+    second: float,
+    end_density: float,
+) -> tuple[float, float, float]:
+    """Bring ``state`` from ``saved`` to the moment the current has fallen to its end; returns its time, mean and current."""
+    above, below = 0.0, second
+    for _ in range(_SPLITS):
+        if below - above <= 1e-6 * second:
+            break
+        middle = 0.5 * (above + below)
+        state[:] = saved
+        _, later, _ = _regulated(state, par, normals, volt, now, limit, middle)
+        if abs(later) > end_density:
+            above = middle
+        else:
+            below = middle
+    state[:] = saved
+    mean, later, _ = _regulated(state, par, normals, volt, now, limit, below)
+    return below, mean, later
+
+
+def run_program(
+    state: Vector,
+    par: Vector,
+    normals: Vector,
+    steps: Vector,
+    repeats: int,
+    interval: float,
+    out_result: Vector,
+    out_time: Vector,
+    out_first: Vector,
+    out_second: Vector,
+) -> int:
+    """Run a list of steps (`STEP_SIZE` numbers each) ``repeats`` times; returns how many samples were computed.
+
+    ``out_result`` takes `RESULT_SIZE` numbers per step; the samples of each step overwrite those of the one before in the other
+    three, which must hold the longest. A step that fills them returns − `NO_PROGRESS`.
+    """
+    per_repeat = len(steps) // STEP_SIZE
+    total = 0
+    for index in range(repeats * per_repeat):
+        place = (index % per_repeat) * STEP_SIZE
+        mode, level, second = steps[place], steps[place + 1], steps[place + 2]
+        charge = 0.0
+        if mode == HOLD:
+            count = run_hold(
+                state, par, normals, level, second, steps[place + 5], steps[place + 4], interval, out_time, out_first, out_second
+            )
+            begun = 0.0
+            for sample in range(count):
+                charge += out_second[sample] * (out_time[sample] - begun)
+                begun = out_time[sample]
+            volt = level
+        else:
+            low, high = steps[place + 3], steps[place + 4]
+            count = run_segment(state, par, normals, level, second, low, high, interval, out_time, out_first)
+            charge = level * state[ELAPSED]
+            volt = out_first[count - 1] if count > 0 else 0.0
+        if count < 0:
+            return count
+        if state[ENDED] == BY_FULL_BUFFER:
+            return -NO_PROGRESS
+        result = index * RESULT_SIZE
+        out_result[result], out_result[result + 1] = state[ENDED], state[ELAPSED]
+        out_result[result + 2], out_result[result + 3] = charge, volt
+        total += count
+    return total

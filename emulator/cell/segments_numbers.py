@@ -1,0 +1,168 @@
+"""What the closed form needs of numerical mathematics, for one number and for arrays alike.
+
+Every equation of `emulator.cell.segments_lithium` and `emulator.cell.segments_counter` is written once, in terms of an `Arithmetic`:
+`SCALARS` works on plain floats (some 50 ns an operation, for the recursion of one cell), `ARRAYS` on numpy arrays (for many
+cells side by side, and for all samples of a segment).
+
+Small integrals over a segment are taken at four Gauss-Legendre points, and their course within it is the polynomial of degree
+four that these points define.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Number: TypeAlias = Any
+"""A float, or a float64 array; within one call all of one kind (arrays of shapes that broadcast)."""
+
+Truth: TypeAlias = Any
+"""A bool, or a boolean array."""
+
+Fields = TypeVar("Fields", bound=tuple[Any, ...])
+
+NODES: tuple[float, ...] = tuple(float(x) for x in 0.5 * (1.0 + np.polynomial.legendre.leggauss(4)[0]))
+"""Where an integrand is taken, as fractions of the interval."""
+
+
+def _courses() -> tuple[tuple[float, ...], ...]:
+    """Row k: the coefficient of x^(k+1) of the integral from 0 to x, for an integrand of 1 at one node and 0 at the others."""
+    powers = np.vander(np.array(NODES), 4, increasing=True)
+    lagrange = np.linalg.inv(powers)
+    return tuple(tuple(float(value) for value in lagrange[power] / (power + 1)) for power in range(4))
+
+
+_COURSES = _courses()
+_ONE, _TWO, _THREE, _FOUR = NODES
+
+Course: TypeAlias = tuple[Number, Number, Number, Number]
+"""Coefficients of x, x², x³, x⁴: an integral as a function of the fraction x of its interval, 0 at 0."""
+
+
+def integrate(values: tuple[Number, ...], span: Number) -> Course:
+    """The integral over an interval of length ``span`` of what has ``values`` at the `NODES`."""
+    first, second, third, fourth = values
+    one, two, three, four = _COURSES
+    return (
+        span * (one[0] * first + one[1] * second + one[2] * third + one[3] * fourth),
+        span * (two[0] * first + two[1] * second + two[2] * third + two[3] * fourth),
+        span * (three[0] * first + three[1] * second + three[2] * third + three[3] * fourth),
+        span * (four[0] * first + four[1] * second + four[2] * third + four[3] * fourth),
+    )
+
+
+def course_at(course: Course, x: Number) -> Number:
+    """The integral from 0 to the fraction ``x``."""
+    return x * (course[0] + x * (course[1] + x * (course[2] + x * course[3])))
+
+
+def whole(course: Course) -> Number:
+    """The integral over the whole interval."""
+    return course[0] + course[1] + course[2] + course[3]
+
+
+def at_nodes(course: Course) -> tuple[Number, ...]:
+    """The integral from 0 to each of the `NODES`."""
+    return (course_at(course, _ONE), course_at(course, _TWO), course_at(course, _THREE), course_at(course, _FOUR))
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """The functions that differ between a float and an array. ``asinh`` takes what is not negative."""
+
+    exp: Callable[[Number], Number]
+    log: Callable[[Number], Number]
+    sqrt: Callable[[Number], Number]
+    asinh: Callable[[Number], Number]
+    atanh: Callable[[Number], Number]
+    smaller: Callable[[Number, Number], Number]
+    larger: Callable[[Number, Number], Number]
+    where: Callable[[Truth, Number, Number], Number]
+    some: Callable[[Truth], bool]
+
+
+def _choose(condition: Truth, yes: Number, no: Number) -> Number:
+    return yes if condition else no
+
+
+def _smaller(one: float, other: float) -> float:
+    return one if one < other else other
+
+
+def _larger(one: float, other: float) -> float:
+    return one if one > other else other
+
+
+def _asinh(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log(x + np.sqrt(x * x + 1.0))
+
+
+def _atanh(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 0.5 * np.log((1.0 + x) / (1.0 - x))
+
+
+SCALARS = Arithmetic(
+    exp=math.exp,
+    log=math.log,
+    sqrt=math.sqrt,
+    asinh=math.asinh,
+    atanh=math.atanh,
+    smaller=_smaller,
+    larger=_larger,
+    where=_choose,
+    some=bool,
+)
+
+ARRAYS = Arithmetic(
+    exp=np.exp,
+    log=np.log,
+    sqrt=np.sqrt,
+    asinh=_asinh,
+    atanh=_atanh,
+    smaller=np.minimum,
+    larger=np.maximum,
+    where=np.where,
+    some=np.any,
+)
+
+
+def choose(arithmetic: Arithmetic, condition: Truth, yes: Fields, no: Fields) -> Fields:
+    """Field by field: that of ``yes`` where ``condition`` holds, else that of ``no``."""
+    where = arithmetic.where
+    return type(no)(*(a if a is b else where(condition, a, b) for a, b in zip(yes, no, strict=True)))  # type: ignore[call-arg]
+
+
+def crossing(
+    arithmetic: Arithmetic,
+    error: Callable[[Number], Number],
+    bracket: tuple[Number, Number],
+    errors: tuple[Number, Number],
+    tolerance: float,
+) -> Number:
+    """Where ``error`` is 0 within ``bracket``, to ``tolerance`` of ``error`` or to the last digits of the place.
+
+    The errors at the two ends have opposite signs, or the bracket is a point (then that point is returned). Regula falsi with
+    the Illinois rule, all lanes at once.
+    """
+    where, some = arithmetic.where, arithmetic.some
+    (low, high), (low_error, high_error) = bracket, errors
+    trial, side = low, 0.0 * low
+    for _ in range(200):
+        spread = high_error - low_error
+        flat = spread == 0.0
+        trial = where(flat, low, high - high_error * (high - low) / where(flat, 1.0, spread))
+        found = error(trial)
+        going = (abs(found) > tolerance) & (high - low > 4e-16 * high)
+        if not some(going):
+            break
+        same = (found > 0.0) == (high_error > 0.0)
+        low_error = where(same, where(side > 0.0, 0.5 * low_error, low_error), found)
+        high_error = where(same, found, where(side < 0.0, 0.5 * high_error, high_error))
+        low, high = where(same, low, trial), where(same, trial, high)
+        side = where(same, 1.0, -1.0)
+    return trial
