@@ -92,11 +92,6 @@ class Ledger:
     def open_coulomb(self, coulomb: float) -> None:
         self._charge = coulomb
 
-    @property
-    def open_coulomb(self) -> float:
-        """What the present direction of current has moved so far, signed."""
-        return self._charge
-
     def carry(self, coulomb: float) -> None:
         """So much has crossed the cell."""
         self._charge += coulomb
