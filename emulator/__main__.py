@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from emulator.scenario.file import Scenario, read_scenario
+from emulator.scenario.library import directory_for, find_scenario, ready_scenarios
 from emulator.server import serve
 from harness.errors import BadInput
 
@@ -18,12 +19,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve a scenario; the exit status is 0 after a signal and 2 for a file that cannot be used."""
     started = time.time_ns()
     parser = argparse.ArgumentParser(prog="python -m emulator", description=__doc__)
-    parser.add_argument("scenario", type=Path)
+    parser.add_argument("scenario", help=f"a file, or one of {', '.join(ready_scenarios())}")
     parser.add_argument("--ports", type=Path, default=None, help="where to write the channels' addresses as JSON")
     given = parser.parse_args(arguments)
     try:
-        scenario = read_scenario(given.scenario)
-        asyncio.run(_until_signalled(scenario, given.scenario.resolve().parent, given.ports, started))
+        path = find_scenario(given.scenario)
+        asyncio.run(_until_signalled(read_scenario(path), directory_for(path), given.ports, started))
     except (BadInput, OSError) as bad:
         print(bad, file=sys.stderr)
         return 2

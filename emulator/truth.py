@@ -23,7 +23,10 @@ import polars as pl
 
 Value = str | int | float | bool | None | dict[str, "Value"] | list["Value"]
 
+Row = dict[str, str | int | float | None]
+
 BLOCK_ROWS = 20_000
+PORTION_ROWS = 1000
 
 
 class TruthFile:
@@ -54,43 +57,52 @@ class TruthFile:
 class LatentFile:
     """The latent state of every sample, as numbered Parquet files in ``directory``, one block of rows each.
 
-    `add` only appends to a list; a thread of its own turns full blocks into files, so that no loop waits for a disk. Read all of
-    them with ``polars.read_parquet(directory / "*.parquet")``. Cells of different kinds have different columns: absent is null.
+    `add` only appends to a list; a thread of its own turns rows into tables, in small portions because that holds the
+    interpreter, and tables into files, which does not. No loop waits for a disk. Read all of them with
+    ``polars.read_parquet(directory / "*.parquet")``. Cells of different kinds have different columns: absent is null.
     """
 
     def __init__(self, directory: Path, block_rows: int = BLOCK_ROWS) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._block_rows = block_rows
-        self._rows: list[dict[str, str | int | float | None]] = []
+        self._portion_rows = min(PORTION_ROWS, block_rows)
+        self._rows: list[Row] = []
+        self._block: list[pl.DataFrame] = []
         self._count = 1 + max((int(path.stem) for path in directory.glob("*.parquet") if path.stem.isdigit()), default=0)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="latent")
-        self._writing: list[Future[None]] = []
+        self._last: Future[None] | None = None
 
-    def add(self, row: dict[str, str | int | float | None]) -> None:
-        """Take one row."""
+    def add(self, row: Row) -> None:
+        """Take one row; `OSError` when rows before it could not be written."""
         self._rows.append(row)
-        if len(self._rows) >= self._block_rows:
-            self._hand_over()
+        if len(self._rows) >= self._portion_rows:
+            self._hand_over(self._block_rows)
 
     def close(self) -> None:
         """Write what is left and wait until all of it is on the disk; `OSError` when it could not be written."""
-        self._hand_over()
+        self._hand_over(0)
         self._thread.shutdown(wait=True)
-        for written in self._writing:
-            written.result()
-        self._writing = []
+        if self._last is not None:
+            self._last.result()
 
-    def _hand_over(self) -> None:
-        if not self._rows:
-            return
+    def _hand_over(self, enough_rows: int) -> None:
+        if self._last is not None and self._last.done():
+            self._last.result()
         rows, self._rows = self._rows, []
+        self._last = self._thread.submit(self._take, rows, enough_rows, self._last)
+
+    def _take(self, rows: list[Row], enough_rows: int, before: Future[None] | None) -> None:
+        """In the thread: one more portion, and a file when the block holds ``enough_rows``."""
+        if before is not None:
+            before.result()
+        if rows:
+            self._block.append(pl.DataFrame(rows, infer_schema_length=None))
+        if not self._block or sum(frame.height for frame in self._block) < enough_rows:
+            return
         path = self._directory / f"{self._count:06d}.parquet"
+        unfinished = path.with_suffix(".unfinished")
+        pl.concat(self._block, how="diagonal").write_parquet(unfinished)
+        unfinished.replace(path)
+        self._block.clear()
         self._count += 1
-        self._writing.append(self._thread.submit(_write_block, rows, path))
-
-
-def _write_block(rows: list[dict[str, str | int | float | None]], path: Path) -> None:
-    unfinished = path.with_suffix(".unfinished")
-    pl.DataFrame(rows, infer_schema_length=None).write_parquet(unfinished)
-    unfinished.replace(path)

@@ -7,6 +7,8 @@ equal stamps; several rows may add up to one half cycle. Clocks that were set ap
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,12 +25,12 @@ from harness.units import NANOSECOND
 
 MEAN_FROM_CYCLE = 2
 
-COVERED = 0.98
+COVERED = 0.9999
 """With so much of the windows covered, the clocks agree."""
-NEARLY = 0.01
-"""Shifts whose cover differs by less are equally good."""
+NEARLY = 0.1
+"""Shifts whose cover differs by less may be the same one, imprecisely."""
 MOST_ANCHORS = 8
-MOST_TRIES = 20_000
+MOST_TRIES = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +96,13 @@ def true_cycles(truth_path: Path, half_cycles: Sequence[HalfCycleWindow]) -> Tru
 def joined(rows: Iterable[TrueHalfCycle], half_cycles: Sequence[HalfCycleWindow], shift_nanosecond: int = 0) -> Truth:
     """The true efficiency of each cycle that ``half_cycles`` names, from ``rows`` whose clock is ``shift_nanosecond`` ahead."""
     channels = {window.channel for window in half_cycles}
+    index = WindowIndex(half_cycles)
     amounts: dict[tuple[int, bool], float] = {}
     unmatched = 0
     for row in rows:
         if row.channel not in channels:
             continue
-        window = window_of(row, half_cycles, shift_nanosecond)
+        window = index.of(row, shift_nanosecond)
         if window is None:
             unmatched += 1
         else:
@@ -113,23 +116,24 @@ def joined(rows: Iterable[TrueHalfCycle], half_cycles: Sequence[HalfCycleWindow]
 def clock_shift(rows: Sequence[TrueHalfCycle], windows: Sequence[HalfCycleWindow]) -> int:
     """Nanoseconds by which the emulator's clock is ahead of the run's: what is to be taken from the rows' stamps.
 
-    Zero where that covers (nearly) all of the windows: a link's delay is no shift. Otherwise the shift, among those that bring a
-    row's start onto a window's, that covers most, and of nearly equal ones the smallest: in regular cycling, clocks that differ
-    by a whole cycle cannot be told from clocks that agree.
+    Among the shifts that bring a row's start onto a window's (and none at all), the smallest that covers nearly as much of the
+    windows as any; then the best one close to it. In regular cycling, clocks that differ by a whole cycle cannot be told from
+    clocks that agree, which is why the smallest is taken.
     """
     channels = {window.channel for window in windows}
     mine = [row for row in rows if row.channel in channels]
     if not mine or not windows:
         return 0
-    whole = sum(window.end_nanosecond - window.start_nanosecond for window in windows)
+    lengths = [window.end_nanosecond - window.start_nanosecond for window in windows]
     spans = _by_direction(mine, windows)
-    if _covered(spans, 0) >= COVERED * whole:
+    if _covered(spans, 0) >= COVERED * sum(lengths):
         return 0
     some = windows[:: max(1, len(windows) // MOST_ANCHORS)]
     tries = {0, *(row.start_nanosecond - window.start_nanosecond for row in mine for window in some)}
     scored = [(_covered(spans, shift), shift) for shift in sorted(tries, key=abs)[:MOST_TRIES]]
     best = max(score for score, _ in scored)
-    return next(shift for score, shift in scored if score >= (1.0 - NEARLY) * best)
+    near = next(shift for score, shift in scored if score >= (1.0 - NEARLY) * best)
+    return max((score, -abs(shift), shift) for score, shift in scored if abs(shift - near) <= 0.5 * min(lengths))[2]
 
 
 def _window(context: RunContext, geometry: Geometry, started: StepStarted, ended: StepEnded) -> HalfCycleWindow:
@@ -146,17 +150,30 @@ def _oxidises(role: Role, geometry: Geometry) -> bool:
     return role.deposits if geometry is Geometry.FULL else role.removes
 
 
-def window_of(row: TrueHalfCycle, windows: Sequence[HalfCycleWindow], shift_nanosecond: int = 0) -> HalfCycleWindow | None:
-    """The window of the row's channel and direction that it overlaps most; ``None`` when it overlaps none."""
-    start, end = row.start_nanosecond - shift_nanosecond, row.end_nanosecond - shift_nanosecond
-    best, most = None, 0
-    for window in windows:
-        if window.channel != row.channel or window.oxidises is not (row.charge_coulomb > 0):
-            continue
-        overlap = min(end, window.end_nanosecond) - max(start, window.start_nanosecond)
-        if overlap > most:
-            best, most = window, overlap
-    return best
+class WindowIndex:
+    """Windows by channel and direction, so that a row meets only those it could overlap."""
+
+    def __init__(self, windows: Iterable[HalfCycleWindow]) -> None:
+        self._windows: dict[tuple[str, bool], list[HalfCycleWindow]] = {}
+        for window in sorted(windows, key=lambda one: one.start_nanosecond):
+            self._windows.setdefault((window.channel, window.oxidises), []).append(window)
+        self._ends = {
+            key: list(itertools.accumulate((one.end_nanosecond for one in found), max)) for key, found in self._windows.items()
+        }
+
+    def of(self, row: TrueHalfCycle, shift_nanosecond: int = 0) -> HalfCycleWindow | None:
+        """The window of the row's channel and direction that it overlaps most; ``None`` when it overlaps none."""
+        key = (row.channel, row.charge_coulomb > 0)
+        windows = self._windows.get(key, [])
+        start, end = row.start_nanosecond - shift_nanosecond, row.end_nanosecond - shift_nanosecond
+        best, most = None, 0
+        for window in itertools.islice(windows, bisect.bisect_right(self._ends.get(key, []), start), None):
+            if window.start_nanosecond >= end:
+                break
+            overlap = min(end, window.end_nanosecond) - max(start, window.start_nanosecond)
+            if overlap > most:
+                best, most = window, overlap
+        return best
 
 
 Spans = list[tuple[NDArray[np.int64], NDArray[np.int64]]]

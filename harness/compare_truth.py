@@ -12,10 +12,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.compare import HalfCycleWindow, TrueCycle, Truth, clock_shift, joined, window_of
+from harness.compare import HalfCycleWindow, TrueCycle, Truth, WindowIndex, clock_shift, joined
 from harness.model.derived import CycleRow, ImpedanceFitRow
 from harness.model.records import Incident
-from harness.model.run import RunContext, RunFacts
+from harness.model.run import Geometry, RunContext, RunFacts
 from harness.truth_rows import TrueFault, TrueHalfCycle, TrueSweep, TruthRows
 from harness.units import NANOSECOND
 
@@ -153,9 +153,11 @@ def compare_run(truth: TruthRows, run: MeasuredRun) -> TruthComparison:
     shift = clock_shift(truth.half_cycles, run.windows)
     mine = _within(truth.half_cycles, run, shift)
     found = joined(mine, run.windows, shift)
-    matched = [(row, window_of(row, run.windows, shift)) for row in mine]
+    index = WindowIndex(run.windows)
+    matched = [(row, index.of(row, shift)) for row in mine]
     faults, unexplained = _faults(truth, run, shift)
     last = truth.scenarios[-1] if truth.scenarios else {}
+    symmetric = run.facts.geometry is Geometry.SYMMETRIC
     residuals = [abs(row.residual_mah_cm2) for row in mine if row.residual_mah_cm2 is not None]
     return TruthComparison(
         run_id=run.context.run_id,
@@ -169,7 +171,7 @@ def compare_run(truth: TruthRows, run: MeasuredRun) -> TruthComparison:
         clock_set_apart_second=shift / NANOSECOND,
         clock_ahead_second=_ahead(matched, shift),
         cycles=_cycles(found, run, matched),
-        mean_true_coulombic_efficiency=found.mean_coulombic_efficiency,
+        mean_true_coulombic_efficiency=None if symmetric else found.mean_coulombic_efficiency,
         sweeps=_sweeps(truth.sweeps, run, shift),
         records=run.count,
         rows_without_window=sum(window is None for _, window in matched),
@@ -221,17 +223,23 @@ def _cycles(found: Truth, run: MeasuredRun, matched: Matched) -> tuple[CycleComp
             books[window.cycle_count] = row
     counts = sorted(true.keys() | {row.cycle_count for row in run.cycles})
     measured = {row.cycle_count: row for row in run.cycles}
-    return tuple(_cycle(count, measured.get(count), true.get(count), books.get(count)) for count in counts)
+    wanted = run.facts.geometry is not Geometry.SYMMETRIC
+    return tuple(_cycle(count, measured.get(count), true.get(count), books.get(count), has_efficiency=wanted) for count in counts)
 
 
-def _cycle(count: int, measured: CycleRow | None, true: TrueCycle | None, removal: TrueHalfCycle | None) -> CycleComparison:
-    efficiency = None if true is None else true.true_coulombic_efficiency
+def _cycle(
+    count: int,
+    measured: CycleRow | None,
+    true: TrueCycle | None,
+    removal: TrueHalfCycle | None,
+    *,
+    has_efficiency: bool,
+) -> CycleComparison:
+    efficiency = None if true is None or not has_efficiency else true.true_coulombic_efficiency
     plating = None if true is None else true.true_plating_capacity_ah
     if measured is None:
         nothing = Beside(None, None, efficiency, efficiency)
         return CycleComparison(count, nothing, Beside(None, None, plating, plating), None, None, "not_derived")
-    if measured.plating_capacity_ah is not None and measured.coulombic_efficiency is None:
-        efficiency = None
     return CycleComparison(
         count,
         Beside(measured.coulombic_efficiency, measured.coulombic_efficiency_std, efficiency, efficiency),

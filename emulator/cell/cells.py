@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from emulator.cell import kernel_interface, kernel_lithium, latent, spectrum, state
+from emulator.cell import kernel_counter, kernel_interface, kernel_lithium, latent, spectrum, state
 from emulator.cell.effective import Counter, effective
 from emulator.cell.engine import PYTHON, Engine
 from emulator.cell.impedance import Elements
@@ -24,6 +24,7 @@ from emulator.cell.state import COULOMB_PER_MAH, OTHER, STREAMS, TRACKED, Vector
 _PLENTY_MAH_CM2 = 20.0
 _ROWS_AHEAD = 64
 _DRY = 1e-3
+_STIFF_VOLT_CM2_PER_COULOMB = 1.0
 
 Normal = Callable[[int], float]
 
@@ -117,9 +118,13 @@ class Cell:
         return self._engine.current_for(self._state, self._par, volt, second, limit / area, guess / area) * area
 
     def stiff(self) -> bool:
-        """Whether a regulator must go in small steps: a bare surface charges within fractions of a second."""
+        """Whether a regulator must go in small steps: on a bare surface, or at a steep end of the cathode."""
         if self.counter_electrode == "Li" and kernel_interface.bare(self._state, OTHER):
             return True
+        if self.counter_electrode in MATERIALS:
+            steep = abs(kernel_counter.cathode_slope(self._state, self._par))
+            if steep > _STIFF_VOLT_CM2_PER_COULOMB * self._par[state.P_CATHODE_CAPACITY]:
+                return True
         return kernel_interface.bare(self._state, TRACKED)
 
     @property

@@ -102,24 +102,33 @@ def _plate(state: Vector, par: Vector, normals: Vector, base: int, plating: floa
 
 
 def inner_volt(state: Vector, par: Vector, density: float, ahead_second: float) -> float:
-    """Voltage across everything a short can bridge while ``density`` flows there; an estimate for ``ahead_second`` from now."""
+    """Voltage across everything a short can bridge while ``density`` flows there, now or after ``ahead_second`` of it.
+
+    Ahead, diffusion and charges are those of then; the area and film of lithium are those of now.
+    """
+    ahead = ahead_second > 0.0
+    if ahead:
+        kernel_counter.remember_decays(state, par, ahead_second)
+        relative = kernel_counter.shift_ahead(state, par, density)
+    else:
+        relative = kernel_counter.shift(state, par, density)
     plating = density * par[P_SIGN]
-    tracked = kernel_interface.potential(state, par, TRACKED, plating)
+    volt = kernel_counter.electrolyte_volt(state, par, density, relative)
+    volt -= par[P_SIGN] * kernel_interface.potential(state, par, TRACKED, plating)
     counter = par[P_COUNTER]
     if counter == COUNTER_CATHODE:
-        volt = kernel_counter.cathode_potential(state, par, density, density * ahead_second) - tracked
+        surface = kernel_counter.surface_ahead(state, par, density, ahead_second) if ahead else kernel_counter.surface(state)
+        volt += kernel_counter.cathode_potential(par, density, surface)
+    elif counter == COUNTER_LITHIUM:
+        volt -= kernel_interface.potential(state, par, OTHER, -plating)
     else:
-        volt = tracked
-        if counter == COUNTER_LITHIUM:
-            volt -= kernel_interface.potential(state, par, OTHER, -plating)
-        else:
-            volt += kernel_counter.foil_volt(par, density)
-    if ahead_second > 0.0:
+        volt += kernel_counter.foil_volt(par, density)
+    if ahead:
         stiff = kernel_interface.stiffness(state, par, TRACKED)
         if counter == COUNTER_LITHIUM:
             stiff += kernel_interface.stiffness(state, par, OTHER)
         volt += density * ahead_second * stiff
-    return volt + kernel_counter.electrolyte_volt(state, par, density)
+    return volt
 
 
 def inside_density(state: Vector, par: Vector, density: float, ahead_second: float) -> float:
@@ -138,7 +147,7 @@ def inside_density(state: Vector, par: Vector, density: float, ahead_second: flo
             break
         trial = (low * high_error - high * low_error) / (high_error - low_error)
         error = trial + leak * inner_volt(state, par, trial, ahead_second) - density
-        if abs(error) < 1e-15 + 1e-12 * abs(density):
+        if abs(error) < _DENSITY_TOLERANCE + 1e-9 * abs(density):
             break
         if error > 0.0:
             high, high_error = trial, error

@@ -122,11 +122,26 @@ def lengthen(state: Vector, par: Vector) -> None:
     state[STRETCH] = 1.0 + par[P_DEAD_STRETCH] * (state[TRACKED + DEAD] + state[OTHER + DEAD])
 
 
-def electrolyte_volt(state: Vector, par: Vector, density: float) -> float:
-    """Concentration polarisation plus ohmic drop while ``density`` flows, V, of its sign."""
-    shift = state[ELECTROLYTE_1] + state[ELECTROLYTE_2] + state[ELECTROLYTE_3] + REST * density / limiting_density(state, par)
-    shift = max(-_HIGHEST_SHIFT, min(_HIGHEST_SHIFT, shift))
-    return par[P_CONCENTRATION_VOLT] * math.atanh(shift) + density * electrolyte_ohm(state, par)
+def shift(state: Vector, par: Vector, density: float) -> float:
+    """Relative shift of concentration at the electrodes while ``density`` flows, now."""
+    modes = state[ELECTROLYTE_1] + state[ELECTROLYTE_2] + state[ELECTROLYTE_3]
+    return modes + REST * density / limiting_density(state, par)
+
+
+def shift_ahead(state: Vector, par: Vector, density: float) -> float:
+    """The same after ``density`` has flowed for the time of `remember_decays`."""
+    relative = density / limiting_density(state, par)
+    first, second, third = _WEIGHT_1 * relative, _WEIGHT_2 * relative, _WEIGHT_3 * relative
+    modes = first + (state[ELECTROLYTE_1] - first) * par[P_DECAY]
+    modes += second + (state[ELECTROLYTE_2] - second) * par[P_DECAY + 1]
+    modes += third + (state[ELECTROLYTE_3] - third) * par[P_DECAY + 2]
+    return modes + REST * relative
+
+
+def electrolyte_volt(state: Vector, par: Vector, density: float, relative: float) -> float:
+    """Concentration polarisation of a relative shift plus ohmic drop while ``density`` flows, V, of its sign."""
+    relative = max(-_HIGHEST_SHIFT, min(_HIGHEST_SHIFT, relative))
+    return par[P_CONCENTRATION_VOLT] * math.atanh(relative) + density * electrolyte_ohm(state, par)
 
 
 def foil_volt(par: Vector, density: float) -> float:
@@ -163,16 +178,25 @@ def surface(state: Vector) -> float:
     return max(LOWEST_STOICHIOMETRY, min(HIGHEST_STOICHIOMETRY, x))
 
 
+def surface_ahead(state: Vector, par: Vector, density: float, second: float) -> float:
+    """The same after ``density`` (> 0 takes lithium out) has flowed for ``second``, the time of `remember_decays`."""
+    flux = -density * par[P_CATHODE_TIME] / (3.0 * par[P_CATHODE_CAPACITY])
+    x = state[STOICHIOMETRY] - density * second / par[P_CATHODE_CAPACITY] + 0.2 * flux
+    x += (state[CATHODE_1] - _SPHERE_1 * flux) * par[P_CATHODE_DECAY]
+    x += (state[CATHODE_2] - _SPHERE_2 * flux) * par[P_CATHODE_DECAY + 1]
+    x += (state[CATHODE_3] - _SPHERE_3 * flux) * par[P_CATHODE_DECAY + 2]
+    x += (state[CATHODE_4] - _SPHERE_4 * flux) * par[P_CATHODE_DECAY + 3]
+    x += (state[CATHODE_5] - _SPHERE_5 * flux) * par[P_CATHODE_DECAY + 4]
+    return max(LOWEST_STOICHIOMETRY, min(HIGHEST_STOICHIOMETRY, x))
+
+
 def cathode_exchange(par: Vector, x: float) -> float:
     """j0 at the surface content ``x``, A/cm² of cell."""
     return par[P_CATHODE_EXCHANGE] * exchange_ratio(x)
 
 
-def cathode_potential(state: Vector, par: Vector, density: float, ahead: float) -> float:
-    """V against lithium while ``density`` flows, ``ahead`` (C/cm², > 0 oxidises) from now."""
-    x = surface(state)
-    if ahead != 0.0:
-        x = max(LOWEST_STOICHIOMETRY, min(HIGHEST_STOICHIOMETRY, x - ahead / par[P_CATHODE_CAPACITY]))
+def cathode_potential(par: Vector, density: float, x: float) -> float:
+    """V against lithium while ``density`` flows and the surface holds ``x``."""
     volt = open_circuit_volt(int(par[P_MATERIAL]), x)
     return volt + 2.0 * par[P_THERMAL] * math.asinh(0.5 * density / cathode_exchange(par, x))
 

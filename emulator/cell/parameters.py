@@ -185,8 +185,8 @@ PRESETS: dict[PresetName, dict[str, float]] = {
         "layer_resistance_ohm_cm2": 60.0,
     },
     "co_deposited_co2": {
-        "deposit_diameter_um": 4.0,
-        "area_ratio_max": 8.0,
+        "deposit_diameter_um": 4.6,
+        "area_ratio_max": 16.0,
         "dead_fraction": 0.003,
         "film_thickness_nm": 7.0,
         "film_growth_nm2_per_second": 2e-3,

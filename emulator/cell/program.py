@@ -33,6 +33,9 @@ RESULT_SIZE = 4
 
 _SPLITS = 60
 _SHORTEST_SECOND = 1e-9
+_SMALLEST_PART = 2.0**-12
+_CHANGE = 0.1
+"""Of the current, within a part of a hold."""
 
 
 def run_segment(
@@ -125,68 +128,60 @@ def run_hold(
 ) -> int:
     """Hold ``volt`` for at most ``second`` or until |j| falls to ``end_density``, within ± ``limit``; returns how many samples.
 
-    ``out_density`` is the current at a sample's time, ``out_mean`` the constant one that flowed since the sample before.
+    In parts, from one to the next of which the current changes little, flows the current that has the voltage at its end, so that
+    nothing overshoots where a curve is steep. ``out_density`` is the current at a sample's time, ``out_mean`` the mean since the
+    sample before.
     """
-    state[ENDED], state[ELAPSED] = float(BY_TIME), 0.0
     now = kernel.current_for(state, par, volt, 0.0, limit, 0.0)
-    elapsed, count, ended = 0.0, 0, BY_TIME
-    saved = state.copy()
-    while elapsed < second and ended == BY_TIME and abs(now) > end_density:
+    elapsed, begun, charge, part, count = 0.0, 0.0, 0.0, interval, 0
+    ended = BY_CURRENT if abs(now) <= end_density else BY_TIME
+    while elapsed < second and ended == BY_TIME:
         if count >= len(out_time):
-            state[ENDED], state[ELAPSED] = float(BY_FULL_BUFFER), elapsed
-            return count
-        step = min((count + 1) * interval, second) - elapsed
-        saved[:] = state
-        mean, later, status = _regulated(state, par, normals, volt, now, limit, step)
+            ended = BY_FULL_BUFFER
+            break
+        left = min((count + 1) * interval, second) - elapsed
+        part, later = _part(state, par, volt, now, limit, min(part, left), _SMALLEST_PART * interval)
+        if abs(later) <= end_density:
+            part, later = _release(state, par, volt, now, limit, part, end_density)
+            ended = BY_CURRENT
+        status = kernel.advance(state, par, normals, later, part)
         if status != OK:
             return -status
-        if abs(later) <= end_density:
-            step, mean, later = _release(state, saved, par, normals, volt, now, limit, step, end_density)
-            ended = BY_CURRENT
-        elapsed, now = elapsed + step, later
-        out_time[count], out_density[count], out_mean[count] = elapsed, now, mean
-        count += 1
-    if count == 0 and abs(now) <= end_density:
-        ended = BY_CURRENT
+        charge, elapsed, now = charge + later * part, elapsed + part, later
+        if ended == BY_CURRENT or left - part <= _SHORTEST_SECOND:
+            now = kernel.current_for(state, par, volt, 0.0, limit, later)
+            out_time[count], out_density[count], out_mean[count] = elapsed, now, charge / (elapsed - begun)
+            begun, charge, count = elapsed, 0.0, count + 1
+        part *= 2.0
     state[ENDED], state[ELAPSED] = float(ended), elapsed
     return count
 
 
-def _regulated(
-    state: Vector, par: Vector, normals: Vector, volt: float, now: float, limit: float, second: float
-) -> tuple[float, float, int]:
-    """One step under control: the mean of the currents at both ends flows. Returns it, the current after it, and the status."""
-    mean = 0.5 * (now + kernel.current_for(state, par, volt, second, limit, now))
-    status = kernel.advance(state, par, normals, mean, second)
-    return mean, kernel.current_for(state, par, volt, 0.0, limit, mean), status
+def _part(state: Vector, par: Vector, volt: float, now: float, limit: float, part: float, smallest: float) -> tuple[float, float]:
+    """``part``, halved until the current changes little within it, and the current that has the voltage at its end."""
+    later = kernel.current_for(state, par, volt, part, limit, now)
+    while part > smallest and abs(later - now) > _CHANGE * (abs(now) + 1e-3 * limit):
+        part *= 0.5
+        later = kernel.current_for(state, par, volt, part, limit, now)
+    return part, later
 
 
 def _release(
-    state: Vector,
-    saved: Vector,
-    par: Vector,
-    normals: Vector,
-    volt: float,
-    now: float,
-    limit: float,
-    second: float,
-    end_density: float,
-) -> tuple[float, float, float]:
-    """Bring ``state`` from ``saved`` to the moment the current has fallen to its end; returns its time, mean and current."""
+    state: Vector, par: Vector, volt: float, now: float, limit: float, second: float, end_density: float
+) -> tuple[float, float]:
+    """Time, within ``second``, after which the current has fallen to its end, and that current."""
     above, below = 0.0, second
+    later = now
     for _ in range(_SPLITS):
+        middle = 0.5 * (above + below)
+        later = kernel.current_for(state, par, volt, middle, limit, now)
         if below - above <= 1e-6 * second:
             break
-        middle = 0.5 * (above + below)
-        state[:] = saved
-        _, later, _ = _regulated(state, par, normals, volt, now, limit, middle)
         if abs(later) > end_density:
             above = middle
         else:
             below = middle
-    state[:] = saved
-    mean, later, _ = _regulated(state, par, normals, volt, now, limit, below)
-    return below, mean, later
+    return below, kernel.current_for(state, par, volt, below, limit, later)
 
 
 def run_program(

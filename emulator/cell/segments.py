@@ -22,11 +22,13 @@ from emulator.cell.segments_cell import CellConstants, CellState, Geometry, Path
 from emulator.cell.segments_counter import Between, CounterConstants
 from emulator.cell.segments_lithium import Electrode, LithiumConstants
 from emulator.cell.segments_numbers import ARRAYS, SCALARS, Arithmetic, Number
-from emulator.cell.segments_samples import Floats, sample
+from emulator.cell.segments_samples import Floats, Sampler
 
 _FEW = 6
 _NO_LIMIT = 1e9
 _BEYOND = 1e-7
+_SPARE = 1.1
+_WASTED = 0.5
 
 
 class NotInClosedForm(ValueError):
@@ -37,8 +39,8 @@ class NotInClosedForm(ValueError):
 class Step:
     """Constant current: ``density_ma_cm2`` > 0 oxidises the working electrode, 0 is rest.
 
-    It ends after ``longest_second``, at ``highest_volt`` while oxidising, at ``lowest_volt`` while reducing, or when no lithium is
-    left to strip. Its samples stand at the ends of ``points`` equal parts of its length.
+    It ends after ``longest_second``, at ``highest_volt`` while oxidising, at ``lowest_volt`` while reducing, or when no lithium
+    is left to strip. Its samples stand at the ends of ``points`` equal parts of its length.
     """
 
     density_ma_cm2: float
@@ -52,8 +54,8 @@ class Step:
 class Trace:
     """One step of the recipe: all arrays (cells, repeats), and (cells, repeats, points) for the samples.
 
-    ``ended`` holds `state.BY_TIME`, `BY_LOW_VOLT`, `BY_HIGH_VOLT` or `BY_EXHAUSTION`; ``charge_mah_cm2`` what crossed the cell, > 0
-    oxidising; the books are those of the followed electrode at the end of the step, in mAh/cm².
+    ``ended`` holds `state.BY_TIME`, `BY_LOW_VOLT`, `BY_HIGH_VOLT` or `BY_EXHAUSTION`; ``charge_mah_cm2`` is what crossed the
+    cell, oxidation positive; the books are those of the followed electrode at the end of the step, in mAh/cm².
     """
 
     time_second: Floats
@@ -101,6 +103,14 @@ def segment(batch: Batch, step: Step) -> tuple[Trace, Batch]:
     return traces[0], after
 
 
+def voltages(batch: Batch, step: Step, second: Floats) -> Floats:
+    """The voltages of ``step`` at any times within it: (cells, times)."""
+    run = _Run(batch, (step,), 1)
+    path, _, _ = run.one(run.first(), step, step.longest_second, careful=True)
+    sampler = Sampler(run.geometry, run.constants, (len(batch.states), 1, len(second)))
+    return sampler.voltages(path, second)
+
+
 def cycle(batch: Batch, steps: Sequence[Step], repeats: int) -> tuple[list[Trace], Batch]:
     """The ``steps`` one after the other, ``repeats`` times; a trace per step, and the batch after the last."""
     cells = len(batch.states)
@@ -145,9 +155,9 @@ class _Run:
 
     def __init__(self, batch: Batch, steps: Sequence[Step], repeats: int) -> None:
         self._batch, self._steps, self._repeats = batch, steps, repeats
-        self._geometry = batch.geometry
+        self.geometry = batch.geometry
         self._arithmetic: Arithmetic = SCALARS if len(batch.states) == 1 else ARRAYS
-        self._constants = CellConstants(
+        self.constants = CellConstants(
             LithiumConstants(*self._parameters(LithiumConstants._fields)),
             CounterConstants(*self._parameters(CounterConstants._fields)),
         )
@@ -155,40 +165,46 @@ class _Run:
 
     def traces(self, *, careful: bool) -> tuple[list[Trace], Batch]:
         """Everything."""
-        now = self._first()
-        paths: list[list[Path]] = [[] for _ in self._steps]
-        ends: list[list[Number]] = [[] for _ in self._steps]
+        now = self.first()
+        cells, repeats = len(self._batch.states), self._repeats
+        samplers = [Sampler(self.geometry, self.constants, (cells, repeats, step.points)) for step in self._steps]
         rows: list[list[tuple[Number, ...]]] = [[] for _ in self._steps]
-        for _ in range(self._repeats):
-            for index, step in enumerate(self._steps):
-                path, end, ended = self._one(now, step, careful=careful)
-                now = segments_cell.after(self._arithmetic, self._constants, path, end)
-                paths[index].append(path)
-                ends[index].append(end)
+        ends: list[Number] = [step.longest_second for step in self._steps]
+        for _ in range(repeats):
+            for place, (step, sampler, row) in enumerate(zip(self._steps, samplers, rows, strict=True)):
+                path, end, ended = self.one(now, step, ends[place], careful=careful)
+                ends[place] = end
+                now = segments_cell.after(self._arithmetic, self.constants, path, end)
+                sampler.add(path, end)
                 lithium = now.tracked
-                rows[index].append((end, ended, lithium.fresh, lithium.bulk, lithium.dead, lithium.film))
-        traces = [self._trace(step, *kept) for step, *kept in zip(self._steps, paths, ends, rows, strict=True)]
+                row.append((end, ended, lithium.fresh, lithium.bulk, lithium.dead, lithium.film))
+        traces = [_trace(step, sampler, row) for step, sampler, row in zip(self._steps, samplers, rows, strict=True)]
         return traces, self._after(now, traces)
 
-    def _one(self, now: CellState, step: Step, *, careful: bool) -> tuple[Path, Number, Number]:
-        a, geometry, c = self._arithmetic, self._geometry, self._constants
+    def one(self, now: CellState, step: Step, last: Number, *, careful: bool) -> tuple[Path, Number, Number]:
+        """The path of a step, its end and why; ``last`` is how long it took before, so that nodes lie where they are needed."""
         nothing = 0.0 * now.tracked.fresh
-        density, longest = step.density_ma_cm2 * 1e-3 + nothing, step.longest_second + nothing
-        deposits = (now.tracked.deposits, nothing if now.other is None else now.other.deposits)
-        normals = (self._normals[0](deposits[0]), self._normals[1](deposits[1]))
-        path = segments_cell.begin(a, geometry, c, now, density, longest, normals)
+        longest = step.longest_second + nothing
+        smaller, where, some = self._arithmetic.smaller, self._arithmetic.where, self._arithmetic.some
+        span = smaller(longest, _SPARE * last)
+        path, end, ended = self._try(now, step, span, careful=careful)
+        short = (ended == state.BY_TIME) & (span < longest)
+        if some(short):
+            span = where(short, longest, span)
+            path, end, ended = self._try(now, step, span, careful=careful)
+        if some((end < _WASTED * span) & (ended != state.BY_TIME)):
+            span = where(ended == state.BY_TIME, span, smaller(longest, _SPARE * end + 1.0))
+            path, end, ended = self._try(now, step, span, careful=careful)
+        return path, end, ended
+
+    def _try(self, now: CellState, step: Step, span: Number, *, careful: bool) -> tuple[Path, Number, Number]:
+        a, geometry, c = self._arithmetic, self.geometry, self.constants
+        nothing = 0.0 * now.tracked.fresh
+        normals = (self._normals[0](now.tracked.deposits), 0.0 if now.other is None else self._normals[1](now.other.deposits))
+        path = segments_cell.begin(a, geometry, c, now, step.density_ma_cm2 * 1e-3 + nothing, span, normals)
         limit = step.highest_volt if step.density_ma_cm2 > 0.0 else step.lowest_volt
         limit = max(-_NO_LIMIT, min(_NO_LIMIT, limit))
-        return path, *segments_cell.finish(a, geometry, c, path, longest, limit, careful=careful)
-
-    def _trace(self, step: Step, paths: list[Path], ends: list[Number], rows: list[tuple[Number, ...]]) -> Trace:
-        time, volt = sample(self._geometry, self._constants, paths, ends, step.points)
-        table = np.array(rows, dtype=np.float64)
-        table = table[..., None] if table.ndim == 2 else table
-        elapsed, ended, *books = (table[:, column].T for column in range(6))
-        charge = elapsed * step.density_ma_cm2 / 3600.0
-        fresh, bulk, dead, film = (book / state.COULOMB_PER_MAH for book in books)
-        return Trace(time, volt, elapsed, ended, charge, fresh, bulk, dead, film)
+        return path, *segments_cell.finish(a, geometry, c, path, span, limit, careful=careful)
 
     # -- to and from the vectors of the step kernel
 
@@ -210,14 +226,14 @@ class _Run:
         cells = np.arange(len(streams))
         return lambda deposits: table[cells, np.asarray(deposits, dtype=np.int64) + 1]
 
-    def _first(self) -> CellState:
+    def first(self) -> CellState:
         states = self._batch.states
         electrodes = [
             Electrode(*(self._lanes(states, base + place) for place in range(state.ELECTRODE_SIZE)))
             for base in (state.TRACKED, state.OTHER)
         ]
         between = Between(*(self._lanes(states, state.STATE_FIELDS.index(name)) for name in Between._fields))
-        return CellState(electrodes[0], electrodes[1] if self._geometry.lithium_counter else None, between)
+        return CellState(electrodes[0], electrodes[1] if self.geometry.lithium_counter else None, between)
 
     def _after(self, now: CellState, traces: Sequence[Trace]) -> Batch:
         lived = sum(trace.elapsed_second.sum(axis=1) for trace in traces)
@@ -234,6 +250,16 @@ class _Run:
             made[state.CELL_NET] += float(charge[lane])
             states.append(made)
         return Batch(self._batch.parameters, states, self._batch.normals)
+
+
+def _trace(step: Step, sampler: Sampler, rows: list[tuple[Number, ...]]) -> Trace:
+    time, volt = sampler.finish()
+    table = np.array(rows, dtype=np.float64)
+    table = table[..., None] if table.ndim == 2 else table
+    elapsed, ended, fresh, bulk, dead, film = (table[:, column].T for column in range(6))
+    charge = elapsed * step.density_ma_cm2 / 3600.0
+    mah = state.COULOMB_PER_MAH
+    return Trace(time, volt, elapsed, ended, charge, fresh / mah, bulk / mah, dead / mah, film / mah)
 
 
 def _lane(numbers: tuple[Number, ...], lane: int) -> list[float]:

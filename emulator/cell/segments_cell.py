@@ -1,4 +1,4 @@
-"""A whole cell over one segment of constant current, in closed form: its path, its voltage at any time, where it ends, its state then.
+"""A whole cell over one segment of constant current, in closed form: path, voltage at any time, end, and the state then.
 
 What is between the electrodes and what happens on each of them depends on the current alone, so a segment's path is made once
 and asked at any times. j > 0 (A/cm²) oxidises the working electrode. All functions take an `Arithmetic` first; in `ARRAYS` every
@@ -14,10 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from emulator.cell import segments_counter, segments_lithium, segments_stripping
+from emulator.cell import segments_counter, segments_lithium, segments_plating, segments_stripping
 from emulator.cell.segments_counter import Between, CounterConstants, Diffusion, Insertion
-from emulator.cell.segments_lithium import Electrode, LithiumConstants, Plating
+from emulator.cell.segments_lithium import Electrode, LithiumConstants
 from emulator.cell.segments_numbers import SCALARS, Arithmetic, Number, Truth, choose, crossing
+from emulator.cell.segments_plating import Plating
 from emulator.cell.segments_stripping import Sharing, Stripping
 from emulator.cell.state import BY_EXHAUSTION, BY_HIGH_VOLT, BY_LOW_VOLT, BY_TIME
 
@@ -125,9 +126,9 @@ def _electrode(
         stripping, sharing = segments_stripping.strip(a, c, e, size, second)
         return ElectrodePath(e, e, layer, None, stripping, sharing)
     for_deposit = second - (e.surface + e.formation_left) / size
-    begun = segments_lithium.deposit_begun(a, c, e, size, for_deposit, normal)
+    begun = segments_plating.deposit_begun(a, c, e, size, for_deposit, normal)
     layer = segments_lithium.layer_ohm(a, c, begun.integrity)
-    return ElectrodePath(e, begun, layer, segments_lithium.plate(a, c, begun, size, second), None, None)
+    return ElectrodePath(e, begun, layer, segments_plating.plate(a, c, begun, size, second), None, None)
 
 
 # -- voltage
@@ -146,7 +147,7 @@ def voltage(a: Arithmetic, geometry: Geometry, c: CellConstants, path: Path, sec
 
 def _potential(a: Arithmetic, c: LithiumConstants, path: ElectrodePath, size: Number, second: Number) -> Number:
     if path.plating is not None:
-        seen = segments_lithium.plating_at(a, path.plating, second)
+        seen = segments_plating.plating_at(a, path.plating, second)
         return segments_lithium.potential(a, c, seen, 1.0, size, path.layer)
     if path.stripping is not None:
         seen = segments_stripping.stripping_at(a, path.stripping, path.sharing, second)
@@ -160,7 +161,7 @@ def _potential(a: Arithmetic, c: LithiumConstants, path: ElectrodePath, size: Nu
 def finish(
     a: Arithmetic, geometry: Geometry, c: CellConstants, path: Path, second: Number, limit: Number, *, careful: bool
 ) -> tuple[Number, Number]:
-    """When the segment ends and why; ``limit`` is the highest voltage where it oxidises, else the lowest (± infinity for none)."""
+    """When the segment ends and why; ``limit`` is the highest voltage where it oxidises, else the lowest (± 1e9 V: none)."""
     latest = second
     for electrode in (path.tracked, path.other):
         if electrode is not None and electrode.stripping is not None:
@@ -176,7 +177,7 @@ def finish(
     last = beyond(latest)
     if not careful and not a.some(last >= 0.0):
         return latest, ended
-    found, bracket, errors = _bracket(a, beyond, (latest, last), _turns(a, path, latest, careful=careful))
+    found, bracket, errors = _bracket(a, beyond, (latest, last), _turns(a, path, latest, careful=careful), hurried=not careful)
     end = crossing(a, beyond, bracket, errors, _TOLERANCE_VOLT)
     return end, a.where(found, a.where(path.density > 0.0, float(BY_HIGH_VOLT), float(BY_LOW_VOLT)), ended)
 
@@ -199,7 +200,7 @@ def _turns(a: Arithmetic, path: Path, latest: Number, *, careful: bool) -> list[
 
 
 def _bracket(
-    a: Arithmetic, beyond: Callable[[Number], Number], latest: tuple[Number, Number], times: list[Number]
+    a: Arithmetic, beyond: Callable[[Number], Number], latest: tuple[Number, Number], times: list[Number], *, hurried: bool
 ) -> tuple[Truth, tuple[Number, Number], tuple[Number, Number]]:
     """Whether a limit is crossed, and the first of the intervals between ``times`` in which it is, with the errors at its ends.
 
@@ -217,6 +218,8 @@ def _bracket(
         high, high_error = a.where(here, later, high), a.where(here, later_error, high_error)
         found = found | (error >= 0.0)
         later, later_error = time, error
+        if hurried and not a.some((error >= 0.0) & found):
+            break
     at_once = later_error >= 0.0
     low, low_error = a.where(at_once, later, low), a.where(at_once, later_error, low_error)
     high, high_error = a.where(at_once, later, high), a.where(at_once, later_error, high_error)
@@ -248,12 +251,12 @@ def after(a: Arithmetic, c: CellConstants, path: Path, second: Number) -> CellSt
 
 def _electrode_after(a: Arithmetic, c: LithiumConstants, path: ElectrodePath, second: Number) -> Electrode:
     if path.plating is not None:
-        done = segments_lithium.plated(a, path.plating, path.begun, second)
+        done = segments_plating.plated(a, path.plating, path.begun, second)
         early = (second <= path.plating.formed) & (path.begun.deposits != path.start.deposits)
         if not a.some(early):
             return done
-        closed = segments_lithium.deposit_begun(a, c, path.start, path.plating.density, 0.0 * second, 0.0)
-        return choose(a, early, segments_lithium.plated(a, path.plating, closed, second), done)
+        closed = segments_plating.deposit_begun(a, c, path.start, path.plating.density, 0.0 * second, 0.0)
+        return choose(a, early, segments_plating.plated(a, path.plating, closed, second), done)
     if path.stripping is not None:
         return segments_stripping.stripped(a, (path.stripping, path.sharing), path.start, second)
     return segments_lithium.rested(a, c, path.start, second)

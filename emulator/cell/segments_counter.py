@@ -16,7 +16,7 @@ from emulator.cell.segments_numbers import SCALARS, Arithmetic, Number
 _MODES = (0.5, 1.5, 2.5)
 _WEIGHTS = tuple(2.0 / (math.pi * n) ** 2 for n in _MODES)
 _RATES = tuple((math.pi * n) ** 2 for n in _MODES)
-_FASTEST_GONE = 40.0 / _RATES[1]
+_FASTEST_GONE = 30.0 / _RATES[1]
 _HIGHEST_SHIFT = 0.999
 
 
@@ -104,7 +104,9 @@ def diffuse(c: CounterConstants, b: Between, density: Number, level: Number) -> 
     return Diffusion(
         density * ohm + b.shift_volt + level,
         relative,
-        *goals,
+        goals[0],
+        goals[1],
+        goals[2],
         b.electrolyte_1 - goals[0],
         b.electrolyte_2 - goals[1],
         b.electrolyte_3 - goals[2],
@@ -145,10 +147,23 @@ def foil_volt(a: Arithmetic, c: CounterConstants, density: Number) -> Number:
 def insert(c: CounterConstants, b: Between, density: Number) -> Insertion:
     """The path of the cathode; ``density`` > 0 takes lithium out."""
     lead = -density * c.cathode_time / (3.0 * c.cathode_capacity)
-    goals = tuple(weight * lead for weight in DIFFUSION_WEIGHTS)
-    before = (b.cathode_1, b.cathode_2, b.cathode_3, b.cathode_4, b.cathode_5)
-    moving = tuple(value - goal for value, goal in zip(before, goals, strict=True))
-    return Insertion(density, b.stoichiometry, -density / c.cathode_capacity, *goals, *moving, 1.0 / c.cathode_time)
+    one, two, three, four, five = (weight * lead for weight in DIFFUSION_WEIGHTS)
+    return Insertion(
+        density,
+        b.stoichiometry,
+        -density / c.cathode_capacity,
+        one,
+        two,
+        three,
+        four,
+        five,
+        b.cathode_1 - one,
+        b.cathode_2 - two,
+        b.cathode_3 - three,
+        b.cathode_4 - four,
+        b.cathode_5 - five,
+        1.0 / c.cathode_time,
+    )
 
 
 def held(a: Arithmetic, x: Number) -> Number:

@@ -20,17 +20,27 @@ from typing import NamedTuple
 import numpy as np
 
 from emulator.cell.segments_lithium import Electrode, LithiumConstants, Seen, bulk_at, film_growth
-from emulator.cell.segments_numbers import NODES, Arithmetic, Course, Number, Truth, at_nodes, course_at, integrate, whole
+from emulator.cell.segments_numbers import (
+    NODES,
+    Arithmetic,
+    Course,
+    Four,
+    Number,
+    Truth,
+    course_at,
+    integrate,
+    until_end,
+    until_nodes,
+)
 from emulator.cell.state import FILM_COULOMB_PER_NM
 
 _SWEEPS = 80
-_SETTLED = 1e-7
+_SETTLED = 3e-3
 _NEVER = 1e300
 
 _PLACES = (*NODES, 1.0)
 _GUESS = tuple(
-    tuple(float(value) for value in row)
-    for row in np.linalg.inv(np.vander(np.array((0.0, *_PLACES)), 6, increasing=True))[1:]
+    tuple(float(value) for value in row) for row in np.linalg.inv(np.vander(np.array((0.0, *_PLACES)), 6, increasing=True))[1:]
 )
 
 
@@ -98,9 +108,7 @@ class Stripping(NamedTuple):
     course_4: Number
 
 
-def strip(
-    a: Arithmetic, c: LithiumConstants, e: Electrode, density: Number, second: Number
-) -> tuple[Stripping, Sharing | None]:
+def strip(a: Arithmetic, c: LithiumConstants, e: Electrode, density: Number, second: Number) -> tuple[Stripping, Sharing | None]:
     """The path of ``second`` at ``density`` > 0 (taking lithium away) from the state ``e``."""
     alive = 1.0 - a.smaller(e.loss_factor * e.dead_fraction, 0.5)
     growth = film_growth(c, e)
@@ -156,28 +164,26 @@ def _alone(a: Arithmetic, fresh: Number, terms: tuple[Number, ...], longest: Num
     rate, reach, limit, growth, film_square = terms
     half, inverse = 0.5 * growth * limit, -1.0 / reach
     span = a.smaller(longest, fresh / rate)
-    integrals: tuple[Number, ...] = (0.0, 0.0, 0.0, 0.0)
-    course: Course = (0.0 * span, 0.0 * span, 0.0 * span, 0.0 * span)
+    bounds: Four = (0.0, 0.0, 0.0, 0.0)
     before = 0.0 * span
     for _ in range(_SWEEPS):
-        rates = []
-        for place, bound in zip(NODES, integrals, strict=True):
+        speeds = []
+        for place, bound in zip(NODES, bounds, strict=True):
             since = place * span
-            left = a.larger(fresh - rate * since - FILM_COULOMB_PER_NM * bound, 0.0)
-            rates.append(half * (1.0 - a.exp(left * inverse)) / a.sqrt(film_square + growth * since))
-        course = integrate((rates[0], rates[1], rates[2], rates[3]), span)
-        integrals = at_nodes(course)
-        total = whole(course)
+            left = fresh - rate * since - FILM_COULOMB_PER_NM * bound
+            speeds.append(half * (1.0 - a.exp(left * inverse)) / a.sqrt(film_square + growth * since))
+        rates = (speeds[0], speeds[1], speeds[2], speeds[3])
+        total = until_end(rates, span)
         span = a.smaller(longest, a.larger(fresh - FILM_COULOMB_PER_NM * total, 0.0) / rate)
-        if not a.some(abs(total - before) > _SETTLED * (total + 1e-6)):
+        if not a.some(abs(total - before) > _SETTLED * (total + 1e-3)):
             break
-        before = total
-    return span, course
+        before, bounds = total, until_nodes(rates, span)
+    total = until_end(rates, span)
+    span = a.smaller(longest, a.larger(fresh - FILM_COULOMB_PER_NM * total, 0.0) / rate)
+    return span, integrate(rates, span)
 
 
-def _bulk_alone(
-    a: Arithmetic, bulk: Number, film_nm: Number, density: Number, growth: Number, longest: Number
-) -> Number:
+def _bulk_alone(a: Arithmetic, bulk: Number, film_nm: Number, density: Number, growth: Number, longest: Number) -> Number:
     """How long ``bulk`` lasts alone, at most ``longest``."""
     span = a.smaller(longest, bulk / density)
     if not a.some((bulk > 0.0) & (span > 0.0)):
@@ -282,8 +288,8 @@ def _share(
     bounds: tuple[Number, ...] = (0.0, 0.0, 0.0, 0.0, 0.0)
     drifts: tuple[Number, ...] = (0.0, 0.0, 0.0, 0.0, 0.0)
     before = zero - 1.0
-    bound: Course = (zero, zero, zero, zero)
-    drift: Course = (zero, zero, zero, zero)
+    four: Four = (zero, zero, zero, zero)
+    drifting: Four = (zero, zero, zero, zero)
     first_gone = both
     for _ in range(_SWEEPS):
         span, first_gone = _shared_span(a, phase, e, (bounds[4], drifts[4], growth), a.where(both, longest, 0.0), span)
@@ -298,15 +304,19 @@ def _share(
             speed = 0.5 * growth / a.sqrt(e.film_nm * e.film_nm + growth * since)
             rates.append(speed * area)
             drift_rates.append(speed * area / (area + c.nucleation_area))
-        bound = integrate((rates[0], rates[1], rates[2], rates[3]), span)
-        drift = integrate((drift_rates[0], drift_rates[1], drift_rates[2], drift_rates[3]), span)
-        bounds, drifts = (*at_nodes(bound), whole(bound)), (*at_nodes(drift), whole(drift))
+        four, drifting = (
+            (rates[0], rates[1], rates[2], rates[3]),
+            (drift_rates[0], drift_rates[1], drift_rates[2], drift_rates[3]),
+        )
+        bounds = (*until_nodes(four, span), until_end(four, span))
+        drifts = (*until_nodes(drifting, span), until_end(drifting, span))
         if not a.some(moved & both):
             break
         before = span
     guesses = tuple(
         row[0] * phase.fresh + sum(weight * value for weight, value in zip(row[1:], values, strict=True)) for row in _GUESS
     )
+    bound, drift = integrate(four, span), integrate(drifting, span)
     phase = Sharing(span, 1.0 / a.larger(span, 1e-12), *phase[2:14], *bound, *drift, *guesses)
     return phase, _after_sharing(a, phase, e, both, first_gone, (values[4], bounds[4], growth, longest))
 
@@ -376,9 +386,7 @@ def _pitted_of(a: Arithmetic, s: Sharing, value: Number) -> Number:
     return scaled + s.pit_charge * a.log((1.0 + s.exchange_pits * a.exp(-scaled / s.pit_charge)) / flat)
 
 
-def _next_fresh(
-    a: Arithmetic, s: Sharing, fresh: Number, since: Number, bound: Number, drift: Number
-) -> tuple[Number, Number]:
+def _next_fresh(a: Arithmetic, s: Sharing, fresh: Number, since: Number, bound: Number, drift: Number) -> tuple[Number, Number]:
     """One step of Newton's rule towards the fresh lithium at a time, and the charge pitted before it."""
     decay = a.exp(-fresh / s.reach)
     free = s.area_sum - s.limit * decay

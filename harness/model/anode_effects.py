@@ -43,12 +43,12 @@ class Effect:
 
 _STACK = (
     Effect(),
-    Effect(deposit_diameter=1.5, dead_fraction=0.7, film_growth=0.7),
-    Effect(deposit_diameter=2.0, dead_fraction=0.5, film_growth=0.5),
-    Effect(deposit_diameter=2.5, dead_fraction=0.4, film_growth=0.4),
-    Effect(deposit_diameter=3.0, dead_fraction=0.33, film_growth=0.33),
-    Effect(deposit_diameter=3.5, dead_fraction=0.27, film_growth=0.27),
-    Effect(deposit_diameter=4.0, dead_fraction=0.22, film_growth=0.22),
+    Effect(deposit_diameter=1.5, dead_fraction=0.6, film_growth=0.7),
+    Effect(deposit_diameter=2.0, dead_fraction=0.45, film_growth=0.5),
+    Effect(deposit_diameter=2.7, dead_fraction=0.3, film_growth=0.38),
+    Effect(deposit_diameter=3.1, dead_fraction=0.26, film_growth=0.32),
+    Effect(deposit_diameter=3.5, dead_fraction=0.23, film_growth=0.27),
+    Effect(deposit_diameter=4.0, dead_fraction=0.2, film_growth=0.25),
 )
 """By number of layers that alternate; more protect no better."""
 

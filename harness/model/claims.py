@@ -2,6 +2,20 @@
 
 This is a data model of the claims' wording, not legal advice. Each claim is a test of its own and, if it depends on another, the
 conjunction with that one in the same reading. What is not known in the build decides nothing: see `harness.model.kleene`.
+
+Where the wording leaves room, it is read like this, strictly | broadly:
+
+* 1, 2: the whole stack alternates | its first three (four) layers do. Under it only temporary metals and gas interlayers lie,
+  between its layers only alloys. The list is the order of deposition unless ``step_no`` contradicts it; where some of it is
+  numbered and some not, the order is open.
+* 3, 4, 5: value ± 2 standard uncertainties inside, outside, or straddling; without an uncertainty nothing is certain. The sum of
+  the multi-layer counts alloys between its layers | does not.
+* 6: the alloy lies directly on the first layer | between any two that differ.
+* 7: every single-ion-conducting layer comprises a listed glass | one does. What nobody calls a glass is not known to be one.
+* 8, 9: every polymer layer, in both readings.
+* 17: all gases are of the closed group; any hydrocarbon is. 14 and 18: CO2 is among the gases.
+* 20: three alternating layers | two of polymer and single-ion conducting. A product has no order of steps.
+* Lithium alloys count as lithium.
 """
 
 from __future__ import annotations
@@ -50,6 +64,10 @@ SUBJECTS = (
 """The same in two words, in order: 1 to 15 are the method with a multi-layer, 16 to 20 the product with gases."""
 
 
+PARENTS = dict.fromkeys(range(2, 16), 1) | {14: 13} | dict.fromkeys(range(17, 21), 16)
+"""The claim that each dependent claim builds on."""
+
+
 class Verdict(StrEnum):
     """What can be said of a build and a claim."""
 
@@ -77,18 +95,11 @@ class ClaimFinding:
 
 def assess(build: AnodeBuild) -> tuple[ClaimFinding, ...]:
     """The findings for all twenty claims, in order. Claims 16 to 19 have one reading, all others two."""
-    facts = {reading: _decide(build, reading) for reading in Reading}
+    strict, broad = (_decide(build, reading) for reading in (Reading.STRICT, Reading.BROAD))
     return tuple(
-        ClaimFinding(
-            claim,
-            _finding(facts[Reading.STRICT][claim]),
-            None if claim in _ONE_READING else _finding(facts[Reading.BROAD][claim]),
-        )
+        ClaimFinding(claim, _finding(strict[claim]), None if claim in _ONE_READING else _finding(broad[claim]))
         for claim in CLAIMS
     )
-
-
-Test = Callable[[AnodeBuild, Reading], Fact]
 
 
 def _method(build: AnodeBuild, reading: Reading) -> Fact:
@@ -105,7 +116,7 @@ def _multilayer(build: AnodeBuild, reading: Reading) -> Fact:
     return alternating(build, 3, reading) if reading is Reading.STRICT else enough(build, 2)
 
 
-_TESTS: dict[int, Test] = {
+_TESTS: dict[int, Callable[[AnodeBuild, Reading], Fact]] = {
     1: _method,
     2: _four_layers,
     3: lambda build, _: claim_thickness.lithium_within(build, 2.0, 100.0),
@@ -127,9 +138,6 @@ _TESTS: dict[int, Test] = {
     19: lambda build, _: claim_lithium.claimed_substrate(build),
     20: _multilayer,
 }
-PARENTS = dict.fromkeys(range(2, 16), 1) | {14: 13} | dict.fromkeys(range(17, 21), 16)
-"""The claim that each dependent claim builds on."""
-
 _ONE_READING = frozenset({16, 17, 18, 19})
 _VERDICTS: dict[Truth, Verdict] = {True: Verdict.MEETS, False: Verdict.DOES_NOT, None: Verdict.CANNOT_TELL}
 

@@ -59,16 +59,15 @@ class RegistryFile:
     def __init__(self, state_directory: Path) -> None:
         self._path = state_directory / FILE
         state_directory.mkdir(parents=True, exist_ok=True)
-        with self.transaction() as database:
-            version = int(database.execute("PRAGMA user_version").fetchone()[0])
-            if version > USER_VERSION:
-                raise StoreError(
-                    str(self._path), f"it has version {version}, this software knows {USER_VERSION}; update the software"
-                )
-            for migration in MIGRATIONS[version:]:
-                for statement in migration:
-                    database.execute(statement)
-            database.execute(f"PRAGMA user_version = {USER_VERSION}")
+        with self.reading() as database:
+            version = _version(database)
+        if version > USER_VERSION:
+            raise StoreError(
+                str(self._path), f"it has version {version}, this software knows {USER_VERSION}; update the software"
+            )
+        if version < USER_VERSION:
+            with self.transaction() as database:
+                _migrate(database)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -96,3 +95,15 @@ class RegistryFile:
                 yield database
         except sqlite3.Error as error:
             raise StoreError(str(self._path), f"the registry of builds and cells cannot be used ({error})") from error
+
+
+def _version(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _migrate(database: sqlite3.Connection) -> None:
+    """Bring the tables up to date, unless another process has just done so."""
+    for migration in MIGRATIONS[_version(database) :]:
+        for statement in migration:
+            database.execute(statement)
+    database.execute(f"PRAGMA user_version = {USER_VERSION}")

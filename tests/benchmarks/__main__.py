@@ -16,7 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import bench_analysis, bench_daemon, bench_delivery, bench_emulator, bench_journal
+from tests.benchmarks import bench_analysis, bench_cell, bench_daemon, bench_delivery, bench_emulator, bench_journal
 from tests.benchmarks.figure import Figure
 
 BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "daemon": bench_daemon.measure,
     "analysis": bench_analysis.measure,
     "emulator": bench_emulator.measure,
+    "cell": bench_cell.measure,
 }
 
 

@@ -126,6 +126,24 @@ def test_demo_cells_are_chosen_by_what_their_builds_are(demo: Demo) -> None:
             assert lab.cell(one.cell.id).anode == build_of(one)
 
 
+@pytest.mark.parametrize("cell", ["cu-stack-1", "li-stack-1", "nmc-stack-1"])
+def test_a_run_compares_with_the_truth_record_by_record(demo: Demo, cell: str) -> None:
+    """``harness compare-truth`` joins every half cycle and sweep, finds nothing lost, and draws it."""
+    command = [sys.executable, "-m", "harness", "compare-truth", "truth.jsonl", cell, "--json", "--figure", f"{cell}.png"]
+    done = subprocess.run(command, cwd=demo.directory, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["records"]["lost"], found["records"]["duplicates"]) == (0, 0)
+    assert (found["rows_without_window"], found["half_cycles_without_truth"], found["faults"]) == (0, 0, [])
+    assert found["residual_max_mah_cm2"] < 1e-6
+    assert len(found["cycles"]) == len(found["sweeps"]) == CYCLES
+    for cycle in found["cycles"]:
+        assert cycle["plating_capacity_ah"]["difference"] is not None
+        assert abs(cycle["coulombic_efficiency"]["deviation"] or 0.0) <= WITHIN_STD
+    assert all(sweep["interface_resistance_ohm"]["difference"] is not None for sweep in found["sweeps"])
+    assert (demo.directory / f"{cell}.png").stat().st_size > 50_000
+
+
 def cycles_and_truth(state: Path, truth: Path) -> Iterator[tuple[str, list[dict[str, Any]], dict[int, float]]]:
     """For each cell with an efficiency: its cycle table, and the true efficiency by cycle."""
     reader = JournalReader(state / "journal.sqlite")

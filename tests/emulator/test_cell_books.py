@@ -125,6 +125,7 @@ BANDS: dict[PresetName, tuple[float, float]] = {
     "bare_lp30": (0.88, 0.92),
     "bare_fec": (0.96, 0.98),
     "bare_ether": (0.98, 0.99),
+    "calendar": (0.96, 0.98),
     "lhce": (0.993, 0.997),
     "claim1_stack": (0.990, 0.998),
     "co_deposited_co2": (0.988, 0.994),

@@ -27,7 +27,9 @@ from harness.model.derived import CycleRow, ImpedanceFitRow
 from harness.model.records import Incident, Record, RunEnded, RunStarted, Sample, StepEnded, StepStarted
 from harness.model.run import Geometry, Role, RunContext
 from harness.rollup import roll_up_once
+from harness.service.compare_figure import comparison_figure, draw_comparison
 from harness.service.compare_report import comparison_json, comparison_tables, count_records
+from harness.service.figures import save_figure
 from harness.store.derived import DerivedStore
 from harness.stream.journal import Journal
 from harness.stream.journal_reader import JournalReader
@@ -181,6 +183,16 @@ def test_a_cycle_that_was_not_derived_is_told() -> None:
     assert [one.flags for one in found.cycles] == ["", *["not_derived"] * 5]
     assert found.cycles[3].coulombic_efficiency.true_low == pytest.approx(0.95)
     assert found.cycles[3].coulombic_efficiency.difference is None
+
+
+def test_a_cycle_without_an_efficiency_still_has_its_truth() -> None:
+    """A cycle that was cut short has none measured, and the truth is told; a symmetric cell has neither."""
+    rows = [replace(cycle_row(n, 0.95), coulombic_efficiency=None) for n in range(1, 7)]
+    cut = compare_run(truth(), replace(measured(), cycles=rows)).cycles[0].coulombic_efficiency
+    assert cut.true_low == pytest.approx(0.95)
+    assert cut.measured is cut.difference is None
+    symmetric = compare_run(truth(), replace(measured(), cycles=rows, facts=replace(FACTS, geometry=Geometry.SYMMETRIC)))
+    assert symmetric.cycles[0].coulombic_efficiency.true_low is symmetric.mean_true_coulombic_efficiency is None
 
 
 @pytest.mark.parametrize(
@@ -357,10 +369,6 @@ def test_json_holds_differences() -> None:
 
 def test_picture_shows_measured_beside_true(tmp_path: Path) -> None:
     """Five plots with their labels, error bars, truth, the fault and the incident; the file is a picture, twice the same."""
-    pytest.importorskip("matplotlib")
-    from harness.service.compare_figure import comparison_figure, draw_comparison  # noqa: PLC0415
-    from harness.service.figures import save_figure  # noqa: PLC0415
-
     figure = comparison_figure(compared(), samples())
     labels = [axes.get_ylabel() for axes in figure.axes]
     assert labels == ["CE / %", "R / Ω cm²", "off / σ", "off / σ", "E / V"]
@@ -380,9 +388,6 @@ def test_picture_shows_measured_beside_true(tmp_path: Path) -> None:
 
 def test_picture_of_a_symmetric_cell_shows_its_charge() -> None:
     """Without an efficiency the plated charge is compared; without sweeps and readings the plots say so."""
-    pytest.importorskip("matplotlib")
-    from harness.service.compare_figure import comparison_figure  # noqa: PLC0415
-
     rows = [replace(cycle_row(n, 1.0), coulombic_efficiency=None) for n in range(1, 7)]
     facts = replace(FACTS, geometry=Geometry.SYMMETRIC)
     found = compare_run(truth(), replace(measured(), cycles=rows, facts=facts))

@@ -48,7 +48,7 @@ def test_check_prints_parameters_and_assumptions_when_asked() -> None:
     """Layers with their resistance and arc, factors, and what was assumed."""
     shown = joined(printed("check", "three-layers", "--parameters"))
     assert "inner LiPON 0.3 2e-06 0.55 15 217" in shown
-    assert "deposit_diameter_factor 2.5" in shown
+    assert "deposit_diameter_factor 2.7" in shown
     assert "assumed, as typical of lithium phosphorus oxynitride" in shown
 
 

@@ -136,6 +136,13 @@ def test_claim_1_read_broadly_asks_for_the_order_of_three() -> None:
     assert marks(found) == ".M"
 
 
+def test_claim_1_read_broadly_leaves_open_which_three_where_a_kind_is() -> None:
+    """The layer made too early may lie above the three, so nothing is lost for certain."""
+    steps = zip([GLASS, UNKNOWN, GLASS, POLYMER], (2, 3, 4, 1), strict=True)
+    found = finding(build([layer | {"step_no": number} for layer, number in steps], step_no=1), 1)
+    assert marks(found) == ".?"
+
+
 @pytest.mark.parametrize(
     ("layers", "expected"),
     [
@@ -317,6 +324,13 @@ def test_claim_8_wants_every_polymer_cross_linked(layers: list[Edit], expected: 
     found = finding(build(layers), 8)
     assert marks(found) == expected * 2
     assert reason in found.strict.reason
+
+
+@pytest.mark.parametrize(("linked", "expected"), [(True, "?M"), (False, "??"), (None, "??")])
+def test_claim_8_counts_a_layer_of_unknown_kind_only_if_it_matters(linked: bool | None, expected: str) -> None:
+    """One that is cross-linked does no harm whatever it is; one that is not loses nothing unless it is a polymer."""
+    found = finding(build([*STACK, UNKNOWN | {"polymer": {"cross_linked": linked}}]), 8)
+    assert marks(found) == expected
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.model.anode import AnodeBuild, Layer, LayerKind, Thickness
+from harness.model.anode import AnodeBuild, Layer, LayerKind, Thickness, load_build, ready_builds
 from harness.model.claims import CLAIMS, ClaimFinding, Finding, Verdict, assess
-from tests.strategies import CORE_KINDS, alternating_layers, builds, layers, with_gaps
+from tests.strategies import CORE_KINDS, alternating_layers, builds, layers, single_gaps, with_gaps
 
 MEETS, DOES_NOT, CANNOT_TELL = Verdict.MEETS, Verdict.DOES_NOT, Verdict.CANNOT_TELL
 IMPLICATIONS = [
@@ -22,6 +22,7 @@ IMPLICATIONS = [
     (14, 18),
 ]
 CERTAINTIES = {MEETS: {MEETS, CANNOT_TELL}, DOES_NOT: {DOES_NOT, CANNOT_TELL}, CANNOT_TELL: {CANNOT_TELL}}
+READY = st.sampled_from([load_build(name) for name in ready_builds()])
 OPPOSITE = {LayerKind.POLYMER: LayerKind.SINGLE_ION_CONDUCTING, LayerKind.SINGLE_ION_CONDUCTING: LayerKind.POLYMER}
 
 
@@ -79,13 +80,13 @@ def test_strict_reading_asks_more_than_broad(build: AnodeBuild) -> None:
             assert broad is not DOES_NOT or strict is DOES_NOT, claim
 
 
-@given(build=builds(), data=st.data())
+@given(build=builds() | READY, data=st.data())
 def test_a_fact_made_unknown_turns_no_verdict_around(build: AnodeBuild, data: st.DataObject) -> None:
     """Verdicts only move towards cannot tell."""
     assert_only_certainty_was_lost(build, data.draw(with_gaps(build)))
 
 
-@given(build=builds(), factor=st.floats(min_value=1, max_value=100) | st.none(), more=st.sampled_from([0.0, 0.05, 1.0]))
+@given(build=builds() | READY, factor=st.floats(min_value=1, max_value=100) | st.none(), more=st.sampled_from([0.0, 0.05, 1.0]))
 def test_a_wider_uncertainty_turns_no_verdict_around(build: AnodeBuild, factor: float | None, more: float) -> None:
     """Verdicts only move towards cannot tell, also where an uncertainty becomes unknown."""
 
@@ -145,6 +146,14 @@ def test_an_unknown_part_leaves_its_claims_open_or_lost(build: AnodeBuild, part:
     gone = verdicts(build.model_copy(update={part: None}))
     for claim in range(1, 16) if part == "layers" else (15, 16, 19):
         assert MEETS not in gone[claim - 1]
+
+
+@pytest.mark.parametrize("name", ready_builds())
+def test_every_single_gap_in_a_ready_build_turns_no_verdict_around(name: str) -> None:
+    """One after the other, each known fact of each build."""
+    build = load_build(name)
+    for gapped in single_gaps(build):
+        assert_only_certainty_was_lost(build, gapped)
 
 
 @pytest.mark.parametrize("kind", [None, *LayerKind])

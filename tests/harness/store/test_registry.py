@@ -178,6 +178,14 @@ def test_registry_cannot_be_rewritten_with_another_tool(registry: Registry, tmp_
     assert (registry.cell("cu-01").revision, registry.cell("cu-01").runs) == (1, 1)
 
 
+def test_registry_is_read_while_another_process_writes(registry: Registry, tmp_path: Path) -> None:
+    """Opening and reading a file that is up to date waits for no writer."""
+    registry.put_cell(CELL, "ada")
+    with closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        assert Registry(tmp_path).cell("cu-01").facts == CELL
+
+
 def test_registry_of_newer_software_is_refused(tmp_path: Path) -> None:
     """A file of a later version is left alone."""
     Registry(tmp_path)
