@@ -129,13 +129,20 @@ def electrolyte_volt(a: Arithmetic, c: CounterConstants, p: Diffusion, second: N
     return c.concentration_volt * a.atanh(shift) + p.level
 
 
+def most_volt(a: Arithmetic, c: CounterConstants, p: Diffusion) -> Number:
+    """What the size of `electrolyte_volt` cannot exceed in the segment."""
+    shift = a.smaller(abs(p.shift) + abs(p.from_1) + abs(p.from_2) + abs(p.from_3), _HIGHEST_SHIFT)
+    return c.concentration_volt * a.atanh(shift) + abs(p.level)
+
+
 def diffused(a: Arithmetic, p: Diffusion, b: Between, second: Number) -> Between:
     """The state ``second`` after the segment began."""
     time = second * p.per_second
-    return b._replace(
-        electrolyte_1=p.goal_1 + p.from_1 * _decayed(a, -_RATE_1 * time),
-        electrolyte_2=p.goal_2 + p.from_2 * _decayed(a, -_RATE_2 * time),
-        electrolyte_3=p.goal_3 + p.from_3 * _decayed(a, -_RATE_3 * time),
+    return Between(
+        p.goal_1 + p.from_1 * _decayed(a, -_RATE_1 * time),
+        p.goal_2 + p.from_2 * _decayed(a, -_RATE_2 * time),
+        p.goal_3 + p.from_3 * _decayed(a, -_RATE_3 * time),
+        *b[3:],
     )
 
 

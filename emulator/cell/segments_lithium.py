@@ -186,6 +186,13 @@ def potential(a: Arithmetic, c: LithiumConstants, seen: Seen, plating: float, si
     return volt + a.where(seen.bare, bare_volt(a, c, seen.surface, seen.formation_left), 0.0)
 
 
+def most_volt(a: Arithmetic, c: LithiumConstants, e: Electrode, layer: Number, size: Number, second: Number) -> Number:
+    """What |potential| cannot exceed within ``second`` while there is lithium: no area but that of nuclei, all lithium lost."""
+    film = e.bulk_film_nm + film_growth(c, e) * second / (2.0 * e.bulk_film_nm)
+    ohm = c.film_resistivity * film + c.lost_resistivity * (e.dead + e.film + size * second) + layer
+    return 2.0 * c.thermal_volt * a.asinh(0.5 * size / (c.exchange_fresh * c.nucleation_area)) + size * ohm
+
+
 def bare_volt(a: Arithmetic, c: LithiumConstants, surface: Number, formation_left: Number) -> Number:
     """Potential of a surface without lithium at rest."""
     volt = surface / c.surface_farad

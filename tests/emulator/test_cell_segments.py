@@ -318,6 +318,24 @@ def test_limit_inside_a_half_cycle_is_met_first() -> None:
     assert ended.voltage_volt[0, 0, -1] == pytest.approx(limit, abs=1e-8)
 
 
+def test_limit_that_is_met_only_later_is_met() -> None:
+    """Where a step ends by time in the first cycles and by voltage in later ones, every cycle ends as it would alone."""
+    kind = KINDS["copper, carbonate"]
+    free, _ = cycle(kind.batch(), [replace(CU[0], lowest_volt=-math.inf), *CU[1:]], 30)
+    lowest = free[0].voltage_volt[0].min(axis=1)
+    limit = float(lowest[20])
+    assert lowest[:10].min() > limit > lowest[29]
+    steps = (replace(CU[0], lowest_volt=limit), *CU[1:])
+    traces, _ = cycle(kind.batch(), steps, 30)
+    batch = kind.batch()
+    for repeat in range(30):
+        for step, trace in zip(steps, traces, strict=True):
+            alone, batch = segment(batch, step)
+            assert trace.ended[0, repeat] == alone.ended[0, 0]
+            assert trace.elapsed_second[0, repeat] == pytest.approx(alone.elapsed_second[0, 0], rel=1e-6, abs=1e-6)
+    assert {state.BY_TIME, state.BY_LOW_VOLT} == set(traces[0].ended[0].astype(int).tolist())
+
+
 def test_step_that_begins_beyond_its_limit_takes_no_time() -> None:
     """It ends at once, by that limit, and no charge passes."""
     trace, after = segment(KINDS["lithium foils"].batch(), Step(1.0, 100.0, highest_volt=1e-3))
