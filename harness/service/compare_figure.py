@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from harness.compare_truth import Beside, FaultComparison, Reaction, TruthComparison
+from harness.comparison.run import Beside, FaultComparison, Reaction, TruthComparison
 from harness.service.charts import COLOURS, GREY
 from harness.service.figures import INK, house_style, new_figure, save_figure
 from harness.units import NANOSECOND

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare_truth import Beside, TruthComparison, compare_run
+from harness.comparison.run import Beside, TruthComparison, compare_run
+from harness.comparison.truth_rows import read_truth
 from harness.config import Site
 from harness.service.charts import COLOURS, GREY
 from harness.service.compare_report import read_run
 from harness.service.demo_report import CellReport
 from harness.service.figures import FAINT, INK, house_style, new_figure, save_figure
 from harness.service.fleet import FLEET, DemoCell
-from harness.truth_rows import read_truth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
