@@ -21,7 +21,8 @@ from emulator.cell.segments_counter import Between, CounterConstants, Diffusion,
 from emulator.cell.segments_lithium import Electrode, LithiumConstants
 from emulator.cell.segments_numbers import SCALARS, Arithmetic, Number, Truth, choose, crossing
 from emulator.cell.segments_plating import Plating
-from emulator.cell.segments_stripping import Sharing, Stripping
+from emulator.cell.segments_sharing import Sharing
+from emulator.cell.segments_stripping import Stripping
 from emulator.cell.state import BY_EXHAUSTION, BY_HIGH_VOLT, BY_LOW_VOLT, BY_TIME
 
 _TOLERANCE_VOLT = 1e-10
