@@ -34,6 +34,7 @@ RESULT_SIZE = 4
 _SPLITS = 60
 _SHORTEST_SECOND = 1e-9
 _SMALLEST_PART = 2.0**-12
+_GROW = 0.4
 _CHANGE = 0.1
 """Of the current, within a part of a hold."""
 
@@ -140,19 +141,23 @@ def run_hold(
             ended = BY_FULL_BUFFER
             break
         left = min((count + 1) * interval, second) - elapsed
-        part, later = _part(state, par, volt, now, limit, min(part, left), _SMALLEST_PART * interval)
+        wanted = min(part, left)
+        step, later = _part(state, par, volt, now, limit, wanted, _SMALLEST_PART * interval)
+        if step < wanted:
+            part = step
+        elif abs(later - now) <= _GROW * _CHANGE * (abs(now) + 1e-3 * limit):
+            part = max(part, 2.0 * step)
         if abs(later) <= end_density:
-            part, later = _release(state, par, volt, now, limit, part, end_density)
+            step, later = _release(state, par, volt, now, limit, step, later, end_density)
             ended = BY_CURRENT
-        status = kernel.advance(state, par, normals, later, part)
+        status = kernel.advance(state, par, normals, later, step)
         if status != OK:
             return -status
-        charge, elapsed, now = charge + later * part, elapsed + part, later
-        if ended == BY_CURRENT or left - part <= _SHORTEST_SECOND:
+        charge, elapsed, now = charge + later * step, elapsed + step, later
+        if ended == BY_CURRENT or left - step <= _SHORTEST_SECOND:
             now = kernel.current_for(state, par, volt, 0.0, limit, later)
             out_time[count], out_density[count], out_mean[count] = elapsed, now, charge / (elapsed - begun)
             begun, charge, count = elapsed, 0.0, count + 1
-        part *= 2.0
     state[ENDED], state[ELAPSED] = float(ended), elapsed
     return count
 
@@ -167,21 +172,27 @@ def _part(state: Vector, par: Vector, volt: float, now: float, limit: float, par
 
 
 def _release(
-    state: Vector, par: Vector, volt: float, now: float, limit: float, second: float, end_density: float
+    state: Vector, par: Vector, volt: float, now: float, limit: float, second: float, later: float, end_density: float
 ) -> tuple[float, float]:
-    """Time, within ``second``, after which the current has fallen to its end, and that current."""
-    above, below = 0.0, second
-    later = now
+    """When the current, ``now`` at first and ``later`` after ``second``, has fallen to its end; and what it is then."""
+    early, late = 0.0, second
+    early_error, late_error = abs(now) - end_density, abs(later) - end_density
+    middle, side = second, 0
     for _ in range(_SPLITS):
-        middle = 0.5 * (above + below)
-        later = kernel.current_for(state, par, volt, middle, limit, now)
-        if below - above <= 1e-6 * second:
+        if abs(abs(later) - end_density) <= 1e-6 * end_density or late_error >= early_error:
             break
-        if abs(later) > end_density:
-            above = middle
+        middle = (early * late_error - late * early_error) / (late_error - early_error)
+        later = kernel.current_for(state, par, volt, middle, limit, later)
+        error = abs(later) - end_density
+        if error > 0.0:
+            early, early_error = middle, error
+            late_error *= 0.5 if side == 1 else 1.0
+            side = 1
         else:
-            below = middle
-    return below, kernel.current_for(state, par, volt, below, limit, later)
+            late, late_error = middle, error
+            early_error *= 0.5 if side == -1 else 1.0
+            side = -1
+    return middle, later
 
 
 def run_program(
