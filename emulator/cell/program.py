@@ -55,14 +55,13 @@ def run_segment(
 
     ``cutoff_high`` ends it while oxidising, ``cutoff_low`` while reducing, and so does a lithium electrode without lithium.
     """
-    state[ENDED], state[ELAPSED] = float(BY_TIME), 0.0
     ended = _outside(kernel.voltage(state, par, density), density, cutoff_low, cutoff_high)
     elapsed, count = 0.0, 0
     saved = state.copy()
     while elapsed < second and ended == BY_TIME:
         if count >= len(out_time):
-            state[ENDED], state[ELAPSED] = float(BY_FULL_BUFFER), elapsed
-            return count
+            ended = BY_FULL_BUFFER
+            break
         until = min((count + 1) * interval, second)
         saved[:] = state
         status = kernel.advance(state, par, normals, density, until - elapsed)
@@ -129,9 +128,8 @@ def run_hold(
 ) -> int:
     """Hold ``volt`` for at most ``second`` or until |j| falls to ``end_density``, within ± ``limit``; returns how many samples.
 
-    In parts, from one to the next of which the current changes little, flows the current that has the voltage at its end, so that
-    nothing overshoots where a curve is steep. ``out_density`` is the current at a sample's time, ``out_mean`` the mean since the
-    sample before.
+    In parts within which it changes little flows the current that has the voltage at the part's end: nothing overshoots where a
+    curve is steep. ``out_density`` is the current at a sample's time, ``out_mean`` the mean since the sample before.
     """
     now = kernel.current_for(state, par, volt, 0.0, limit, 0.0)
     elapsed, begun, charge, part, count = 0.0, 0.0, 0.0, interval, 0
@@ -141,12 +139,7 @@ def run_hold(
             ended = BY_FULL_BUFFER
             break
         left = min((count + 1) * interval, second) - elapsed
-        wanted = min(part, left)
-        step, later = _part(state, par, volt, now, limit, wanted, _SMALLEST_PART * interval)
-        if step < wanted:
-            part = step
-        elif abs(later - now) <= _GROW * _CHANGE * (abs(now) + 1e-3 * limit):
-            part = max(part, 2.0 * step)
+        step, later, part = _part(state, par, volt, now, limit, part, left, _SMALLEST_PART * interval)
         if abs(later) <= end_density:
             step, later = _release(state, par, volt, now, limit, step, later, end_density)
             ended = BY_CURRENT
@@ -162,13 +155,22 @@ def run_hold(
     return count
 
 
-def _part(state: Vector, par: Vector, volt: float, now: float, limit: float, part: float, smallest: float) -> tuple[float, float]:
-    """``part``, halved until the current changes little within it, and the current that has the voltage at its end."""
-    later = kernel.current_for(state, par, volt, part, limit, now)
-    while part > smallest and abs(later - now) > _CHANGE * (abs(now) + 1e-3 * limit):
-        part *= 0.5
-        later = kernel.current_for(state, par, volt, part, limit, now)
-    return part, later
+def _part(
+    state: Vector, par: Vector, volt: float, now: float, limit: float, part: float, left: float, smallest: float
+) -> tuple[float, float, float]:
+    """A step of ``part`` within what is ``left``, halved until the current changes little within it.
+
+    Returns its length, the current that has the voltage at its end, and what to try next.
+    """
+    allowed = _CHANGE * (abs(now) + 1e-3 * limit)
+    wanted = min(part, left)
+    step, later = wanted, kernel.current_for(state, par, volt, wanted, limit, now)
+    while step > smallest and abs(later - now) > allowed:
+        step *= 0.5
+        later = kernel.current_for(state, par, volt, step, limit, now)
+    if step < wanted:
+        return step, later, step
+    return step, later, max(part, 2.0 * step) if abs(later - now) <= _GROW * allowed else part
 
 
 def _release(
@@ -217,21 +219,15 @@ def run_program(
     for index in range(repeats * per_repeat):
         place = (index % per_repeat) * STEP_SIZE
         mode, level, second = steps[place], steps[place + 1], steps[place + 2]
-        charge = 0.0
         if mode == HOLD:
             count = run_hold(
                 state, par, normals, level, second, steps[place + 5], steps[place + 4], interval, out_time, out_first, out_second
             )
-            begun = 0.0
-            for sample in range(count):
-                charge += out_second[sample] * (out_time[sample] - begun)
-                begun = out_time[sample]
-            volt = level
+            charge, volt = _integral(out_time, out_second, count), level
         else:
             low, high = steps[place + 3], steps[place + 4]
             count = run_segment(state, par, normals, level, second, low, high, interval, out_time, out_first)
-            charge = level * state[ELAPSED]
-            volt = out_first[count - 1] if count > 0 else 0.0
+            charge, volt = level * state[ELAPSED], out_first[count - 1] if count > 0 else 0.0
         if count < 0:
             return count
         if state[ENDED] == BY_FULL_BUFFER:
@@ -241,3 +237,12 @@ def run_program(
         out_result[result + 2], out_result[result + 3] = charge, volt
         total += count
     return total
+
+
+def _integral(times: Vector, means: Vector, count: int) -> float:
+    """Charge of ``count`` samples of a hold."""
+    charge, begun = 0.0, 0.0
+    for sample in range(count):
+        charge += means[sample] * (times[sample] - begun)
+        begun = times[sample]
+    return charge
