@@ -14,13 +14,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from emulator.cell.segments_lithium import Electrode, LithiumConstants, Seen, bulk_at, film_growth
-from emulator.cell.segments_numbers import NODES, Arithmetic, Course, Four, Number, course_at, integrate, until_end, until_nodes
+from emulator.cell.segments_numbers import NODES, Arithmetic, Course, Number, course_at, integrate, until_end, until_nodes
 from emulator.cell.segments_sharing import Sharing, share, sharing_at
 from emulator.cell.state import FILM_COULOMB_PER_NM
 
 _SWEEPS = 80
 _SETTLED = 3e-3
 _NEVER = 1e300
+_FIRST, _SECOND, _THIRD, _FOURTH = NODES
 
 
 class Stripping(NamedTuple):
@@ -87,24 +88,24 @@ def strip(a: Arithmetic, c: LithiumConstants, e: Electrode, density: Number, sec
 def _alone(a: Arithmetic, fresh: Number, terms: tuple[Number, ...], longest: Number) -> tuple[Number, Course]:
     """How long ``fresh`` lasts (at most ``longest``), and E over that time."""
     rate, reach, limit, growth, film_square = terms
-    half, inverse = 0.5 * growth * limit, -1.0 / reach
+    half, inverse, per_nm = 0.5 * growth * limit, -1.0 / reach, FILM_COULOMB_PER_NM
+    exp, sqrt = a.exp, a.sqrt
     span = a.smaller(longest, fresh / rate)
-    bounds: Four = (0.0, 0.0, 0.0, 0.0)
-    before = 0.0 * span
+    b1 = b2 = b3 = b4 = before = 0.0 * span
     for _ in range(_SWEEPS):
-        speeds = []
-        for place, bound in zip(NODES, bounds, strict=True):
-            since = place * span
-            left = fresh - rate * since - FILM_COULOMB_PER_NM * bound
-            speeds.append(half * (1.0 - a.exp(left * inverse)) / a.sqrt(film_square + growth * since))
-        rates = (speeds[0], speeds[1], speeds[2], speeds[3])
+        s1, s2, s3, s4 = _FIRST * span, _SECOND * span, _THIRD * span, _FOURTH * span
+        rates = (
+            half * (1.0 - exp((fresh - rate * s1 - per_nm * b1) * inverse)) / sqrt(film_square + growth * s1),
+            half * (1.0 - exp((fresh - rate * s2 - per_nm * b2) * inverse)) / sqrt(film_square + growth * s2),
+            half * (1.0 - exp((fresh - rate * s3 - per_nm * b3) * inverse)) / sqrt(film_square + growth * s3),
+            half * (1.0 - exp((fresh - rate * s4 - per_nm * b4) * inverse)) / sqrt(film_square + growth * s4),
+        )
         total = until_end(rates, span)
-        span = a.smaller(longest, a.larger(fresh - FILM_COULOMB_PER_NM * total, 0.0) / rate)
+        span = a.smaller(longest, a.larger(fresh - per_nm * total, 0.0) / rate)
         if not a.some(abs(total - before) > _SETTLED * (total + 1e-3)):
             break
-        before, bounds = total, until_nodes(rates, span)
-    total = until_end(rates, span)
-    span = a.smaller(longest, a.larger(fresh - FILM_COULOMB_PER_NM * total, 0.0) / rate)
+        before, (b1, b2, b3, b4) = total, until_nodes(rates, span)
+    span = a.smaller(longest, a.larger(fresh - per_nm * until_end(rates, span), 0.0) / rate)
     return span, integrate(rates, span)
 
 
