@@ -21,7 +21,8 @@ from emulator.cell.segments_counter import Between, CounterConstants, Diffusion,
 from emulator.cell.segments_lithium import Electrode, LithiumConstants
 from emulator.cell.segments_numbers import SCALARS, Arithmetic, Number, Truth, choose, crossing
 from emulator.cell.segments_plating import Plating
-from emulator.cell.segments_stripping import Sharing, Stripping
+from emulator.cell.segments_sharing import Sharing
+from emulator.cell.segments_stripping import Stripping
 from emulator.cell.state import BY_EXHAUSTION, BY_HIGH_VOLT, BY_LOW_VOLT, BY_TIME
 
 _TOLERANCE_VOLT = 1e-10
@@ -96,7 +97,9 @@ def begin(
     level = segments_counter.foil_volt(a, c.counter, density) if foil else 0.0
     diffusion = segments_counter.diffuse(c.counter, between, density, level)
     insertion = None if geometry.material is None else segments_counter.insert(c.counter, between, density)
-    return Path(flow, size, tracked, other, diffusion, insertion, state._replace(between=between))
+    if between is not state.between:
+        state = state._replace(between=between)
+    return Path(flow, size, tracked, other, diffusion, insertion, state)
 
 
 def _lengthened(
@@ -186,7 +189,7 @@ def _times(a: Arithmetic, geometry: Geometry, c: CellConstants, path: Path, late
     electrodes = [electrode for electrode in (path.tracked, path.other) if electrode is not None]
     gone = [a.smaller(one.stripping.gone, latest) for one in electrodes if one.stripping is not None]
     if geometry.material is None and not a.some(_most(a, c, path, latest, electrodes) >= limit):
-        return _descending(a, gone) if a.some(sum((one < latest for one in gone), start=False * latest) > 0.0) else []
+        return _descending(a, [one for one in gone if a.some(one < latest)])
     turns = [
         a.smaller(time, latest) for one in electrodes if one.plating for time in (one.plating.discharged, one.plating.formed)
     ]

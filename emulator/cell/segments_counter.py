@@ -93,11 +93,6 @@ class Insertion(NamedTuple):
     per_second: Number
 
 
-def _decayed(a: Arithmetic, x: Number) -> Number:
-    """exp(x) of x ≤ 0; what is smaller than 1e-260 anyway is not computed exactly, since underflow is ten times slower."""
-    return a.exp(a.larger(x, -600.0))
-
-
 # -- electrolyte
 
 
@@ -122,9 +117,9 @@ def diffuse(c: CounterConstants, b: Between, density: Number, level: Number) -> 
 def electrolyte_volt(a: Arithmetic, c: CounterConstants, p: Diffusion, second: Number) -> Number:
     """Concentration polarisation, and the level, V."""
     time = second * p.per_second
-    shift = p.shift + p.from_1 * _decayed(a, -_RATE_1 * time)
+    shift = p.shift + p.from_1 * a.decay(-_RATE_1 * time)
     if a.some(a.earliest(time) < _FASTEST_GONE):
-        shift = shift + p.from_2 * _decayed(a, -_RATE_2 * time) + p.from_3 * _decayed(a, -_RATE_3 * time)
+        shift = shift + p.from_2 * a.decay(-_RATE_2 * time) + p.from_3 * a.decay(-_RATE_3 * time)
     shift = a.smaller(a.larger(shift, -_HIGHEST_SHIFT), _HIGHEST_SHIFT)
     return c.concentration_volt * a.atanh(shift) + p.level
 
@@ -139,9 +134,9 @@ def diffused(a: Arithmetic, p: Diffusion, b: Between, second: Number) -> Between
     """The state ``second`` after the segment began."""
     time = second * p.per_second
     return Between(
-        p.goal_1 + p.from_1 * _decayed(a, -_RATE_1 * time),
-        p.goal_2 + p.from_2 * _decayed(a, -_RATE_2 * time),
-        p.goal_3 + p.from_3 * _decayed(a, -_RATE_3 * time),
+        p.goal_1 + p.from_1 * a.decay(-_RATE_1 * time),
+        p.goal_2 + p.from_2 * a.decay(-_RATE_2 * time),
+        p.goal_3 + p.from_3 * a.decay(-_RATE_3 * time),
         *b[3:],
     )
 
@@ -187,9 +182,9 @@ def cathode_volt(a: Arithmetic, c: CounterConstants, p: Insertion, kind: int, se
     """Potential of the cathode of material ``kind`` against lithium."""
     time = -second * p.per_second
     surface = held(a, p.stoichiometry + p.slope * second) + (p.goal_1 + p.goal_2 + p.goal_3 + p.goal_4 + p.goal_5)
-    surface = surface + p.from_1 * _decayed(a, DIFFUSION_RATES[0] * time) + p.from_2 * _decayed(a, DIFFUSION_RATES[1] * time)
-    surface = surface + p.from_3 * _decayed(a, DIFFUSION_RATES[2] * time) + p.from_4 * _decayed(a, DIFFUSION_RATES[3] * time)
-    surface = held(a, surface + p.from_5 * _decayed(a, DIFFUSION_RATES[4] * time))
+    surface = surface + p.from_1 * a.decay(DIFFUSION_RATES[0] * time) + p.from_2 * a.decay(DIFFUSION_RATES[1] * time)
+    surface = surface + p.from_3 * a.decay(DIFFUSION_RATES[2] * time) + p.from_4 * a.decay(DIFFUSION_RATES[3] * time)
+    surface = held(a, surface + p.from_5 * a.decay(DIFFUSION_RATES[4] * time))
     volt = materials.open_circuit_volt(kind, surface) if a is SCALARS else materials.open_circuit_volts(kind, surface)
     exchange = c.cathode_exchange * 2.0 * a.sqrt(surface * (1.0 - surface))
     over = 2.0 * c.thermal_volt * a.asinh(0.5 * abs(p.density) / exchange)
@@ -203,10 +198,10 @@ def inserted(a: Arithmetic, c: CounterConstants, p: Insertion, b: Between, secon
     stoichiometry = held(a, wanted)
     return b._replace(
         stoichiometry=stoichiometry,
-        cathode_1=p.goal_1 + p.from_1 * _decayed(a, DIFFUSION_RATES[0] * time),
-        cathode_2=p.goal_2 + p.from_2 * _decayed(a, DIFFUSION_RATES[1] * time),
-        cathode_3=p.goal_3 + p.from_3 * _decayed(a, DIFFUSION_RATES[2] * time),
-        cathode_4=p.goal_4 + p.from_4 * _decayed(a, DIFFUSION_RATES[3] * time),
-        cathode_5=p.goal_5 + p.from_5 * _decayed(a, DIFFUSION_RATES[4] * time),
+        cathode_1=p.goal_1 + p.from_1 * a.decay(DIFFUSION_RATES[0] * time),
+        cathode_2=p.goal_2 + p.from_2 * a.decay(DIFFUSION_RATES[1] * time),
+        cathode_3=p.goal_3 + p.from_3 * a.decay(DIFFUSION_RATES[2] * time),
+        cathode_4=p.goal_4 + p.from_4 * a.decay(DIFFUSION_RATES[3] * time),
+        cathode_5=p.goal_5 + p.from_5 * a.decay(DIFFUSION_RATES[4] * time),
         cathode_other=b.cathode_other + (stoichiometry - wanted) * c.cathode_capacity,
     )

@@ -73,12 +73,8 @@ def deposit_begun(a: Arithmetic, c: LithiumConstants, e: Electrode, density: Num
     after = e.stripping > 0.0
     if a.some(after):
         worn = a.larger(e.integrity - c.crack_per_cycle * (1.0 + e.plated / c.crack_strain_charge), 0.0)
-        closed = e._replace(
-            plated=0.0 * e.plated,
-            loss_start=e.dead + e.film,
-            stripping=0.0 * e.stripping,
-            integrity=a.where(c.layer_ohm_cm2 > 0.0, worn, e.integrity),
-        )
+        integrity = a.where(c.layer_ohm_cm2 > 0.0, worn, e.integrity)
+        closed = Electrode(*e[:15], 0.0 * e.plated, e.dead + e.film, e.depositing, 0.0 * e.stripping, *e[19:28], integrity)
         e = choose(a, after, closed, e)
     begins = (e.depositing == 0.0) & (formed > 0.0)
     if not a.some(begins):
@@ -96,18 +92,24 @@ def _begin(a: Arithmetic, c: LithiumConstants, e: Electrode, density: Number, no
     reach = limit / (steepness * _nucleated(a, c, density, steepness))
     same = (reach == e.reach) & (limit == e.area_limit)
     area = a.where(same, e.area, limit * (1.0 - a.exp(-e.fresh / reach)))
-    return e._replace(
-        area=area,
-        pitted=0.0 * e.pitted,
-        depositing=1.0 + 0.0 * e.depositing,
-        deposits=deposits,
-        deviation=deviation,
-        loss_factor=factor,
-        area_limit=limit,
-        reach=reach,
-        new_film_nm=film,
-        dead_fraction=dead,
-        crack_share=share,
+    return Electrode(
+        *e[:13],
+        area,
+        0.0 * e.pitted,
+        e.plated,
+        e.loss_start,
+        1.0 + 0.0 * e.depositing,
+        e.stripping,
+        deposits,
+        deviation,
+        factor,
+        e.cell_factor,
+        limit,
+        reach,
+        film,
+        dead,
+        share,
+        e.integrity,
     )
 
 
