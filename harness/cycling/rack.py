@@ -157,8 +157,8 @@ class Slot:
             finally:
                 self._channel = None
                 self._tried.set()
-            self._check_out_of_reach()
             await self.clock.sleep(random.uniform(0.2, 1.0) * backoff_second(failures))  # noqa: S311 - jitter
+            self._check_out_of_reach()
 
     def _check_out_of_reach(self) -> None:
         """An instrument that is still away when it should long have ended its program: nobody knows whether it did."""

@@ -232,6 +232,41 @@ def test_stuck_relay_alarms_once_until_the_cell_is_shown_to_be_open(bench: MakeB
     asyncio.run(main())
 
 
+SHORT = """
+schedule: short
+version: 1
+on_gap: {on_gap}
+limits: {{voltage: [-0.5 V, 3.3 V]}}
+steps:
+  - {{step: plate, current: 0.5 mA, for: 5 min}}
+  - {{step: rest, for: 10 min}}
+"""
+
+
+def test_instrument_out_of_reach_alarms_once_its_program_should_be_over(
+    bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a program may run a lost link is a warning; when it must have ended and nobody saw it, the cell is unconfirmed."""
+    monkeypatch.setattr(rack, "LOOK_EVERY_SECOND", 0.3)
+
+    async def main() -> None:
+        async with bench() as made:
+            await made.until(lambda: made.slot().state is ChannelState.IDLE)
+            run = await made.start("continue", SHORT)
+            await made.plating()
+            made.cables["a1"].pull()
+            await made.until(lambda: made.slot().state is ChannelState.ALARM)
+            over = made.runner.over_nanosecond
+            assert over is not None
+            assert made.station.clock.now_nanosecond() > over
+            made.cables["a1"].plug()
+            await made.until(lambda: made.slot().state is ChannelState.IDLE)
+            assert [where for where, _ in made.alarms] == ["a1"]
+            assert "unconfirmed" in made.incidents(run)
+
+    asyncio.run(main())
+
+
 def test_fault_in_one_run_stays_in_its_slot(bench: MakeBench) -> None:
     """A run that cannot go on for a fault of ours ends with an alarm; its slot and the others live on."""
 
