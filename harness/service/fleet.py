@@ -15,7 +15,7 @@ from harness.model.run import Geometry
 from harness.model.written import json_of
 
 AREA_CM2 = 1.267
-FULL_CELL_CAPACITY_AH = 2.5e-3
+FULL_CELL_CAPACITY_AH = 3.4e-3
 INSTRUMENTS = ("EMU4HR0001", "EMU4HR0002")
 ELECTROLYTE = "1 M LiPF6 EC:EMC + 10 % FEC"
 EMULATED_ELECTROLYTE = "fec"
