@@ -16,7 +16,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from emulator.clock import NANOSECOND, Clock
+from emulator.clock import EVENT, NANOSECOND, Clock, Waiter
 from emulator.faults.draws import Draws
 from emulator.faults.fault import AnyFault, Lasting, Layer, Target
 from emulator.faults.registry import FAULTS
@@ -24,11 +24,14 @@ from emulator.scenario.events import Counted, Deed, Event, Every, ForCycles, For
 from emulator.scenario.predicates import Predicate
 from emulator.truth import TruthFile, Value
 from harness.errors import BadInput
+from harness.model.written import validated
 
 _COULOMB_PER_MAH = 3.6
 _PATIENCE_SECOND = 1.0
 """How long, on the wall, a running channel may be behind a moment before it is done without waiting for the channel."""
-_LONGEST_SLEEP_SECOND = 0.2
+_LOOK_WALL_SECOND = 0.02
+_LOOK_NANOSECOND = NANOSECOND
+"""How soon a channel that is on its way to a moment is looked at again, where time flows and where it does not."""
 
 Act = Callable[[], None]
 Condition = Callable[[], bool]
@@ -37,9 +40,10 @@ Condition = Callable[[], bool]
 
 @dataclass(slots=True)
 class Scene:
-    """What is still to happen on one channel."""
+    """What is still to happen on one channel; ``waiter`` waits for the next moment of it."""
 
     target: Target
+    waiter: Waiter
     timed: list[tuple[int, int, Act]] = field(default_factory=list)
     conditions: list[Condition] = field(default_factory=list)
     _order: itertools.count[int] = field(default_factory=itertools.count)
@@ -48,6 +52,12 @@ class Scene:
         """Do ``act`` when the channel has reached that moment."""
         heapq.heappush(self.timed, (nanosecond, next(self._order), act))
         self._listen()
+        self.waiter.poke()
+
+    @property
+    def due_nanosecond(self) -> int | None:
+        """The next moment at which something happens."""
+        return self.timed[0][0] if self.timed else None
 
     def whenever(self, condition: Condition) -> None:
         """Ask ``condition`` at every moment the channel reaches, until it is done."""
@@ -92,7 +102,8 @@ class Engine:
         self._seed = seed
         self._clock = clock
         self._truth = truth
-        self._scenes = {name: Scene(target) for name, target in targets.items()}
+        self._scenes = {name: Scene(target, clock.waiter(EVENT)) for name, target in targets.items()}
+        self._asked: list[Event] = []
         self._active: list[Activation] = []
         self._counts: dict[tuple[int, str], int] = {}
 
@@ -116,11 +127,58 @@ class Engine:
 
     async def run(self) -> None:
         """Bring idle channels to their moments, for ever."""
+        async with asyncio.TaskGroup() as group:
+            for name, scene in self._scenes.items():
+                group.create_task(self._keep(scene), name=f"events of {name}")
+
+    async def _keep(self, scene: Scene) -> None:
+        """Wait for what is next on one channel. A channel that runs comes there by itself, unless it is stuck."""
+        clock, session = self._clock, scene.target.session
         while True:
-            now = self._clock.now_nanosecond()
-            ahead = [self._nudge(scene, now) for scene in self._scenes.values() if scene.timed]
-            wall = self._clock.wall_second(min(ahead, default=float("inf")))
-            await asyncio.sleep(min(max(wall, 0.005), _LONGEST_SLEEP_SECOND))
+            now, due = clock.now_nanosecond(), scene.due_nanosecond
+            if due is None or due > now:
+                await scene.waiter.until(due)
+            elif session.execution is None:
+                scene.target.channel.begin(now)
+                scene.pass_until(now)
+            elif clock.flows and clock.wall_second((now - due) / NANOSECOND) > _PATIENCE_SECOND:
+                scene.pass_until(now)
+            else:
+                await scene.waiter.until(clock.tick_nanosecond(_LOOK_WALL_SECOND) or now + _LOOK_NANOSECOND)
+
+    # -- what the control port asks for
+
+    def begin(self, asked: object) -> str:
+        """Begin what ``asked`` describes, an event without its moment; the name it can be cleared by.
+
+        Raises:
+            BadInput: it is no such event, with the place in it.
+        """
+        if not isinstance(asked, dict):
+            raise BadInput("fault", "it must hold keys and values: do, channel, and for or a name")
+        place = len(self._events) + len(self._asked)
+        first = next(iter(self._targets))
+        event = validated(Event, {"name": f"asked-{place}", **asked, "at": {"channel": first, "time": "0 s"}}, "fault")
+        unknown = [name for name in event.channel if name not in self._targets]
+        if unknown or not event.channel:
+            named = f'there is no channel "{unknown[0]}"' if unknown else "it must say on which channel"
+            raise BadInput("fault: channel", named)
+        self._asked.append(event)
+        for name in event.channel:
+            self._happen(place, event, name, "asked for")
+        return event.name or ""
+
+    def clear(self, name: str) -> None:
+        """End it.
+
+        Raises:
+            BadInput: nothing of that name lasts.
+        """
+        lasting = [one for one in self._active if one.event.name == name]
+        if not lasting:
+            raise BadInput("fault", f'nothing that lasts is named "{name}"')
+        for activation in lasting:
+            self._end(activation, "cleared, asked for")
 
     # -- triggers
 
@@ -286,18 +344,6 @@ class Engine:
         """The channel's own moment while it runs; else the clock's."""
         reached = target.channel.now_nanosecond
         return reached if target.session.execution is not None else max(reached, self._clock.now_nanosecond())
-
-    def _nudge(self, scene: Scene, now: int) -> float:
-        """Bring an idle channel, or one that is stuck, to what is due; simulated seconds until something is."""
-        late = (now - scene.timed[0][0]) / NANOSECOND
-        if late < 0.0:
-            return -late
-        if scene.target.session.execution is None:
-            scene.target.channel.begin(now)
-            scene.pass_until(now)
-        elif self._clock.wall_second(late) > _PATIENCE_SECOND:
-            scene.pass_until(now)
-        return 0.0
 
 
 def _arrival(target: Target, at: Place, act: Act) -> Condition:

@@ -26,13 +26,18 @@ _READ_BYTES = 65_536
 
 
 class Link(ABC):
-    """One port. ``received`` and ``lost`` are set by whoever owns it, before `open`."""
+    """One port. ``received`` and ``lost`` are set by whoever owns it, before `open`. ``onlookers`` are told of
+    all bytes, ``from_host`` and ``to_host``.
+    """
 
     def __init__(self) -> None:
         self.received: Callable[[bytes], None] = _ignore
+        self.onlookers: list[Callable[[str, bytes], None]] = []
         self.lost: Callable[[], None] = _nothing
         self.dropped_bytes = 0
         self.refusing = False
+        self.sent_bytes = 0
+        self.received_bytes = 0
         self._able = asyncio.Event()
         self._muted = False
 
@@ -40,6 +45,11 @@ class Link(ABC):
     @abstractmethod
     def url(self) -> str:
         """How a host reaches it."""
+
+    @property
+    @abstractmethod
+    def present(self) -> bool:
+        """Whether a host is there. ``sent_bytes`` and ``received_bytes`` count what its connection has carried."""
 
     @abstractmethod
     async def open(self) -> None:
@@ -84,6 +94,20 @@ class Link(ABC):
                     await self._able.wait()
         return waited
 
+    def _take(self, data: bytes) -> None:
+        self.received_bytes += len(data)
+        for onlooker in self.onlookers:
+            onlooker("from_host", data)
+        self.received(data)
+
+    def _note_sent(self, data: bytes) -> None:
+        self.sent_bytes += len(data)
+        for onlooker in self.onlookers:
+            onlooker("to_host", data)
+
+    def _count_anew(self) -> None:
+        self.sent_bytes = self.received_bytes = 0
+
 
 def _ignore(_data: bytes) -> None:
     """Nobody owns this link yet."""
@@ -101,12 +125,17 @@ class TcpLink(Link):
         self._port = port
         self._server: asyncio.Server | None = None
         self._transport: asyncio.Transport | None = None
-        self._opening: asyncio.Task[None] | None = None
+        self._opening: tuple[asyncio.Task[None], socket.socket] | None = None
 
     @property
     def url(self) -> str:
         """See `Link.url`."""
         return f"socket://127.0.0.1:{self._port}"
+
+    @property
+    def present(self) -> bool:
+        """See `Link.present`."""
+        return self._transport is not None
 
     async def open(self) -> None:
         """See `Link.open`."""
@@ -115,11 +144,14 @@ class TcpLink(Link):
     def close(self) -> None:
         """See `Link.close`."""
         self.unplug()
-        if self._opening is not None:
-            self._opening.cancel()
 
     def unplug(self) -> None:
         """See `Link.unplug`."""
+        if self._opening is not None:
+            task, listener = self._opening
+            task.cancel()
+            listener.close()
+            self._opening = None
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -128,7 +160,8 @@ class TcpLink(Link):
     def plug(self, *, elsewhere: bool = False) -> None:
         """See `Link.plug`. The port is taken at once; `url` stays what it was at first."""
         listener = self._bound(0 if elsewhere else self._port)
-        self._opening = asyncio.get_running_loop().create_task(self._listen(listener), name=f"listen for {self.url}")
+        task = asyncio.get_running_loop().create_task(self._listen(listener), name=f"listen for {self.url}")
+        self._opening = (task, listener)
 
     def _bound(self, port: int) -> socket.socket:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -145,6 +178,7 @@ class TcpLink(Link):
     async def _listen(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Connection(self), sock=listener)
+        self._opening = None
 
     def send(self, data: bytes) -> None:
         """See `Link.send`."""
@@ -152,6 +186,7 @@ class TcpLink(Link):
         if transport is None or self._muted or transport.get_write_buffer_size() > BACKLOG_BYTES:
             self.dropped_bytes += len(data)
         else:
+            self._note_sent(data)
             transport.write(data)
 
     def blocked(self) -> bool:
@@ -181,6 +216,7 @@ class TcpLink(Link):
             self.lost()
         self._transport = transport
         self._muted = False
+        self._count_anew()
         self._able.set()
 
     def disconnected(self, transport: asyncio.BaseTransport | None) -> None:
@@ -192,7 +228,7 @@ class TcpLink(Link):
     def data(self, transport: asyncio.BaseTransport | None, data: bytes) -> None:
         """A client sent bytes."""
         if transport is self._transport and not self._muted:
-            self.received(data)
+            self._take(data)
 
 
 class _Connection(asyncio.Protocol):
@@ -237,6 +273,11 @@ class PtyLink(Link):
         """See `Link.url`."""
         return str(self._path)
 
+    @property
+    def present(self) -> bool:
+        """See `Link.present`."""
+        return self._present
+
     async def open(self) -> None:
         """See `Link.open`."""
         self._task = asyncio.get_running_loop().create_task(self._watch(), name=f"watch {self._path}")
@@ -274,6 +315,7 @@ class PtyLink(Link):
             if self._master >= 0 and not hung_up and not self._present and not self.refusing:
                 self._present = True
                 self._muted = False
+                self._count_anew()
                 asyncio.get_running_loop().add_reader(self._master, self._readable)
                 self._able.set()
             await asyncio.sleep(_PEER_POLL_SECOND)
@@ -286,7 +328,7 @@ class PtyLink(Link):
         except OSError:
             data = b""
         if data and not self._muted:
-            self.received(data)
+            self._take(data)
         elif not data:
             self._leave()
 
@@ -304,6 +346,7 @@ class PtyLink(Link):
         if not self._present or self._muted or len(self._pending) > BACKLOG_BYTES:
             self.dropped_bytes += len(data)
             return
+        self._note_sent(data)
         self._pending += data
         self._writable()
 

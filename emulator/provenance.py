@@ -13,17 +13,22 @@ from emulator.cell.parameters import CellParameters
 from emulator.instruments.channel import Channel
 from emulator.scenario.cells import CellSettings
 from emulator.scenario.file import Scenario, TruthSettings
-from emulator.truth import LatentFile, TruthFile, Value
+from emulator.truth import LatentFile, SealedTruth, TruthFile, Value
 
 TRUTH_VERSION = 2
 """Rises when a row of the truth changes its meaning."""
 
 
-def open_truth(settings: TruthSettings | None, directory: Path) -> TruthFile:
-    """The truth file a scenario in ``directory`` asks for; one that swallows everything when it asks for none."""
+def open_truth(settings: TruthSettings | None, directory: Path, *, blind: bool = False) -> TruthFile:
+    """The truth file a scenario in ``directory`` asks for; one that swallows everything when it asks for none.
+
+    ``blind`` seals it until the end; the latent state of samples, which could be looked at meanwhile, is then not kept.
+    """
     if settings is None:
         return TruthFile(None)
     path = directory / settings.file
+    if blind:
+        return SealedTruth(path)
     return TruthFile(path, LatentFile(path.with_suffix(".latent")) if settings.latent else None)
 
 

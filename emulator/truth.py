@@ -14,6 +14,9 @@ Rows by ``kind``; a stamp is simulated UTC in integer nanoseconds, a book is in 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -106,3 +109,29 @@ class LatentFile:
         unfinished.replace(path)
         self._block.clear()
         self._count += 1
+
+
+class SealedTruth(TruthFile):
+    """A truth that nobody can look at before the end: it is written to a file without a name, and gets one when it is closed.
+
+    The named file is for its owner alone (mode 0600); an older one of the same name goes on with it. An emulator that is killed
+    takes its truth with it.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        super().__init__(None)
+        self._path = path
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = tempfile.TemporaryFile("w+", encoding="utf-8", dir=path.parent)  # noqa: SIM115 - `close` closes it
+
+    def close(self) -> None:
+        """No row after this one, and from now on it can be read."""
+        if self._file is not None and self._path is not None:
+            self._file.flush()
+            self._file.seek(0)
+            handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            os.fchmod(handle, 0o600)
+            with os.fdopen(handle, "a", encoding="utf-8") as named:
+                shutil.copyfileobj(self._file, named)
+        super().close()

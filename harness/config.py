@@ -29,8 +29,16 @@ Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
 class ClockSection(Written):
-    """``scale`` other than 1 is for emulated instruments only, and then ``start`` says what time it is at ``origin``."""
+    """``scale`` other than 1 is for emulated instruments only, and then ``start`` says what time it is at ``origin``.
 
+    ``mode = "leased"``, for emulated instruments only too: the time of an emulator that advances by itself; ``control`` is the
+    ports file it writes, with address and token of its control port. ``slack_second`` of emulated time may pass before a reading
+    of a program that goes on is looked at: the larger, the faster.
+    """
+
+    mode: Literal["wall", "leased"] = "wall"
+    control: Path | None = None
+    slack_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     start: Moment | None = None
     origin: Moment | None = None
@@ -39,6 +47,10 @@ class ClockSection(Written):
     def _scaled_time_has_a_start(self) -> Self:
         if self.scale != 1.0 and self.start is None:
             raise wrong("a scale other than 1 needs start = <UTC time> beside it")
+        if (self.mode == "leased") != (self.control is not None):
+            raise wrong('mode = "leased" and control = "<the emulator\'s ports file>" belong together')
+        if self.mode == "leased" and (self.scale != 1.0 or self.start is not None or self.origin is not None):
+            raise wrong("leased time is the emulator's; leave scale, start and origin out")
         return self
 
 

@@ -6,7 +6,10 @@ This is the one module of the package that reads the system clock.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +33,12 @@ class Clock(Protocol):
     def deadline_second(self, instrument_second: float) -> float:
         """How long to wait, in wall seconds, for something that takes ``instrument_second`` on the instrument."""
 
+    def held(self) -> AbstractContextManager[None]:
+        """Wall time is waited for: a pause on the wire, a reply that is due at once. An emulator's time may stand meanwhile."""
+
+    def watch(self, url: str) -> Callable[[str, bytes], None] | None:
+        """Who is told of every byte of a new connection to ``url``, as a `potentiostat_drivers.transport.Hook`; often nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class SystemClock:
@@ -48,3 +57,12 @@ class SystemClock:
     def deadline_second(self, instrument_second: float) -> float:
         """The wall time of ``instrument_second``, never under `SHORTEST_DEADLINE_SECOND`."""
         return max(SHORTEST_DEADLINE_SECOND, instrument_second / self.scale)
+
+    def held(self) -> AbstractContextManager[None]:
+        """Nothing stands still."""
+        return contextlib.nullcontext()
+
+    def watch(self, url: str) -> Callable[[str, bytes], None] | None:
+        """Nobody."""
+        del url
+        return None

@@ -94,6 +94,19 @@ class Capture:
             self._file.write(json.dumps(record) + "\n")
 
 
+def together(*hooks: Hook | None) -> Hook | None:
+    """One hook for all that are there."""
+    present = [hook for hook in hooks if hook is not None]
+    if len(present) < 2:
+        return present[0] if present else None
+
+    def each(direction: str, data: bytes) -> None:
+        for hook in present:
+            hook(direction, data)
+
+    return each
+
+
 def line_transport(url: str, hook: Hook | None = None) -> LineTransport:
     """The transport for ``url``, not yet open.
 

@@ -78,17 +78,16 @@ class LineFault(Fault[C], Stage):
 
     def _passed(self, line: Line) -> bytes:
         before = line + b"\n"
-        choice = self.parameters
-        if not self._lasts() or not choice.meant(line) or not self._hit():
+        if not self.hits(line):
             return before
         after = b"".join(item + b"\n" for item in self.alter(line, self.draws))
         if after != before:
             self.note(before=before, after=after)
         return after
 
-    def _hit(self) -> bool:
-        return self.parameters.probability >= 1.0 or self.draws.uniform() < self.parameters.probability
-
-    def _lasts(self) -> bool:
-        """Whether it has not been ended by its own last act, in the middle of a batch of lines."""
-        return self in self.target.wire
+    def hits(self, line: Line) -> bool:
+        """Whether it is this line's turn. One that was ended by its own last act, in the middle of a batch, hits no more."""
+        choice = self.parameters
+        if self not in self.target.wire or not choice.meant(line):
+            return False
+        return choice.probability >= 1.0 or self.draws.uniform() < choice.probability

@@ -47,7 +47,7 @@ class MidFrame(LineFault[Choice]):
         """See `Stage.to_host`. What comes after the cut goes nowhere."""
         place = 0
         for line in data.splitlines(keepends=True):
-            if line.endswith(b"\n") and self.parameters.meant(line[:-1]):
+            if line.endswith(b"\n") and self.hits(line[:-1]):
                 (half,) = self.alter(line[:-1], self.draws)
                 self.note(before=line, after=half)
                 forward(data[:place] + half)

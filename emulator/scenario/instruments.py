@@ -153,6 +153,12 @@ def _by_range(quantity: str, said: Sequence[CurrentRange | VoltageRange], ranges
     return found
 
 
+class StartSettings(Written):
+    """A state to start from: ``snapshot`` is a file of `emulator.snapshot`, relative to the scenario."""
+
+    snapshot: Annotated[str, Field(min_length=1)]
+
+
 class ChannelSettings(Written):
     """A channel of an instrument. In a file ``calibration`` is the name of another one, which `with_calibrations` reads."""
 
@@ -160,6 +166,7 @@ class ChannelSettings(Written):
     listen: Annotated[str, Field(pattern=r"^(tcp(:\d{1,5})?|pty)$")] = "tcp"
     serial: Serial | None = None
     calibration: CalibrationSettings | None = None
+    start_from: StartSettings | None = None
     cell: CellSettings
 
 

@@ -122,10 +122,10 @@ def up(site: SiteArgument = DEFAULT_SITE) -> None:
 def daemon(site: SiteArgument = DEFAULT_SITE) -> None:
     """Own the instruments, run the cells, write the journal."""
     from harness.config import load_site  # noqa: PLC0415
-    from harness.service.daemon import run_daemon  # noqa: PLC0415
+    from harness.service.daemon import daemon as run  # noqa: PLC0415
 
     _log_to_stderr()
-    asyncio.run(run_daemon(load_site(site)))
+    run(load_site(site))
 
 
 @app.command(rich_help_panel="Processes")

@@ -179,12 +179,14 @@ class Slot:
         except DriverError as error:
             self._channel = None
             self._disconnected(error)
+        finally:
+            self.clock.forget(self.settings.url)
         return failures + 1
 
     # -- one connection ------------------------------------------------------------------------------------------------
 
     def _open(self) -> AbstractAsyncContextManager[Instrument]:
-        emulated = self.clock.scale == 1.0 or (self.settings.serial or "").startswith(EMULATED)
+        emulated = not self.clock.emulated or (self.settings.serial or "").startswith(EMULATED)
         may_adopt = emulated and self.runner is not None and self.runner.pending and self.runner.plan.on_gap != "abort"
         return open_instrument(
             self.settings.driver, self.settings.url, self.clock, serial=self.settings.serial, synchronise=not may_adopt
@@ -235,8 +237,8 @@ class Slot:
     def _note_identity(self, instrument: Instrument) -> None:
         """Keep who answered. An instrument that was busy when it was opened says it later; the driver compares it then."""
         serial = instrument.identity.serial
-        if serial and self.clock.scale != 1.0 and not serial.startswith(EMULATED):
-            wanted = f"{EMULATED}…, since time is scaled by {self.clock.scale:g}"
+        if serial and self.clock.emulated and not serial.startswith(EMULATED):
+            wanted = f"{EMULATED}…, since this station's time is not the wall's"
             raise WrongInstrument(self.settings.url, "serial number", wanted, serial)
         if serial:
             self.identity, self.capabilities = instrument.identity, instrument.channels[0].capabilities

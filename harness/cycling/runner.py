@@ -206,10 +206,10 @@ class ChannelRunner:
             self._end("the schedule is done", completed=True)
             return
         self._block_cursor = self._cursor
-        now = self._clock.now_nanosecond()
-        self._doubts.begin_program(now)
-        self._doing = Doing(block, 0, self._announce(block, 0, now))
-        await self._written()
+        async with self._clock.standing() as now:
+            self._doubts.begin_program(now)
+            self._doing = Doing(block, 0, self._announce(block, 0, now))
+            await self._written()
         if self._requests:
             self._command_over(EndReason.ABORTED, 0.0, seen=True)
             self._block_over(EndReason.ABORTED)
@@ -260,11 +260,11 @@ class ChannelRunner:
         return doubt.marked(reading), doubt.trip
 
     async def _heard(self, channel: Channel, stream: AsyncGenerator[Item], block: stepper.Block) -> Item | None:
-        patience = self._clock.deadline_second(block.silence_second)
         try:
-            async with asyncio.timeout(patience):
+            async with self._clock.timeout(block.silence_second):
                 return await anext(stream, None)
         except TimeoutError:
+            patience = self._clock.deadline_second(block.silence_second)
             raise ReplyTimeout(channel.name, "a running program, whose readings stopped", patience) from None
 
     def _tripped(self, trip: safety.Trip, item: Item, outcome: Safety) -> None:

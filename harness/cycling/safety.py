@@ -54,6 +54,8 @@ from potentiostat_drivers.program import (
 FLAG_CURRENT_OFF = "current_off"
 """The constant current that was measured is not the one that was commanded."""
 
+_WIRE_VOLT = 1e-5
+"""A voltage just below its end may read as the end itself, since it comes with finitely many digits."""
 SILENCE_SECOND = 30.0
 """What is added to three intervals before silence counts as loss."""
 
@@ -289,7 +291,7 @@ def _of_reading(reading: Reading, command: Command, envelope: Envelope) -> _Susp
         _of_current(reading, command, envelope),
         _of_direction(reading, command, envelope),
     ]
-    if ended:
+    if not isinstance(command, Impedance) and _has_ended(reading, command, _WIRE_VOLT):
         what = (
             f"command {reading.command_index} goes on at {reading.voltage_volt:g} V, {reading.current_ampere:g} A, past its end"
         )
@@ -298,13 +300,13 @@ def _of_reading(reading: Reading, command: Command, envelope: Envelope) -> _Susp
     return next((suspicion for suspicion in suspicions if suspicion.at_once), suspicions[0] if suspicions else None)
 
 
-def _has_ended(reading: Reading, command: Rest | Galvanostatic | Potentiostatic) -> bool:
-    """Whether the instrument ends ``command`` on this reading by a wanted end."""
+def _has_ended(reading: Reading, command: Rest | Galvanostatic | Potentiostatic, beyond_volt: float = 0.0) -> bool:
+    """Whether the instrument ends ``command`` on this reading by a wanted end, passed by ``beyond_volt``."""
     until: Until = command.until
     above, below, taper = until.voltage_above_volt, until.voltage_below_volt, until.current_below_ampere
     return (
-        (above is not None and reading.voltage_volt >= above)
-        or (below is not None and reading.voltage_volt <= below)
+        (above is not None and reading.voltage_volt >= above + beyond_volt)
+        or (below is not None and reading.voltage_volt <= below - beyond_volt)
         or (taper is not None and abs(reading.current_ampere) < taper)
     )
 

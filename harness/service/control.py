@@ -171,7 +171,8 @@ def _application(station: Station, status: Status, token: str) -> web.Applicatio
 
     async def start(request: web.Request) -> web.Response:
         asked = _read(_RUN_REQUEST, await request.read())
-        return web.json_response({"run_id": await station.start_run(asked)})
+        async with station.clock.standing():
+            return web.json_response({"run_id": await station.start_run(asked)})
 
     async def command(request: web.Request) -> web.Response:
         run_id, action = request.match_info["run_id"], request.match_info["action"]

@@ -14,17 +14,18 @@ import shlex
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 import structlog
 
-from harness.clock import StationClock, nanosecond_from_datetime, wall_nanosecond
+from harness.clock import StationClock, leased_clock, nanosecond_from_datetime, wall_nanosecond
 from harness.config import ChannelSection, Site
 from harness.cycling import rack
 from harness.errors import BadInput, JournalError, Refused, StoreError
+from harness.lease import QuietLoop, read_address
 from harness.model.status import LinkStatus, RunStatus, StationStatus
 from harness.service.broker_file import acknowledgement, broker_settings
 from harness.service.control import control_server
@@ -43,6 +44,13 @@ _KILL_SECOND = 30.0
 log = structlog.get_logger(__name__)
 
 
+def daemon(site: Site) -> None:
+    """`run_daemon` in an event loop of its own, which knows when it is quiet if the site's time must know."""
+    factory = None if site.clock.control is None else QuietLoop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(run_daemon(site))
+
+
 async def run_daemon(site: Site) -> None:
     """Run a station until SIGTERM or SIGINT.
 
@@ -55,8 +63,7 @@ async def run_daemon(site: Site) -> None:
     alarms = _Alarms(site.kill_command)
     try:
         with _lock(directory):
-            clock = station_clock(site)
-            async with Journal(directory / JOURNAL) as journal:
+            async with _clock(site) as clock, Journal(directory / JOURNAL) as journal:
                 await _run(site, clock, journal, _slots(site, clock, alarms), alarms)
     except* (JournalError, StoreError):
         await _make_all_safe(site, alarms)
@@ -231,6 +238,16 @@ class _Alarms:
             log.error("kill command failed", command=command, channel=channel, reason=str(error))
         else:
             log.error("kill command ran", command=command, channel=channel, status=done.returncode)
+
+
+@asynccontextmanager
+async def _clock(site: Site) -> AsyncIterator[StationClock]:
+    if site.clock.control is None:
+        yield station_clock(site)
+        return
+    address = read_address(site.path.parent / site.clock.control)
+    async with leased_clock(address, f"station {site.station}", site.clock.slack_second) as clock:
+        yield clock
 
 
 def station_clock(site: Site) -> StationClock:

@@ -30,11 +30,11 @@ from potentiostat_drivers.interface import (
 )
 from potentiostat_drivers.methodscript.codes import NOT_NOW, fault
 from potentiostat_drivers.methodscript.conversation import (
-    PAUSE_SECOND,
     REPLY_SECOND,
     accepted,
     open_cell,
     pass_grace,
+    pause,
     query,
     stop,
 )
@@ -250,11 +250,11 @@ class MethodScriptChannel:
         """The script has stopped where it was, without its last section: open the cell, then raise the fault."""
         raised = fault(self._link.url, event.code, event.line)
         with contextlib.suppress(Overtaken):
-            await pass_grace(inbox)
+            await pass_grace(inbox, self._clock)
         async with self._taking:
             taken = self._link.take()
             try:
-                await self._clock.sleep(PAUSE_SECOND)
+                await pause(self._clock)
                 safety = await open_cell(self._link, taken, self._clock)
             except PortGone as error:
                 raise error from raised
@@ -302,7 +302,7 @@ class MethodScriptChannel:
             if isinstance(event, Package):
                 self._seen.append(event)
             if isinstance(event, ErrorReply) and event.echo == "t":
-                await self._clock.sleep(PAUSE_SECOND)
+                await pause(self._clock)
                 return
             if isinstance(event, Reply) and (lines or event.text.startswith("t")):
                 lines.append(event.text)

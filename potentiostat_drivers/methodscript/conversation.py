@@ -10,6 +10,8 @@ as a whole, so ``Z`` is sent a second time when it is not answered.
 
 from __future__ import annotations
 
+import contextlib
+
 from potentiostat_drivers.clock import Clock
 from potentiostat_drivers.errors import InstrumentFault, Rejected, ReplyTimeout
 from potentiostat_drivers.interface import Safe, Safety, Unconfirmed
@@ -28,6 +30,12 @@ _SHORT_SCRIPT_SECOND = 10.0
 _OPENING_ATTEMPTS = 3
 
 
+async def pause(clock: Clock) -> None:
+    """Let an instrument that refused something come to itself."""
+    with clock.held():
+        await clock.sleep(PAUSE_SECOND)
+
+
 async def query(link: Link, inbox: Inbox, clock: Clock, command: str, last: str = "") -> list[str]:
     """The reply to ``command``: its lines, up to the first that ends with ``last``. Other output is passed over.
 
@@ -40,9 +48,10 @@ async def query(link: Link, inbox: Inbox, clock: Clock, command: str, last: str 
     deadline = Deadline(REPLY_SECOND)
     lines: list[str] = []
     while not (lines and lines[-1].endswith(last)):
-        event = await inbox.next(command, deadline)
+        with clock.held():
+            event = await inbox.next(command, deadline)
         if isinstance(event, ErrorReply) and event.echo == command[0]:
-            await clock.sleep(PAUSE_SECOND)
+            await pause(clock)
             raise rejection(link.url, command, event.code)
         if isinstance(event, Reply) and (lines or event.text.startswith(command[0])):
             lines.append(event.text)
@@ -59,11 +68,12 @@ async def accepted(link: Link, inbox: Inbox, clock: Clock, request: str) -> None
     """
     deadline = Deadline(REPLY_SECOND)
     while True:
-        event = await inbox.next(request, deadline)
+        with clock.held():
+            event = await inbox.next(request, deadline)
         if event == Ack("e"):
             return
         if isinstance(event, ErrorReply) and event.echo == "e":
-            await clock.sleep(PAUSE_SECOND)
+            await pause(clock)
             raise rejection(link.url, request, event.code, event.line, event.column)
 
 
@@ -87,21 +97,19 @@ async def execute(link: Link, inbox: Inbox, clock: Clock, script: bytes, request
             case Blank():
                 return packages
             case RuntimeFault(code, line):
-                await pass_grace(inbox)
-                await clock.sleep(PAUSE_SECOND)
+                await pass_grace(inbox, clock)
+                await pause(clock)
                 raise fault(link.url, code, line)
             case _:
                 pass
 
 
-async def pass_grace(inbox: Inbox) -> None:
+async def pass_grace(inbox: Inbox, clock: Clock) -> None:
     """Let the empty line after a runtime error pass, if there is one."""
     deadline = Deadline(GRACE_SECOND)
-    try:
+    with clock.held(), contextlib.suppress(ReplyTimeout):
         while not isinstance(await inbox.next("", deadline), Blank):
             pass
-    except ReplyTimeout:
-        return
 
 
 async def stop(link: Link, inbox: Inbox, clock: Clock, stop_second: float, earlier: Inbox | None = None) -> None:
@@ -169,13 +177,14 @@ async def _stopped(
             await _finished(inbox, patience_second, earlier)
             return True
         if isinstance(event, ErrorReply) and event.echo == "Z" and event.code == NOT_NOW:
-            await clock.sleep(PAUSE_SECOND)
+            await pause(clock)
             inbox.drain()
             return True
         if event is not None and earlier is not None:
             earlier.put(event)
         try:
-            event = await inbox.next("Z", deadline)
+            with clock.held():
+                event = await inbox.next("Z", deadline)
         except ReplyTimeout:
             return False
 

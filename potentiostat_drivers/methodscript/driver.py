@@ -10,7 +10,7 @@ from potentiostat_drivers.clock import Clock
 from potentiostat_drivers.interface import Identity
 from potentiostat_drivers.methodscript.channel import MethodScriptChannel
 from potentiostat_drivers.methodscript.link import Link
-from potentiostat_drivers.transport import Capture, LineTransport, line_transport
+from potentiostat_drivers.transport import Capture, LineTransport, line_transport, together
 
 
 def open_methodscript(
@@ -22,7 +22,7 @@ def open_methodscript(
         PortUnavailable: ``url`` is no port.
     """
     recorder = None if capture is None else Capture(capture, clock)
-    transport = line_transport(url, recorder)
+    transport = line_transport(url, together(recorder, clock.watch(url)))
     return MethodScriptInstrument(transport, clock, serial=serial, synchronise=synchronise, recorder=recorder)
 
 

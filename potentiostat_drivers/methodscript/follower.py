@@ -97,7 +97,7 @@ class Follower:
             WireError: it is not a package of this program, or the end of a command was lost before it.
         """
         if self._is_stump(package):
-            return (self.damaged(f"a package that is cut short: {_shown(package).decode()}"),)
+            return (self.damaged(f"a package that does not say where it belongs: {_shown(package).decode()}"),)
         index, time_second, base_second, rest = self._head(package)
         if index < self._index:
             return ()
@@ -165,10 +165,11 @@ class Follower:
         return base_second > self._base_second + coarse and (backwards or self._start_second is not None)
 
     def _is_stump(self, package: Package) -> bool:
-        """Whether it begins as a package of this program does and ends before it says what it is."""
-        kinds = tuple(variable.kind for variable in package.variables)
-        ours = package.variables[0].value == self._program.token
-        return len(kinds) < len(_HEAD) and kinds == _HEAD[: len(kinds)] and ours
+        """Whether it begins as a package of this program does, and what follows the token is cut off or no number."""
+        head = package.variables[: len(_HEAD)]
+        kinds = tuple(variable.kind for variable in head)
+        ours = head[0].value == self._program.token and kinds == _HEAD[: len(kinds)]
+        return ours and (len(kinds) < len(_HEAD) or any(variable.value is None for variable in head))
 
     def _sample(self, time_second: float, rest: tuple[Variable, ...]) -> tuple[Item, ...]:
         if self._last_second is not None and time_second <= self._last_second:

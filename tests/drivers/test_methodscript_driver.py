@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -87,6 +88,12 @@ class StillClock:
     def deadline_second(self, instrument_second: float) -> float:
         del instrument_second
         return self.patience_second
+
+    def held(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def watch(self, url: str) -> None:
+        del url
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -488,7 +495,8 @@ HEAD = "Pja8001267i;jb8000000i;eb8989E50u;eb8000000 "
     ("line", "what"),
     [
         ("Pja8001267i;jb80000", "cannot be read"),
-        ("Pja8001267i;jb8000000i", "cut short"),
+        ("Pja8001267i;jb8000000i", "does not say where it belongs"),
+        (f"{HEAD};ab80186A0u;ba7F0BDC0n".replace("8989E50u", "     nan"), "does not say where it belongs"),
         (HEAD, "something else than was asked for"),
         (f"{HEAD};ab80186A0u", "something else than was asked for"),
         (f"{HEAD};ab80186A0u;ba7F0BDC0n,10,215;ba8000000 ", "something else than was asked for"),

@@ -80,7 +80,8 @@ class Bench:
         ports = self.directory / "ports.json"
         self.emulator = self._spawn("emulator", "-m", "emulator", str(self.directory / "scenario.yaml"), "--ports", str(ports))
         self.wait(ports.exists)
-        self.ports = json.loads(ports.read_text(encoding="utf-8"))
+        told = json.loads(ports.read_text(encoding="utf-8"))
+        self.ports = {name: port for name, port in told.items() if not name.startswith("@")}
 
     def write_site(self, extra: str = "", channel: str = "") -> None:
         """A site file for all emulated channels; ``extra`` is put before them, ``channel`` into each."""

@@ -1,9 +1,9 @@
 """A script running in simulated time: when it waits, how it is stopped, how it ends.
 
-Statements run in slices; a slice ends when the script is ahead of the clock (then it sleeps, for at least a few milliseconds,
-so that many iterations are done at once) or has had its share of the processor. Whether anybody listens changes nothing here:
-a script whose host is gone runs to its own limits and then through ``on_finished:``. After a runtime error ``on_finished:`` is
-*not* run and the cell stays as it is.
+Statements run in slices; a slice ends when the script is ahead of the clock (then it waits; in time that flows for at least a
+few milliseconds, so that many iterations are done at once) or has had its share of the processor. Whether anybody listens
+changes nothing here: a script whose host is gone runs to its own limits and then through ``on_finished:``. After a runtime error
+``on_finished:`` is *not* run and the cell stays as it is.
 """
 
 from __future__ import annotations
@@ -12,16 +12,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator
 
-from emulator.clock import Clock
+from emulator.clock import NANOSECOND, QUANTUM_SECOND, Clock
 from emulator.instruments.channel import Channel
 from emulator.instruments.methodscript import codes
 from emulator.instruments.methodscript.codes import ScriptFault
 from emulator.instruments.methodscript.compiler import compile_script
 from emulator.instruments.methodscript.machine import Machine, Stop
 from emulator.instruments.methodscript.syntax import Script
-
-QUANTUM_SECOND = 0.005
-"""Shortest sleep, and longest slice, in wall time."""
 
 _STEPS_BETWEEN_LOOKS = 64
 
@@ -53,7 +50,7 @@ class Execution:
         self._fault: str | None = None
         self._halted = False
         self._killed = False
-        self._wakeup: asyncio.Future[None] | None = None
+        self._waiter = clock.waiter(channel.name)
         self.iterations = 0
 
     # -- what the host and the scenario can ask
@@ -62,29 +59,29 @@ class Execution:
         """Stop the whole script; ``on_finished:`` runs."""
         self._stop = Stop.ABORT
         self._halted = False
-        self._poke()
+        self._waiter.poke()
 
     def skip(self) -> None:
         """Stop the present measurement loop."""
         if self._stop is Stop.NONE:
             self._stop = Stop.SKIP
-        self._poke()
+        self._waiter.poke()
 
     def halt(self) -> None:
         """Freeze the script; the cell stays polarised."""
         self._halted = True
-        self._poke()
+        self._waiter.poke()
 
     def resume(self) -> None:
         """Go on after `halt`."""
         self._halted = False
-        self._poke()
+        self._waiter.poke()
 
     def fail(self, code: str) -> None:
         """A runtime error happens now."""
         self._fault = code
         self._halted = False
-        self._poke()
+        self._waiter.poke()
 
     def kill(self) -> None:
         """The supply fails: nothing more is executed or said, not even an end."""
@@ -92,19 +89,23 @@ class Execution:
         self._machine.lines.clear()
         self.fail(codes.CRITICAL_OVERLOAD)
 
-    def flush(self) -> None:
+    def flush(self, *, ended: bool = False) -> None:
         """Send what the script has said so far."""
-        lines = self._machine.lines
+        clock, moment, lines = self._clock, self._channel.now_nanosecond, self._machine.lines
+        clock.reached(moment)
         if lines and not self._killed:
             said = ("\n".join(lines) + "\n").encode("ascii")
             lines.clear()
+            clock.speaking_nanosecond = None if ended else moment
             self._send(said)
+            clock.speaking_nanosecond = None
 
     # -- its life
 
     async def run(self) -> None:
         """From the first statement to the empty line that ends the output."""
         machine = self._machine
+        await self._waiter.until(self._channel.now_nanosecond)
         try:
             await self._drive(self._body())
             machine.stop = self._stop = Stop.NONE
@@ -119,33 +120,35 @@ class Execution:
                 machine.line("")
         else:
             machine.line("")
-        self.flush()
+        await self._clock.wait_until(self._channel.now_nanosecond, self._waiter)
+        self.flush(ended=True)
 
     async def _drive(self, steps: Generator[float, None, int]) -> None:
-        channel, clock = self._channel, self._clock
-        horizon = clock.second_since(channel.base_nanosecond)
+        clock = self._clock
+        horizon = self._horizon()
         slice_end = time.monotonic() + QUANTUM_SECOND
         look = _STEPS_BETWEEN_LOOKS
+        said = self._machine.lines if clock.eager else ()
         for due in steps:
             self.iterations += 1
             look -= 1
             if due > horizon:
-                horizon = clock.second_since(channel.base_nanosecond)
+                horizon = self._horizon()
             if self._fault is None:
-                if due <= horizon and look > 0:
+                if due <= horizon and look > 0 and not said:
                     continue
                 look = _STEPS_BETWEEN_LOOKS
-                if not await self._paused(due, horizon, slice_end):
+                if not await self._paused(due, horizon, slice_end, said=bool(said)):
                     continue
             if self._fault is not None:
                 code, self._fault = self._fault, None
                 raise ScriptFault(code, 1)
-            horizon = clock.second_since(channel.base_nanosecond)
+            horizon = self._horizon()
             slice_end = time.monotonic() + QUANTUM_SECOND
 
-    async def _paused(self, due: float, horizon: float, slice_end: float) -> bool:
+    async def _paused(self, due: float, horizon: float, slice_end: float, *, said: bool) -> bool:
         """Sleep where the script is ahead, let others run where it has had its share; whether either was so."""
-        if due > horizon:
+        if due > horizon or said:
             await self._wait(due)
             return True
         if time.monotonic() <= slice_end:
@@ -155,19 +158,23 @@ class Execution:
         self._take_requests(due)
         return True
 
+    def _horizon(self) -> float:
+        """How far the script may go without waiting, as ``elapsed`` seconds."""
+        return (self._clock.free_until(self._waiter) - self._channel.base_nanosecond) / NANOSECOND
+
     async def _wait(self, due: float) -> None:
-        """Sleep until ``due``, or until something was asked for."""
+        """Wait until ``due``, or until something was asked for."""
         channel, clock = self._channel, self._clock
         await self._yield(sleep=False)
+        moment = channel.base_nanosecond + round(due * NANOSECOND)
         while self._fault is None:
-            ahead = due - clock.second_since(channel.base_nanosecond)
             if self._halted:
-                await self._sleep(QUANTUM_SECOND * 10)
+                await self._waiter.until(clock.tick_nanosecond(10 * QUANTUM_SECOND))
                 channel.advance(clock.second_since(channel.base_nanosecond))
                 continue
-            if self._take_requests(due) or ahead <= 0.0:
+            if self._take_requests(due) or clock.now_nanosecond() >= moment:
                 return
-            await self._sleep(max(QUANTUM_SECOND, clock.wall_second(ahead)))
+            await self._waiter.until(moment)
 
     def _take_requests(self, due: float) -> bool:
         """Hand a stop to the script, unless a frequency is being measured; whether there was one."""
@@ -189,22 +196,3 @@ class Execution:
             self._channel.advance(self._clock.second_since(self._channel.base_nanosecond))
         if sleep:
             await asyncio.sleep(0)
-
-    async def _sleep(self, wall_second: float) -> None:
-        loop = asyncio.get_running_loop()
-        future = self._wakeup = loop.create_future()
-        timer = loop.call_later(wall_second, _resolve, future)
-        try:
-            await future
-        finally:
-            timer.cancel()
-            self._wakeup = None
-
-    def _poke(self) -> None:
-        if self._wakeup is not None:
-            _resolve(self._wakeup)
-
-
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

@@ -78,6 +78,8 @@ class Session:
         self._stored: Script | None = None
         self._waiting: Script | None = None
         self._start = asyncio.Event()
+        self._resting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        clock.waiter(channel.name)
         self.execution: Execution | None = None
         self.running = asyncio.Event()
         self.iterations = 0
@@ -96,10 +98,26 @@ class Session:
             self.iterations += execution.iterations
             self.execution = None
             self.running.clear()
+            self._settle()
+
+    async def rested(self, good: Callable[[], bool]) -> None:
+        """Return at a moment when no script runs and ``good`` holds. It does not outlast the caller's next ``await``."""
+        if self.execution is None and good():
+            return
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._resting.append((good, settled))
+        await settled
+
+    def _settle(self) -> None:
+        """A script has ended: let those go on who waited for it, before the host's next word is heard."""
+        self._resting = [(good, settled) for good, settled in self._resting if not settled.done()]
+        for good, settled in self._resting:
+            if good():
+                settled.set_result(None)
 
     async def _idle(self) -> None:
         while True:
-            tick = _IDLE_TICK_SECOND if self.channel.polarised else None
+            tick = _IDLE_TICK_SECOND if self.channel.polarised and self._clock.flows else None
             try:
                 async with asyncio.timeout(tick):
                     await self._start.wait()
@@ -140,6 +158,7 @@ class Session:
         """Bytes from the host."""
         if not self.powered:
             return
+        self._clock.disturbed()
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
             self._line(line.rstrip(b"\r").decode("latin-1"))

@@ -155,14 +155,16 @@ def _kind_of_end(finding: Finding) -> str:
 
 
 @contextmanager
-def staged(directory: Path, cases: Sequence[Case]) -> Iterator[dict[str, Finding]]:
+def staged(directory: Path, cases: Sequence[Case], seed: int = 1) -> Iterator[dict[str, Finding]]:
     """Run every case on a channel of its own of one station, to the end of every run; what was found, by case."""
     with running_bench(directory) as bench:
         bench.scale = SCALE
         names = {case.name: f"c{number}" for number, case in enumerate(cases)}
         channels = [{"name": names[case.name], "listen": case.listen, "cell": CELL | (case.cell or {})} for case in cases]
         alone = [names[case.name] for case in cases if case.alone]
-        bench.start_emulator(channels, events=[event for case in cases for event in case.events(names[case.name])], alone=alone)
+        bench.start_emulator(
+            channels, events=[event for case in cases for event in case.events(names[case.name])], alone=alone, seed=seed
+        )
         bench.write_site()
         for case in cases:
             bench.register(f"cell-{names[case.name]}", area_cm2=1.0)

@@ -45,12 +45,17 @@ def test_fault_keeps_the_three_promises(found: Find, key: str, fault_row: Callab
     finding = found(key)
     case = finding.case
     assert {row["fault"] for row in finding.rows("fault")} == set(case.faults), "the fault did not happen"
+    assert_promises(finding)
+    fault_row(Row(" + ".join(case.faults), case.shows, finding.harness_did(), finding.data_say(), case.varies))
+
+
+def assert_promises(finding: Finding) -> None:
+    """The three promises."""
     assert_cell_unharmed(finding)
     if finding.holes():
         assert finding.kinds & {"gap", "damaged", "limit"}, finding.holes()
     assert finding.wrong_currents() == []
     assert finding.wrong_cycles() == []
-    fault_row(Row(" + ".join(case.faults), case.shows, finding.harness_did(), finding.data_say(), case.varies))
 
 
 def assert_cell_unharmed(finding: Finding) -> None:
