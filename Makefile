@@ -3,15 +3,17 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+REFEREE := .venv-referee/bin
 SERVICES := mosquitto influxdb chromium
 ARGS ?=
 
-.PHONY: help demo test bench dashboards clean
+.PHONY: help demo test referee bench dashboards clean
 
 help:
 	@echo "make demo   cycle eight emulated cells and watch them     (ARGS='--exit --cycles 10 --report report.json')"
 	@echo "make test   lint, types, import contracts, all tests"
-	@echo "make bench  measure the figures in the README"
+	@echo "make referee  hold the cell model to PyBaMM, in a venv of its own (700 MB)"
+	@echo "make bench  measure the figures in the README, in the same venv"
 	@echo "make dashboards  build grafana/dashboards from code"
 
 demo: .venv/.installed
@@ -24,8 +26,11 @@ test: .venv/.installed-dev services
 	$(BIN)/lint-imports
 	$(BIN)/pytest $(ARGS)
 
-bench: .venv/.installed-dev services
-	$(BIN)/python -m tests.benchmarks $(ARGS)
+referee: .venv-referee/.installed
+	$(REFEREE)/pytest tests/emulator/test_cell_referee.py
+
+bench: .venv-referee/.installed services
+	$(REFEREE)/python -m tests.benchmarks $(ARGS)
 
 dashboards: .venv/.installed-dev
 	$(BIN)/python -m grafana.build
@@ -46,6 +51,11 @@ dashboards: .venv/.installed-dev
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@ .venv/.installed
 
+.venv-referee/.installed: .venv/.made pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-referee
+	$(REFEREE)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,pybamm]'
+	@touch $@
+
 .PHONY: services
 services:
 	@missing=""; \
@@ -60,4 +70,4 @@ services:
 	fi
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-station
+	rm -rf .venv .venv-referee .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-station

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
 
 from emulator.cell.cells import Cell, DepositCell, FullCell, SymmetricCell
 from emulator.instruments.channel import Channel
@@ -12,21 +11,19 @@ from emulator.noise import Normals
 from emulator.scenario.cells import CellSettings
 from emulator.scenario.instruments import InstrumentSettings
 from emulator.truth import TruthFile
-from harness.model.run import Geometry
 
 
 def make_cell(settings: CellSettings, normal: Callable[[str], Callable[[int], float]]) -> Cell:
     """The cell a scenario describes; ``normal(stream)`` gives its streams of random numbers."""
-    parameters, area = settings.parameters(), settings.area_cm2
-    match settings.geometry:
-        case Geometry.DEPOSIT:
-            return DepositCell(parameters, area, normal("cell"), settings.excess)
-        case Geometry.SYMMETRIC:
-            return SymmetricCell(parameters, area, normal("cell"), normal("counter"), settings.excess)
-        case Geometry.FULL:
-            return FullCell(parameters, area, normal("cell"), settings.excess)
-        case _:
-            assert_never(settings.geometry)
+    parameters, area, excess = settings.parameters(), settings.area_cm2, settings.excess
+    chance = normal("cracks"), normal("shorts")
+    match settings.electrode:
+        case "Cu":
+            return DepositCell(parameters, area, normal("cell"), excess, chance=chance)
+        case "Li":
+            return SymmetricCell(parameters, area, normal("cell"), normal("counter"), excess, chance=chance)
+        case cathode:
+            return FullCell(parameters, area, normal("cell"), excess, cathode, chance=chance)
 
 
 def make_channel(seed: int, instrument: InstrumentSettings, place: int, truth: TruthFile, now_nanosecond: int) -> Channel:

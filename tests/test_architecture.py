@@ -16,7 +16,7 @@ VIOLATIONS = {
     "layers": ("harness/model/cell.py", "import harness.service.control"),
     "siblings": ("potentiostat_drivers/errors.py", "import potentiostat_drivers.program"),
     "drivers_alone": ("potentiostat_drivers/clock.py", "import harness.clock"),
-    "emulator_behind_a_port": ("harness/compare.py", "import emulator.truth"),
+    "emulator_behind_a_port": ("harness/comparison/cycles.py", "import emulator.truth"),
     "emulator_of_ours": ("emulator/scenario/file.py", "import harness.clock"),
     "wire_code_apart": ("emulator/server.py", "import potentiostat_drivers.methodscript.wire"),
     "pure": ("potentiostat_drivers/methodscript/wire.py", "import asyncio"),

@@ -12,7 +12,9 @@ import yaml
 
 from harness.cli.main import app
 from harness.config import load_site
+from harness.model.anode import parse_build
 from harness.model.cell import Cell
+from harness.model.claims import Verdict, assess
 from harness.model.schedule import parse_schedule
 from harness.store.registry import cell_from
 
@@ -61,14 +63,21 @@ def test_readme_site_file_is_accepted(tmp_path: Path) -> None:
 
 def test_readme_cell_and_schedule_are_accepted() -> None:
     """The cell and the schedule of the README are what the software reads."""
-    assert isinstance(cell_from(yaml.safe_load(block("yaml", "id:")), "cell"), Cell)
+    assert isinstance(cell_from(yaml.safe_load(block("yaml", "id: cu-01")), "cell"), Cell)
     assert parse_schedule(block("yaml", "schedule:"), "README.md").schedule == "my-plate-strip"
+
+
+def test_readme_build_is_accepted() -> None:
+    """The build of the README is what the software reads, meets claim 1, and is the one its cell is made of."""
+    build = parse_build(block("yaml", "id: stack-7"), "README.md")
+    assert assess(build)[0].strict.verdict is Verdict.MEETS
+    assert build.id == yaml.safe_load(block("yaml", "id: cu-01"))["build"]
 
 
 def test_make_targets_of_the_readme_exist() -> None:
     """Every ``make …`` in the README is a target."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"make (demo|test|bench|dashboards)\b", README):
+    for target in re.findall(r"make (demo|test|referee|bench|dashboards)\b", README):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 

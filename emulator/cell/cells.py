@@ -17,7 +17,7 @@ from emulator.cell.effective import Counter, effective
 from emulator.cell.engine import PYTHON, Engine
 from emulator.cell.impedance import Elements
 from emulator.cell.lithium import Lithium
-from emulator.cell.materials import MATERIALS
+from emulator.cell.materials import MATERIALS, MaterialName
 from emulator.cell.parameters import CellParameters
 from emulator.cell.state import COULOMB_PER_MAH, OTHER, STREAMS, TRACKED, Vector
 
@@ -27,6 +27,8 @@ _DRY = 1e-3
 _STIFF_VOLT_CM2_PER_COULOMB = 1.0
 
 Normal = Callable[[int], float]
+Chance = tuple[Normal, Normal]
+"""The streams of cracks and of shorts."""
 
 
 class BooksDoNotBalance(ArithmeticError):
@@ -36,6 +38,9 @@ class BooksDoNotBalance(ArithmeticError):
 def no_chance(_index: int) -> float:
     """A stream of random numbers for a cell without chance."""
     return 0.0
+
+
+NO_CHANCE: Chance = (no_chance, no_chance)
 
 
 class Cell:
@@ -257,8 +262,17 @@ class DepositCell(Cell):
 
     __slots__ = ()
 
-    def __init__(self, parameters: CellParameters, area_cm2: float, normal: Normal, bulk_mah_cm2: float = 0.0) -> None:
-        super().__init__("Cu", parameters, area_cm2, (normal, no_chance, no_chance, no_chance), bulk_mah_cm2)
+    def __init__(
+        self,
+        parameters: CellParameters,
+        area_cm2: float,
+        normal: Normal,
+        bulk_mah_cm2: float = 0.0,
+        *,
+        chance: Chance = NO_CHANCE,
+        engine: Engine = PYTHON,
+    ) -> None:
+        super().__init__("Cu", parameters, area_cm2, (normal, no_chance, *chance), bulk_mah_cm2, engine=engine)
 
 
 class SymmetricCell(Cell):
@@ -273,8 +287,11 @@ class SymmetricCell(Cell):
         normal: Normal,
         counter_normal: Normal,
         bulk_mah_cm2: float = _PLENTY_MAH_CM2,
+        *,
+        chance: Chance = NO_CHANCE,
+        engine: Engine = PYTHON,
     ) -> None:
-        super().__init__("Li", parameters, area_cm2, (normal, counter_normal, no_chance, no_chance), bulk_mah_cm2)
+        super().__init__("Li", parameters, area_cm2, (normal, counter_normal, *chance), bulk_mah_cm2, engine=engine)
 
 
 class FullCell(Cell):
@@ -288,6 +305,9 @@ class FullCell(Cell):
         area_cm2: float,
         normal: Normal,
         excess_mah_cm2: float,
-        cathode: Counter = "NMC811",
+        cathode: MaterialName = "NMC811",
+        *,
+        chance: Chance = NO_CHANCE,
+        engine: Engine = PYTHON,
     ) -> None:
-        super().__init__(cathode, parameters, area_cm2, (normal, no_chance, no_chance, no_chance), excess_mah_cm2)
+        super().__init__(cathode, parameters, area_cm2, (normal, no_chance, *chance), excess_mah_cm2, engine=engine)

@@ -1,4 +1,7 @@
-"""A state in the words of the truth: books in coulombs of the cell, everything else per cm², each name with its unit."""
+"""A state in the words of the truth: books in coulombs of the cell, everything else per cm², each name with its unit.
+
+What is said of the other lithium electrode of a symmetric cell begins with ``counter_``.
+"""
 
 from __future__ import annotations
 

@@ -34,6 +34,7 @@ RESULT_SIZE = 4
 _SPLITS = 60
 _SHORTEST_SECOND = 1e-9
 _SMALLEST_PART = 2.0**-12
+_GROW = 0.4
 _CHANGE = 0.1
 """Of the current, within a part of a hold."""
 
@@ -54,14 +55,13 @@ def run_segment(
 
     ``cutoff_high`` ends it while oxidising, ``cutoff_low`` while reducing, and so does a lithium electrode without lithium.
     """
-    state[ENDED], state[ELAPSED] = float(BY_TIME), 0.0
     ended = _outside(kernel.voltage(state, par, density), density, cutoff_low, cutoff_high)
     elapsed, count = 0.0, 0
     saved = state.copy()
     while elapsed < second and ended == BY_TIME:
         if count >= len(out_time):
-            state[ENDED], state[ELAPSED] = float(BY_FULL_BUFFER), elapsed
-            return count
+            ended = BY_FULL_BUFFER
+            break
         until = min((count + 1) * interval, second)
         saved[:] = state
         status = kernel.advance(state, par, normals, density, until - elapsed)
@@ -128,9 +128,8 @@ def run_hold(
 ) -> int:
     """Hold ``volt`` for at most ``second`` or until |j| falls to ``end_density``, within ± ``limit``; returns how many samples.
 
-    In parts, from one to the next of which the current changes little, flows the current that has the voltage at its end, so that
-    nothing overshoots where a curve is steep. ``out_density`` is the current at a sample's time, ``out_mean`` the mean since the
-    sample before.
+    In parts within which it changes little flows the current that has the voltage at the part's end: nothing overshoots where a
+    curve is steep. ``out_density`` is the current at a sample's time, ``out_mean`` the mean since the sample before.
     """
     now = kernel.current_for(state, par, volt, 0.0, limit, 0.0)
     elapsed, begun, charge, part, count = 0.0, 0.0, 0.0, interval, 0
@@ -140,48 +139,62 @@ def run_hold(
             ended = BY_FULL_BUFFER
             break
         left = min((count + 1) * interval, second) - elapsed
-        part, later = _part(state, par, volt, now, limit, min(part, left), _SMALLEST_PART * interval)
+        step, later, part = _part(state, par, volt, now, limit, part, left, _SMALLEST_PART * interval)
         if abs(later) <= end_density:
-            part, later = _release(state, par, volt, now, limit, part, end_density)
+            step, later = _release(state, par, volt, now, limit, step, later, end_density)
             ended = BY_CURRENT
-        status = kernel.advance(state, par, normals, later, part)
+        status = kernel.advance(state, par, normals, later, step)
         if status != OK:
             return -status
-        charge, elapsed, now = charge + later * part, elapsed + part, later
-        if ended == BY_CURRENT or left - part <= _SHORTEST_SECOND:
+        charge, elapsed, now = charge + later * step, elapsed + step, later
+        if ended == BY_CURRENT or left - step <= _SHORTEST_SECOND:
             now = kernel.current_for(state, par, volt, 0.0, limit, later)
             out_time[count], out_density[count], out_mean[count] = elapsed, now, charge / (elapsed - begun)
             begun, charge, count = elapsed, 0.0, count + 1
-        part *= 2.0
     state[ENDED], state[ELAPSED] = float(ended), elapsed
     return count
 
 
-def _part(state: Vector, par: Vector, volt: float, now: float, limit: float, part: float, smallest: float) -> tuple[float, float]:
-    """``part``, halved until the current changes little within it, and the current that has the voltage at its end."""
-    later = kernel.current_for(state, par, volt, part, limit, now)
-    while part > smallest and abs(later - now) > _CHANGE * (abs(now) + 1e-3 * limit):
-        part *= 0.5
-        later = kernel.current_for(state, par, volt, part, limit, now)
-    return part, later
+def _part(
+    state: Vector, par: Vector, volt: float, now: float, limit: float, part: float, left: float, smallest: float
+) -> tuple[float, float, float]:
+    """A step of ``part`` within what is ``left``, halved until the current changes little within it.
+
+    Returns its length, the current that has the voltage at its end, and what to try next.
+    """
+    allowed = _CHANGE * (abs(now) + 1e-3 * limit)
+    wanted = min(part, left)
+    step, later = wanted, kernel.current_for(state, par, volt, wanted, limit, now)
+    while step > smallest and abs(later - now) > allowed:
+        step *= 0.5
+        later = kernel.current_for(state, par, volt, step, limit, now)
+    if step < wanted:
+        return step, later, step
+    return step, later, max(part, 2.0 * step) if abs(later - now) <= _GROW * allowed else part
 
 
 def _release(
-    state: Vector, par: Vector, volt: float, now: float, limit: float, second: float, end_density: float
+    state: Vector, par: Vector, volt: float, now: float, limit: float, second: float, later: float, end_density: float
 ) -> tuple[float, float]:
-    """Time, within ``second``, after which the current has fallen to its end, and that current."""
-    above, below = 0.0, second
-    later = now
+    """When the current, ``now`` at first and ``later`` after ``second``, has fallen to its end; and what it is then."""
+    early, late = 0.0, second
+    early_error, late_error = abs(now) - end_density, abs(later) - end_density
+    middle, side = second, 0
     for _ in range(_SPLITS):
-        middle = 0.5 * (above + below)
-        later = kernel.current_for(state, par, volt, middle, limit, now)
-        if below - above <= 1e-6 * second:
+        if abs(abs(later) - end_density) <= 1e-6 * end_density or late_error >= early_error:
             break
-        if abs(later) > end_density:
-            above = middle
+        middle = (early * late_error - late * early_error) / (late_error - early_error)
+        later = kernel.current_for(state, par, volt, middle, limit, later)
+        error = abs(later) - end_density
+        if error > 0.0:
+            early, early_error = middle, error
+            late_error *= 0.5 if side == 1 else 1.0
+            side = 1
         else:
-            below = middle
-    return below, kernel.current_for(state, par, volt, below, limit, later)
+            late, late_error = middle, error
+            early_error *= 0.5 if side == -1 else 1.0
+            side = -1
+    return middle, later
 
 
 def run_program(
@@ -206,21 +219,15 @@ def run_program(
     for index in range(repeats * per_repeat):
         place = (index % per_repeat) * STEP_SIZE
         mode, level, second = steps[place], steps[place + 1], steps[place + 2]
-        charge = 0.0
         if mode == HOLD:
             count = run_hold(
                 state, par, normals, level, second, steps[place + 5], steps[place + 4], interval, out_time, out_first, out_second
             )
-            begun = 0.0
-            for sample in range(count):
-                charge += out_second[sample] * (out_time[sample] - begun)
-                begun = out_time[sample]
-            volt = level
+            charge, volt = _integral(out_time, out_second, count), level
         else:
             low, high = steps[place + 3], steps[place + 4]
             count = run_segment(state, par, normals, level, second, low, high, interval, out_time, out_first)
-            charge = level * state[ELAPSED]
-            volt = out_first[count - 1] if count > 0 else 0.0
+            charge, volt = level * state[ELAPSED], out_first[count - 1] if count > 0 else 0.0
         if count < 0:
             return count
         if state[ENDED] == BY_FULL_BUFFER:
@@ -230,3 +237,12 @@ def run_program(
         out_result[result + 2], out_result[result + 3] = charge, volt
         total += count
     return total
+
+
+def _integral(times: Vector, means: Vector, count: int) -> float:
+    """Charge of ``count`` samples of a hold."""
+    charge, begun = 0.0, 0.0
+    for sample in range(count):
+        charge += means[sample] * (times[sample] - begun)
+        begun = times[sample]
+    return charge

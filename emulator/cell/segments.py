@@ -25,8 +25,6 @@ from emulator.cell.segments_numbers import ARRAYS, SCALARS, Arithmetic, Number
 from emulator.cell.segments_samples import Floats, Sampler
 
 _FEW = 6
-_NO_LIMIT = 1e9
-_BEYOND = 1e-7
 _SPARE = 1.1
 _WASTED = 0.5
 
@@ -106,7 +104,7 @@ def segment(batch: Batch, step: Step) -> tuple[Trace, Batch]:
 def voltages(batch: Batch, step: Step, second: Floats) -> Floats:
     """The voltages of ``step`` at any times within it: (cells, times)."""
     run = _Run(batch, (step,), 1)
-    path, _, _ = run.one(run.first(), step, step.longest_second, careful=True)
+    path, _, _ = run.one(run.first(), step, step.longest_second)
     sampler = Sampler(run.geometry, run.constants, (len(batch.states), 1, len(second)))
     return sampler.voltages(path, second)
 
@@ -115,9 +113,9 @@ def cycle(batch: Batch, steps: Sequence[Step], repeats: int) -> tuple[list[Trace
     """The ``steps`` one after the other, ``repeats`` times; a trace per step, and the batch after the last."""
     cells = len(batch.states)
     if cells > _FEW:
-        return _together(batch, steps, repeats)
+        return _Run(batch, steps, repeats).traces()
     single = [
-        _together(Batch((par,), (made,), (normal,)), steps, repeats)
+        _Run(Batch((par,), (made,), (normal,)), steps, repeats).traces()
         for par, made, normal in zip(batch.parameters, batch.states, batch.normals, strict=True)
     ]
     if cells == 1:
@@ -129,25 +127,6 @@ def cycle(batch: Batch, steps: Sequence[Step], repeats: int) -> tuple[list[Trace
 
 def _side_by_side(traces: list[Trace]) -> Trace:
     return Trace(*(np.concatenate([getattr(trace, name) for trace in traces]) for name in Trace.__slots__))
-
-
-def _together(batch: Batch, steps: Sequence[Step], repeats: int) -> tuple[list[Trace], Batch]:
-    for careful in (False, True):
-        traces, after = _Run(batch, steps, repeats).traces(careful=careful)
-        if careful or not any(_missed(step, trace) for step, trace in zip(steps, traces, strict=True)):
-            break
-    return traces, after
-
-
-def _missed(step: Step, trace: Trace) -> bool:
-    """Whether a sample lies outside a limit that should have ended the step before."""
-    if step.density_ma_cm2 > 0.0 and step.highest_volt < math.inf:
-        inside = trace.voltage_volt <= step.highest_volt + _BEYOND
-    elif step.density_ma_cm2 < 0.0 and step.lowest_volt > -math.inf:
-        inside = trace.voltage_volt >= step.lowest_volt - _BEYOND
-    else:
-        return False
-    return not bool(np.all(inside | (trace.elapsed_second == 0.0)[..., None]))
 
 
 class _Run:
@@ -163,7 +142,7 @@ class _Run:
         )
         self._normals = tuple(self._deposits(which) for which in (0, 1))
 
-    def traces(self, *, careful: bool) -> tuple[list[Trace], Batch]:
+    def traces(self) -> tuple[list[Trace], Batch]:
         """Everything."""
         now = self.first()
         cells, repeats = len(self._batch.states), self._repeats
@@ -172,7 +151,7 @@ class _Run:
         ends: list[Number] = [step.longest_second for step in self._steps]
         for _ in range(repeats):
             for place, (step, sampler, row) in enumerate(zip(self._steps, samplers, rows, strict=True)):
-                path, end, ended = self.one(now, step, ends[place], careful=careful)
+                path, end, ended = self.one(now, step, ends[place])
                 ends[place] = end
                 now = segments_cell.after(self._arithmetic, self.constants, path, end)
                 sampler.add(path, end)
@@ -181,30 +160,29 @@ class _Run:
         traces = [_trace(step, sampler, row) for step, sampler, row in zip(self._steps, samplers, rows, strict=True)]
         return traces, self._after(now, traces)
 
-    def one(self, now: CellState, step: Step, last: Number, *, careful: bool) -> tuple[Path, Number, Number]:
+    def one(self, now: CellState, step: Step, last: Number) -> tuple[Path, Number, Number]:
         """The path of a step, its end and why; ``last`` is how long it took before, so that nodes lie where they are needed."""
         nothing = 0.0 * now.tracked.fresh
         longest = step.longest_second + nothing
         smaller, where, some = self._arithmetic.smaller, self._arithmetic.where, self._arithmetic.some
         span = smaller(longest, _SPARE * last)
-        path, end, ended = self._try(now, step, span, careful=careful)
+        path, end, ended = self._try(now, step, span)
         short = (ended == state.BY_TIME) & (span < longest)
         if some(short):
             span = where(short, longest, span)
-            path, end, ended = self._try(now, step, span, careful=careful)
+            path, end, ended = self._try(now, step, span)
         if some((end < _WASTED * span) & (ended != state.BY_TIME)):
             span = where(ended == state.BY_TIME, span, smaller(longest, _SPARE * end + 1.0))
-            path, end, ended = self._try(now, step, span, careful=careful)
+            path, end, ended = self._try(now, step, span)
         return path, end, ended
 
-    def _try(self, now: CellState, step: Step, span: Number, *, careful: bool) -> tuple[Path, Number, Number]:
+    def _try(self, now: CellState, step: Step, span: Number) -> tuple[Path, Number, Number]:
         a, geometry, c = self._arithmetic, self.geometry, self.constants
         nothing = 0.0 * now.tracked.fresh
         normals = (self._normals[0](now.tracked.deposits), 0.0 if now.other is None else self._normals[1](now.other.deposits))
         path = segments_cell.begin(a, geometry, c, now, step.density_ma_cm2 * 1e-3 + nothing, span, normals)
         limit = step.highest_volt if step.density_ma_cm2 > 0.0 else step.lowest_volt
-        limit = max(-_NO_LIMIT, min(_NO_LIMIT, limit))
-        return path, *segments_cell.finish(a, geometry, c, path, span, limit, careful=careful)
+        return path, *segments_cell.finish(a, geometry, c, path, span, limit)
 
     # -- to and from the vectors of the step kernel
 

@@ -4,12 +4,14 @@ What is between the electrodes and what happens on each of them depends on the c
 and asked at any times. j > 0 (A/cm²) oxidises the working electrode. All functions take an `Arithmetic` first; in `ARRAYS` every
 number is one per cell, and the direction of the current is the same for all.
 
-A segment ends at the latest when other reactions than those of lithium would carry the current (`BY_EXHAUSTION`). Limits of
-voltage are looked for at the ends of phases, between which voltage hardly ever turns, and with ``careful`` at 64 more times.
+A segment ends at the latest when other reactions than those of lithium would carry the current (`BY_EXHAUSTION`). Where a limit
+of voltage could be met while there is lithium (a bound says where not), it is looked for at 64 times of the segment and at the
+ends of its phases; with a cathode, whose voltage hardly turns, at 12.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,11 +21,14 @@ from emulator.cell.segments_counter import Between, CounterConstants, Diffusion,
 from emulator.cell.segments_lithium import Electrode, LithiumConstants
 from emulator.cell.segments_numbers import SCALARS, Arithmetic, Number, Truth, choose, crossing
 from emulator.cell.segments_plating import Plating
-from emulator.cell.segments_stripping import Sharing, Stripping
+from emulator.cell.segments_sharing import Sharing
+from emulator.cell.segments_stripping import Stripping
 from emulator.cell.state import BY_EXHAUSTION, BY_HIGH_VOLT, BY_LOW_VOLT, BY_TIME
 
 _TOLERANCE_VOLT = 1e-10
-_CAREFUL = 64
+_LOOKS, _FEW_LOOKS = 64, 12
+_NO_LIMITS = (math.inf, -math.inf)
+_EXHAUSTED, _TIMED = float(BY_EXHAUSTION), float(BY_TIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +66,9 @@ class ElectrodePath(NamedTuple):
 
 
 class Path(NamedTuple):
-    """What a cell does in a segment of ``density``, in which ``size`` flows."""
+    """What a cell does in a segment in which ``size`` flows, oxidising the working electrode where ``flow`` is +1."""
 
-    density: Number
+    flow: int
     size: Number
     tracked: ElectrodePath
     other: ElectrodePath | None
@@ -81,25 +86,20 @@ def begin(
 ) -> Path:
     """The path of at most ``second`` at ``density`` from ``state``."""
     size = abs(density)
-    direction = direction_of(a, geometry, density)
+    flow = 0 if not a.some(size > 0.0) else 1 if a.some(density > 0.0) else -1
+    direction = flow if geometry.material is not None else -flow
     tracked = _electrode(a, c.lithium, state.tracked, direction, size, second, normals[0])
     other = None
     if state.other is not None:
         other = _electrode(a, c.lithium, state.other, -direction, size, second, normals[1])
     between = _lengthened(a, c.counter, state, tracked, other)
-    foil = state.other is None and geometry.material is None
+    foil = flow and state.other is None and geometry.material is None
     level = segments_counter.foil_volt(a, c.counter, density) if foil else 0.0
     diffusion = segments_counter.diffuse(c.counter, between, density, level)
     insertion = None if geometry.material is None else segments_counter.insert(c.counter, between, density)
-    return Path(density, size, tracked, other, diffusion, insertion, state._replace(between=between))
-
-
-def direction_of(a: Arithmetic, geometry: Geometry, density: Number) -> int:
-    """+1 where the current plates the followed electrode, −1 where it strips it, 0 without current."""
-    if not a.some(density != 0.0):
-        return 0
-    oxidises = a.some(density > 0.0)
-    return 1 if oxidises == (geometry.material is not None) else -1
+    if between is not state.between:
+        state = state._replace(between=between)
+    return Path(flow, size, tracked, other, diffusion, insertion, state)
 
 
 def _lengthened(
@@ -159,54 +159,62 @@ def _potential(a: Arithmetic, c: LithiumConstants, path: ElectrodePath, size: Nu
 
 
 def finish(
-    a: Arithmetic, geometry: Geometry, c: CellConstants, path: Path, second: Number, limit: Number, *, careful: bool
+    a: Arithmetic, geometry: Geometry, c: CellConstants, path: Path, second: Number, limit: float
 ) -> tuple[Number, Number]:
-    """When the segment ends and why; ``limit`` is the highest voltage where it oxidises, else the lowest (± 1e9 V: none)."""
+    """When the segment ends and why; ``limit`` is the highest voltage where it oxidises, else the lowest (infinite for none)."""
     latest = second
     for electrode in (path.tracked, path.other):
         if electrode is not None and electrode.stripping is not None:
             latest = a.smaller(latest, electrode.stripping.full)
-    ended = a.where(latest < second, float(BY_EXHAUSTION), float(BY_TIME))
-    if not a.some((path.density != 0.0) & (abs(limit) < 1e9)):
+    ended = a.where(latest < second, _EXHAUSTED, _TIMED)
+    if not path.flow or limit in _NO_LIMITS:
         return latest, ended
-    sign = a.where(path.density > 0.0, 1.0, -1.0)
+    sign = float(path.flow)
 
     def beyond(when: Number) -> Number:
         return sign * (voltage(a, geometry, c, path, when) - limit)
 
-    last = beyond(latest)
-    if not careful and not a.some(last >= 0.0):
+    times = _times(a, geometry, c, path, latest, sign * limit)
+    if not times:
         return latest, ended
-    found, bracket, errors = _bracket(a, beyond, (latest, last), _turns(a, path, latest, careful=careful), hurried=not careful)
+    found, bracket, errors = _bracket(a, beyond, latest, times)
+    if not a.some(found):
+        return latest, ended
     end = crossing(a, beyond, bracket, errors, _TOLERANCE_VOLT)
-    return end, a.where(found, a.where(path.density > 0.0, float(BY_HIGH_VOLT), float(BY_LOW_VOLT)), ended)
+    return end, a.where(found, float(BY_HIGH_VOLT if path.flow > 0 else BY_LOW_VOLT), ended)
 
 
-def _turns(a: Arithmetic, path: Path, latest: Number, *, careful: bool) -> list[Number]:
-    """Times before ``latest`` at which to look, the latest first, the begin last."""
-    times = []
-    for electrode in (path.tracked, path.other):
-        if electrode is None:
-            continue
-        if electrode.plating is not None:
-            times += [electrode.plating.discharged, electrode.plating.formed]
-        if electrode.stripping is not None:
-            times += [electrode.stripping.gone]
-            if electrode.sharing is not None:
-                times += [electrode.stripping.shared]
-    if careful:
-        times += [latest * ((index + 1.0) / (_CAREFUL + 1.0)) for index in range(_CAREFUL)]
-    return [*_descending(a, [a.smaller(time, latest) for time in times]), 0.0 * latest]
+def _times(a: Arithmetic, geometry: Geometry, c: CellConstants, path: Path, latest: Number, limit: float) -> list[Number]:
+    """Where to look for a crossing, the last first; none where there can be none."""
+    electrodes = [electrode for electrode in (path.tracked, path.other) if electrode is not None]
+    gone = [a.smaller(one.stripping.gone, latest) for one in electrodes if one.stripping is not None]
+    if geometry.material is None and not a.some(_most(a, c, path, latest, electrodes) >= limit):
+        return _descending(a, [one for one in gone if a.some(one < latest)])
+    turns = [
+        a.smaller(time, latest) for one in electrodes if one.plating for time in (one.plating.discharged, one.plating.formed)
+    ]
+    turns += [a.smaller(one.stripping.shared, latest) for one in electrodes if one.stripping is not None]
+    looks = _LOOKS if geometry.material is None else _FEW_LOOKS
+    even = [latest * ((index + 1.0) / (looks + 1.0)) for index in range(looks)]
+    return [*_descending(a, [*turns, *gone, *even]), 0.0 * latest]
+
+
+def _most(a: Arithmetic, c: CellConstants, path: Path, latest: Number, electrodes: list[ElectrodePath]) -> Number:
+    """What the size of the voltage cannot exceed as long as there is lithium on both sides."""
+    most = segments_counter.most_volt(a, c.counter, path.diffusion)
+    for electrode in electrodes:
+        most = most + segments_lithium.most_volt(a, c.lithium, electrode.begun, electrode.layer, path.size, latest)
+    return most
 
 
 def _bracket(
-    a: Arithmetic, beyond: Callable[[Number], Number], latest: tuple[Number, Number], times: list[Number], *, hurried: bool
+    a: Arithmetic, beyond: Callable[[Number], Number], latest: Number, times: list[Number]
 ) -> tuple[Truth, tuple[Number, Number], tuple[Number, Number]]:
     """Whether a limit is crossed, and the first of the intervals between ``times`` in which it is, with the errors at its ends.
 
-    Where none is, the interval is the point ``latest``; where the begin lies beyond the limit, it is the begin.
+    Where none is, the interval is the point ``latest``; where the first of the times lies beyond the limit, it is that.
     """
-    later, later_error = latest
+    later, later_error = latest, beyond(latest)
     found = later_error >= 0.0
     low, high, low_error, high_error = later, later, later_error, later_error
     for time in times:
@@ -218,8 +226,6 @@ def _bracket(
         high, high_error = a.where(here, later, high), a.where(here, later_error, high_error)
         found = found | (error >= 0.0)
         later, later_error = time, error
-        if hurried and not a.some((error >= 0.0) & found):
-            break
     at_once = later_error >= 0.0
     low, low_error = a.where(at_once, later, low), a.where(at_once, later_error, low_error)
     high, high_error = a.where(at_once, later, high), a.where(at_once, later_error, high_error)

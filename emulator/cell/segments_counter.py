@@ -14,9 +14,9 @@ from emulator.cell.materials import DIFFUSION_RATES, DIFFUSION_WEIGHTS, HIGHEST_
 from emulator.cell.segments_numbers import SCALARS, Arithmetic, Number
 
 _MODES = (0.5, 1.5, 2.5)
-_WEIGHTS = tuple(2.0 / (math.pi * n) ** 2 for n in _MODES)
-_RATES = tuple((math.pi * n) ** 2 for n in _MODES)
-_FASTEST_GONE = 30.0 / _RATES[1]
+_WEIGHT_1, _WEIGHT_2, _WEIGHT_3 = (2.0 / (math.pi * n) ** 2 for n in _MODES)
+_RATE_1, _RATE_2, _RATE_3 = ((math.pi * n) ** 2 for n in _MODES)
+_FASTEST_GONE = 30.0 / _RATE_2
 _HIGHEST_SHIFT = 0.999
 
 
@@ -99,17 +99,17 @@ class Insertion(NamedTuple):
 def diffuse(c: CounterConstants, b: Between, density: Number, level: Number) -> Diffusion:
     """The path of the electrolyte; ``level`` is a voltage to add to its own ohmic drop."""
     relative = density * b.stretch / (c.limiting * b.wetted)
-    goals = tuple(weight * relative for weight in _WEIGHTS)
+    one, two, three = _WEIGHT_1 * relative, _WEIGHT_2 * relative, _WEIGHT_3 * relative
     ohm = c.electrolyte_ohm_cm2 / b.wetted + b.contact_ohm_cm2 + c.series_ohm_cm2
     return Diffusion(
         density * ohm + b.shift_volt + level,
         relative,
-        goals[0],
-        goals[1],
-        goals[2],
-        b.electrolyte_1 - goals[0],
-        b.electrolyte_2 - goals[1],
-        b.electrolyte_3 - goals[2],
+        one,
+        two,
+        three,
+        b.electrolyte_1 - one,
+        b.electrolyte_2 - two,
+        b.electrolyte_3 - three,
         1.0 / (c.electrolyte_time * b.stretch * b.stretch),
     )
 
@@ -117,20 +117,27 @@ def diffuse(c: CounterConstants, b: Between, density: Number, level: Number) -> 
 def electrolyte_volt(a: Arithmetic, c: CounterConstants, p: Diffusion, second: Number) -> Number:
     """Concentration polarisation, and the level, V."""
     time = second * p.per_second
-    shift = p.shift + p.from_1 * a.exp(-_RATES[0] * time)
-    if a.some(time < _FASTEST_GONE):
-        shift = shift + p.from_2 * a.exp(-_RATES[1] * time) + p.from_3 * a.exp(-_RATES[2] * time)
+    shift = p.shift + p.from_1 * a.decay(-_RATE_1 * time)
+    if a.some(a.earliest(time) < _FASTEST_GONE):
+        shift = shift + p.from_2 * a.decay(-_RATE_2 * time) + p.from_3 * a.decay(-_RATE_3 * time)
     shift = a.smaller(a.larger(shift, -_HIGHEST_SHIFT), _HIGHEST_SHIFT)
     return c.concentration_volt * a.atanh(shift) + p.level
+
+
+def most_volt(a: Arithmetic, c: CounterConstants, p: Diffusion) -> Number:
+    """What the size of `electrolyte_volt` cannot exceed in the segment."""
+    shift = a.smaller(abs(p.shift) + abs(p.from_1) + abs(p.from_2) + abs(p.from_3), _HIGHEST_SHIFT)
+    return c.concentration_volt * a.atanh(shift) + abs(p.level)
 
 
 def diffused(a: Arithmetic, p: Diffusion, b: Between, second: Number) -> Between:
     """The state ``second`` after the segment began."""
     time = second * p.per_second
-    return b._replace(
-        electrolyte_1=p.goal_1 + p.from_1 * a.exp(-_RATES[0] * time),
-        electrolyte_2=p.goal_2 + p.from_2 * a.exp(-_RATES[1] * time),
-        electrolyte_3=p.goal_3 + p.from_3 * a.exp(-_RATES[2] * time),
+    return Between(
+        p.goal_1 + p.from_1 * a.decay(-_RATE_1 * time),
+        p.goal_2 + p.from_2 * a.decay(-_RATE_2 * time),
+        p.goal_3 + p.from_3 * a.decay(-_RATE_3 * time),
+        *b[3:],
     )
 
 
@@ -175,9 +182,9 @@ def cathode_volt(a: Arithmetic, c: CounterConstants, p: Insertion, kind: int, se
     """Potential of the cathode of material ``kind`` against lithium."""
     time = -second * p.per_second
     surface = held(a, p.stoichiometry + p.slope * second) + (p.goal_1 + p.goal_2 + p.goal_3 + p.goal_4 + p.goal_5)
-    surface = surface + p.from_1 * a.exp(DIFFUSION_RATES[0] * time) + p.from_2 * a.exp(DIFFUSION_RATES[1] * time)
-    surface = surface + p.from_3 * a.exp(DIFFUSION_RATES[2] * time) + p.from_4 * a.exp(DIFFUSION_RATES[3] * time)
-    surface = held(a, surface + p.from_5 * a.exp(DIFFUSION_RATES[4] * time))
+    surface = surface + p.from_1 * a.decay(DIFFUSION_RATES[0] * time) + p.from_2 * a.decay(DIFFUSION_RATES[1] * time)
+    surface = surface + p.from_3 * a.decay(DIFFUSION_RATES[2] * time) + p.from_4 * a.decay(DIFFUSION_RATES[3] * time)
+    surface = held(a, surface + p.from_5 * a.decay(DIFFUSION_RATES[4] * time))
     volt = materials.open_circuit_volt(kind, surface) if a is SCALARS else materials.open_circuit_volts(kind, surface)
     exchange = c.cathode_exchange * 2.0 * a.sqrt(surface * (1.0 - surface))
     over = 2.0 * c.thermal_volt * a.asinh(0.5 * abs(p.density) / exchange)
@@ -191,10 +198,10 @@ def inserted(a: Arithmetic, c: CounterConstants, p: Insertion, b: Between, secon
     stoichiometry = held(a, wanted)
     return b._replace(
         stoichiometry=stoichiometry,
-        cathode_1=p.goal_1 + p.from_1 * a.exp(DIFFUSION_RATES[0] * time),
-        cathode_2=p.goal_2 + p.from_2 * a.exp(DIFFUSION_RATES[1] * time),
-        cathode_3=p.goal_3 + p.from_3 * a.exp(DIFFUSION_RATES[2] * time),
-        cathode_4=p.goal_4 + p.from_4 * a.exp(DIFFUSION_RATES[3] * time),
-        cathode_5=p.goal_5 + p.from_5 * a.exp(DIFFUSION_RATES[4] * time),
+        cathode_1=p.goal_1 + p.from_1 * a.decay(DIFFUSION_RATES[0] * time),
+        cathode_2=p.goal_2 + p.from_2 * a.decay(DIFFUSION_RATES[1] * time),
+        cathode_3=p.goal_3 + p.from_3 * a.decay(DIFFUSION_RATES[2] * time),
+        cathode_4=p.goal_4 + p.from_4 * a.decay(DIFFUSION_RATES[3] * time),
+        cathode_5=p.goal_5 + p.from_5 * a.decay(DIFFUSION_RATES[4] * time),
         cathode_other=b.cathode_other + (stoichiometry - wanted) * c.cathode_capacity,
     )

@@ -94,7 +94,8 @@ class LithiumConstants(NamedTuple):
 class Seen(NamedTuple):
     """What the potential depends on, at any times of a segment; ``cover`` is area over thickness of the film on fresh lithium.
 
-    ``bare`` says where there is no lithium (``False``: nowhere); only there do ``surface`` and ``formation_left`` matter.
+    ``bare`` says where there is no lithium (``False``: nowhere); only there do ``surface`` and ``formation_left`` matter. With
+    lithium ``surface`` is 0.
     """
 
     fresh: Number
@@ -169,16 +170,27 @@ def rested(a: Arithmetic, c: LithiumConstants, e: Electrode, second: Number) -> 
 
 def potential(a: Arithmetic, c: LithiumConstants, seen: Seen, plating: float, size: Number, layer: Number) -> Number:
     """Against lithium, V, while a current of ``size`` flows; ``plating`` is +1 or −1."""
-    exchange = c.exchange_fresh * (seen.area + c.nucleation_area)
+    density = -plating * size
+    area = seen.area + c.nucleation_area
     below = seen.bulk > 0.0
     if a.some(below):
         pits = c.pit_area * (1.0 - a.exp(-seen.pitted / c.pit_charge)) if a.some(seen.pitted > 0.0) else 0.0
-        exchange = exchange + a.where(below, c.exchange_bulk + c.exchange_fresh * pits, 0.0)
-    ohm = c.film_resistivity / (seen.cover + 1.0 / seen.bulk_film_nm) + c.lost_resistivity * seen.lost + layer
-    over = 2.0 * c.thermal_volt * a.asinh(0.5 * size / exchange) + size * ohm
+        area = area + a.where(below, c.exchange_bulk / c.exchange_fresh + pits, 0.0)
+    over = (-plating * 2.0 * c.thermal_volt) * a.asinh(0.5 * size / c.exchange_fresh / area)
+    film = (density * c.film_resistivity) / (seen.cover + 1.0 / seen.bulk_film_nm)
+    volt = over + film + ((density * c.lost_resistivity) * seen.lost + density * layer)
     if seen.bare is False:
-        return -plating * over
-    return a.where(seen.bare, bare_volt(a, c, seen.surface, seen.formation_left), 0.0) - plating * over
+        return volt
+    if not a.some(seen.formation_left > 0.0):
+        return volt + seen.surface / c.surface_farad
+    return volt + a.where(seen.bare, bare_volt(a, c, seen.surface, seen.formation_left), 0.0)
+
+
+def most_volt(a: Arithmetic, c: LithiumConstants, e: Electrode, layer: Number, size: Number, second: Number) -> Number:
+    """What |potential| cannot exceed within ``second`` while there is lithium: no area but that of nuclei, all lithium lost."""
+    film = e.bulk_film_nm + film_growth(c, e) * second / (2.0 * e.bulk_film_nm)
+    ohm = c.film_resistivity * film + c.lost_resistivity * (e.dead + e.film + size * second) + layer
+    return 2.0 * c.thermal_volt * a.asinh(0.5 * size / (c.exchange_fresh * c.nucleation_area)) + size * ohm
 
 
 def bare_volt(a: Arithmetic, c: LithiumConstants, surface: Number, formation_left: Number) -> Number:

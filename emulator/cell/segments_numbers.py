@@ -1,8 +1,8 @@
 """What the closed form needs of numerical mathematics, for one number and for arrays alike.
 
 Every equation of the closed form is written once, in terms of an `Arithmetic`:
-`SCALARS` works on plain floats (some 50 ns an operation, for the recursion of one cell), `ARRAYS` on numpy arrays (for many
-cells side by side, and for all samples of a segment).
+`SCALARS` works on plain floats (some 50 ns an operation, for the recursion of one cell), `ARRAYS` on numpy arrays of one number
+per cell, `SAMPLES` on those with a last axis of rising times.
 
 Small integrals over a segment are taken at four Gauss-Legendre points, and their course within it is the polynomial of degree
 four that these points define.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -89,9 +89,14 @@ def until_end(values: Four, span: Number) -> Number:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """The functions that differ between a float and an array. ``asinh`` takes what is not negative."""
+    """The functions that differ between a float and an array. ``asinh`` takes what is not negative.
+
+    ``decay`` is exp of x ≤ 0, not computed exactly where it is below 1e-260: numpy's underflow is ten times slower than its exp.
+    ``earliest`` and ``latest`` give of times, which rise along the last axis of samples, the first and the last of every cell.
+    """
 
     exp: Callable[[Number], Number]
+    decay: Callable[[Number], Number]
     log: Callable[[Number], Number]
     sqrt: Callable[[Number], Number]
     asinh: Callable[[Number], Number]
@@ -100,6 +105,8 @@ class Arithmetic:
     larger: Callable[[Number, Number], Number]
     where: Callable[[Truth, Number, Number], Number]
     some: Callable[[Truth], bool]
+    earliest: Callable[[Number], Number]
+    latest: Callable[[Number], Number]
 
 
 def _choose(condition: Truth, yes: Number, no: Number) -> Number:
@@ -114,6 +121,11 @@ def _larger(one: float, other: float) -> float:
     return one if one > other else other  # noqa: FURB136 - twice as fast as max
 
 
+def _decay(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    decayed: NDArray[np.float64] = np.exp(np.maximum(x, -600.0))
+    return decayed
+
+
 def _asinh(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.log(x + np.sqrt(x * x + 1.0))
 
@@ -122,8 +134,21 @@ def _atanh(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return 0.5 * np.log((1.0 + x) / (1.0 - x))
 
 
+def _itself(x: Number) -> Number:
+    return x
+
+
+def _first(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return x[..., :1]
+
+
+def _last(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return x[..., -1:]
+
+
 SCALARS = Arithmetic(
     exp=math.exp,
+    decay=math.exp,
     log=math.log,
     sqrt=math.sqrt,
     asinh=math.asinh,
@@ -132,10 +157,13 @@ SCALARS = Arithmetic(
     larger=_larger,
     where=_choose,
     some=bool,
+    earliest=_itself,
+    latest=_itself,
 )
 
 ARRAYS = Arithmetic(
     exp=np.exp,
+    decay=_decay,
     log=np.log,
     sqrt=np.sqrt,
     asinh=_asinh,
@@ -144,7 +172,11 @@ ARRAYS = Arithmetic(
     larger=np.maximum,
     where=np.where,
     some=np.any,
+    earliest=_itself,
+    latest=_itself,
 )
+
+SAMPLES = replace(ARRAYS, earliest=_first, latest=_last)
 
 
 def choose(arithmetic: Arithmetic, condition: Truth, yes: Fields, no: Fields) -> Fields:

@@ -59,7 +59,7 @@ class Plating(NamedTuple):
     corrosion: Number
     fresh: Number
     bulk: Number
-    sum: Number
+    total: Number
     surface: Number
     formation_left: Number
     bulk_film_nm: Number
@@ -73,12 +73,8 @@ def deposit_begun(a: Arithmetic, c: LithiumConstants, e: Electrode, density: Num
     after = e.stripping > 0.0
     if a.some(after):
         worn = a.larger(e.integrity - c.crack_per_cycle * (1.0 + e.plated / c.crack_strain_charge), 0.0)
-        closed = e._replace(
-            plated=0.0 * e.plated,
-            loss_start=e.dead + e.film,
-            stripping=0.0 * e.stripping,
-            integrity=a.where(c.layer_ohm_cm2 > 0.0, worn, e.integrity),
-        )
+        integrity = a.where(c.layer_ohm_cm2 > 0.0, worn, e.integrity)
+        closed = Electrode(*e[:15], 0.0 * e.plated, e.dead + e.film, e.depositing, 0.0 * e.stripping, *e[19:28], integrity)
         e = choose(a, after, closed, e)
     begins = (e.depositing == 0.0) & (formed > 0.0)
     if not a.some(begins):
@@ -96,18 +92,24 @@ def _begin(a: Arithmetic, c: LithiumConstants, e: Electrode, density: Number, no
     reach = limit / (steepness * _nucleated(a, c, density, steepness))
     same = (reach == e.reach) & (limit == e.area_limit)
     area = a.where(same, e.area, limit * (1.0 - a.exp(-e.fresh / reach)))
-    return e._replace(
-        area=area,
-        pitted=0.0 * e.pitted,
-        depositing=1.0 + 0.0 * e.depositing,
-        deposits=deposits,
-        deviation=deviation,
-        loss_factor=factor,
-        area_limit=limit,
-        reach=reach,
-        new_film_nm=film,
-        dead_fraction=dead,
-        crack_share=share,
+    return Electrode(
+        *e[:13],
+        area,
+        0.0 * e.pitted,
+        e.plated,
+        e.loss_start,
+        1.0 + 0.0 * e.depositing,
+        e.stripping,
+        deposits,
+        deviation,
+        factor,
+        e.cell_factor,
+        limit,
+        reach,
+        film,
+        dead,
+        share,
+        e.integrity,
     )
 
 
@@ -146,29 +148,26 @@ def plate(a: Arithmetic, c: LithiumConstants, e: Electrode, density: Number, sec
     net_density = density - corrosion
     course = _bound_while_plating(a, e, (net_density, base, excess, cost, growth), span)
     return Plating(
-        density=density,
-        discharged=discharged,
-        formed=formed,
-        per_second=1.0 / a.larger(span, 1e-12),
-        net_density=net_density,
-        base=base,
-        excess=excess,
-        cost=cost,
-        new_film_nm=e.new_film_nm,
-        reach=e.reach,
-        limit=e.area_limit,
-        course_1=course[0],
-        course_2=course[1],
-        course_3=course[2],
-        course_4=course[3],
-        growth=growth,
-        corrosion=corrosion,
-        fresh=e.fresh,
-        bulk=e.bulk,
-        sum=e.dead + e.film + e.fresh + e.bulk - e.surface,
-        surface=e.surface,
-        formation_left=e.formation_left,
-        bulk_film_nm=e.bulk_film_nm,
+        density,
+        discharged,
+        formed,
+        1.0 / a.larger(span, 1e-12),
+        net_density,
+        base,
+        excess,
+        cost,
+        e.new_film_nm,
+        e.reach,
+        e.area_limit,
+        *course,
+        growth,
+        corrosion,
+        e.fresh,
+        e.bulk,
+        e.dead + e.film + e.fresh + e.bulk - e.surface,
+        e.surface,
+        e.formation_left,
+        e.bulk_film_nm,
     )
 
 
@@ -214,14 +213,14 @@ def _bound_while_plating(a: Arithmetic, e: Electrode, terms: tuple[Number, ...],
 def plating_at(a: Arithmetic, p: Plating, second: Number) -> Seen:
     """The electrode ``second`` after the segment began."""
     since = second - p.formed
-    early = a.some(since <= 0.0)
+    early = a.some(a.earliest(since) <= 0.0)
     if early:
         since = a.larger(since, 0.0)
     bound = course_at((p.course_1, p.course_2, p.course_3, p.course_4), since * p.per_second)
     fresh, area = deposited(a, p.reach, p.limit, p.cost, p.base + p.net_density * since - FILM_COULOMB_PER_NM * bound)
     cover = area * area / (p.new_film_nm * area + (p.excess + bound + 1e-300))
     bulk_film_nm, bulk = bulk_at(a, p.bulk, p.bulk_film_nm, p.growth, second)
-    lost = p.sum + p.density * second - fresh - bulk
+    lost = p.total + p.density * second - fresh - bulk
     seen = Seen(fresh, bulk, lost, area, cover, bulk_film_nm, 0.0, False, 0.0, 0.0)
     return _not_yet(a, p, second, seen) if early else seen
 
@@ -255,18 +254,24 @@ def plated(a: Arithmetic, p: Plating, e: Electrode, second: Number) -> Electrode
     charge = p.density * second
     since = a.larger(second - p.formed, 0.0)
     bound = course_at((p.course_1, p.course_2, p.course_3, p.course_4), since * p.per_second)
-    bound_below = e.bulk - seen.bulk
-    return e._replace(
-        fresh=seen.fresh,
-        bulk=seen.bulk,
-        film=seen.lost - e.dead,
-        surface=seen.surface,
-        net=e.net + charge,
-        throughput=e.throughput + charge,
-        grown=e.grown + FILM_COULOMB_PER_NM * bound + p.corrosion * since + bound_below,
-        formation_left=seen.formation_left,
-        film_nm=a.where(since > 0.0, seen.area / a.larger(seen.cover, 1e-300), e.film_nm),
-        bulk_film_nm=seen.bulk_film_nm,
-        area=seen.area,
-        plated=e.plated + charge - (e.surface - seen.surface),
+    grown = FILM_COULOMB_PER_NM * bound + p.corrosion * since + (e.bulk - seen.bulk)
+    film_nm = a.where(since > 0.0, seen.area / a.larger(seen.cover, 1e-300), e.film_nm)
+    return Electrode(
+        seen.fresh,
+        seen.bulk,
+        e.dead,
+        seen.lost - e.dead,
+        seen.surface,
+        e.oxidised,
+        e.net + charge,
+        e.throughput + charge,
+        e.initial,
+        e.grown + grown,
+        seen.formation_left,
+        film_nm,
+        seen.bulk_film_nm,
+        seen.area,
+        e.pitted,
+        e.plated + charge - (e.surface - seen.surface),
+        *e[16:],
     )

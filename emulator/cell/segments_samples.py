@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emulator.cell.segments_cell import CellConstants, ElectrodePath, Geometry, Path, voltage
-from emulator.cell.segments_numbers import ARRAYS, Fields, Number
+from emulator.cell.segments_numbers import SAMPLES, Fields, Number
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -58,10 +58,10 @@ class Sampler:
         return self.elapsed[..., None] * self._fractions, self.voltage
 
     def voltages(self, path: Path, second: Floats) -> Floats:
-        """Of one path, which is not added, at any times: (cells, times)."""
+        """Of one path, which is not added, at rising times: (cells, times)."""
         columns = _columns([path])
         volt = voltage(
-            ARRAYS, self._geometry, self._constants, columns, np.broadcast_to(second, (len(self.elapsed), second.size))
+            SAMPLES, self._geometry, self._constants, columns, np.broadcast_to(second, (len(self.elapsed), second.size))
         )
         return np.asarray(volt)
 
@@ -69,18 +69,18 @@ class Sampler:
         places = [place for place, _ in waiting]
         time = self.elapsed[0, places, None] * self._fractions
         columns = _columns([path for _, path in waiting])
-        self.voltage[0, places] = voltage(ARRAYS, self._geometry, self._constants, columns, time)
+        self.voltage[0, places] = voltage(SAMPLES, self._geometry, self._constants, columns, time)
 
     def _all_cells(self, path: Path, end: Floats) -> None:
         time = end[:, None] * self._fractions
-        self.voltage[:, self._added] = voltage(ARRAYS, self._geometry, self._constants, _columns([path]), time)
+        self.voltage[:, self._added] = voltage(SAMPLES, self._geometry, self._constants, _columns([path]), time)
 
 
 def _columns(paths: list[Path]) -> Path:
     """The paths as one, every number a column to broadcast against times."""
     first = paths[0]
     return Path(
-        density=first.density,
+        flow=first.flow,
         size=_stack([path.size for path in paths]),
         tracked=_electrodes([path.tracked for path in paths]),
         other=None if first.other is None else _electrodes([path.other for path in paths if path.other is not None]),

@@ -152,7 +152,7 @@ class Chamber(Fault[ChamberParameters]):
 
     def end(self) -> None:
         """See `Fault.end`."""
-        self.channel.cell.set_temperature(self.parameters.normal_celsius + _ZERO_CELSIUS_KELVIN)
+        self._set(self.parameters.normal_celsius)
 
     def tick(self, second: float) -> None:
         """See `Fault.tick`."""
@@ -160,7 +160,12 @@ class Chamber(Fault[ChamberParameters]):
         whole = given.to_celsius - given.normal_celsius
         part = min(abs(whole), given.ramp_kelvin_per_minute * second / _SECOND_PER_MINUTE)
         celsius = given.normal_celsius + (part if whole > 0 else -part)
+        self._set(celsius)
+
+    def _set(self, celsius: float) -> None:
+        """Cell and instrument stand in it together."""
         self.channel.cell.set_temperature(celsius + _ZERO_CELSIUS_KELVIN)
+        self.channel.warm_to(celsius + _ZERO_CELSIUS_KELVIN)
 
 
 class CrackParameters(Written):

@@ -140,9 +140,9 @@ class Channel:
         size = self._imperfections.jitter_second
         if not size:
             return 0.0
-        index, bound = self._jitter_index, _LARGEST_JITTER * interval_second
-        self._jitter_index = index + 1
-        return min(max(size * self._jitter_normal(index), -bound), bound)
+        self._jitter_index += 1
+        bound = _LARGEST_JITTER * interval_second
+        return min(max(size * self._jitter_normal(self._jitter_index), -bound), bound)
 
     def advance(self, elapsed: float) -> None:
         """Bring the cell to ``elapsed`` seconds; an earlier moment does nothing."""
@@ -298,7 +298,7 @@ class Channel:
         self._regulated = wanted
 
     def rest_at(self, current: float) -> None:
-        """During a sweep the mean current is ``current``, whatever the regulator would do."""
+        """During a sweep the mean current is ``current``."""
         self.current = current
         self._direct(current)
 
@@ -341,7 +341,7 @@ class Channel:
         self.refresh()
 
     def warm_to(self, kelvin: float) -> None:
-        """The instrument's own temperature; its cell has another."""
+        """The instrument's own temperature."""
         self.ammeter.warm_to(kelvin)
         self.voltmeter.warm_to(kelvin)
 
@@ -388,10 +388,10 @@ class Channel:
     def drawn(self) -> dict[str, Value]:
         """What was drawn for this channel once, or said by its calibration: by nominal range, A and V."""
         found: dict[str, Value] = {"clock_rate": self.clock_rate}
-        for name, one, unit in (("current", self.ammeter, "ampere"), ("voltage", self.voltmeter, "volt")):
-            names = [f"{item.nominal:g}" for item in one.ranges]
-            found[f"{name}_offset_{unit}"] = dict(zip(names, one.offsets, strict=True))
-            found[f"{name}_gain"] = dict(zip(names, one.gains, strict=True))
+        for one, offset, gain in (
+            (self.ammeter, "current_offset_ampere", "current_gain"), (self.voltmeter, "voltage_offset_volt", "voltage_gain")
+        ):  # fmt: skip
+            found |= {offset: one.by_range(one.offsets), gain: one.by_range(one.gains)}
         return found
 
     def _direct(self, current: float) -> None:

@@ -16,12 +16,13 @@ status *overload*. That is one sample, unless the gap is longer than the samplin
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from emulator.instruments.models import OVERLOAD, SPAN, UNDERLOAD, WARNING, Range
 from emulator.instruments.wander import Wander
+from emulator.truth import Value
 
 STATUS_TIMING = 1
 STATUS_OVERLOAD = 2
@@ -372,14 +373,6 @@ class Converter:
             return STATUS_WARNING
         return STATUS_UNDERLOAD if size < UNDERLOAD * nominal else 0
 
-    # -- for snapshots
-
-    def to_state(self) -> dict[str, float]:
-        """What readings have changed; `restore` takes it back. Faults are not in it: they belong to the scenario."""
-        return {"index": self._index, "range": self.range, "kelvin": self._kelvin, "settled": self._settled}
-
-    def restore(self, state: Mapping[str, float]) -> None:
-        """Be where `to_state` was."""
-        self._index, self.range = int(state["index"]), int(state["range"])
-        self._kelvin, self._settled = state["kelvin"], state["settled"]
-        self._prepare()
+    def by_range(self, values: Sequence[float]) -> dict[str, Value]:
+        """One value for each range, by its nominal value."""
+        return {f"{item.nominal:g}": value for item, value in zip(self.ranges, values, strict=True)}

@@ -4,8 +4,8 @@ With deposit and removal as one *pair* (a deposit begins a pair when a removal c
 
 * **external**  CE = Σ Q_removed / Σ Q_deposited of the pair: the charges that crossed the cell, as a perfect coulometer sees
   them.
-* **lithium**   CE = 1 − (Q_dead + Q_SEI lost since the pair began) / Q_plated, Q_plated being the deposited charge that was not
-  used up by discharging a bare surface: what is really gone from the metal, rests between the two included.
+* **lithium**   CE = 1 − (Q_dead + Q_SEI lost since the pair began) / Q_Li, Q_Li being the lithium the electrode gained in any
+  form (the deposited charge but for what a bare surface or a short took): what is really gone, rests between included.
 * **Adams**     CE = (Σ Q_c,i + Q_s) / (Σ Q_c,i + Q_t) over a *reservoir block*: from a bare electrode through two or more
   deposits to the bare electrode again (Adams et al., Adv. Energy Mater. 8, 1702097 (2018); the measured form of
   (n Q_c + Q_s) / (n Q_c + Q_t)). It exists at the end of a block only.
@@ -47,6 +47,8 @@ class Account:
     removed_last: bool = True
     pair_deposited: float = 0.0
     pair_removed: float = 0.0
+    pair_lithium: float = 0.0
+    pair_lost_before: float = 0.0
     block_deposited: float = 0.0
     block_removed: float = 0.0
     block_deposits: int = 0
@@ -57,13 +59,15 @@ class Account:
         """The account of an electrode that holds so much metal before anything has passed."""
         return cls(block_open=connected_mah_cm2 < EXHAUSTED_MAH_CM2)
 
-    def deposit(self, charge: float) -> None:
-        """So much was deposited."""
+    def deposit(self, charge: float, lithium: float, lost_before: float) -> None:
+        """So much was deposited, of which so much became lithium; so much had been lost by its beginning."""
         if self.removed_last and charge >= FAINT_MAH_CM2:
-            self.pair_deposited = self.pair_removed = 0.0
+            self.pair_deposited = self.pair_removed = self.pair_lithium = 0.0
+            self.pair_lost_before = lost_before
             self.removed_last = False
             self.block_deposits += 1
         self.pair_deposited += charge
+        self.pair_lithium += lithium
         self.block_deposited += charge
 
     def remove(self, charge: float) -> None:
@@ -74,9 +78,15 @@ class Account:
 
     def external(self) -> Efficiency:
         """After a removal: that of the pair."""
-        if self.pair_deposited <= 0.0:
+        if self.pair_deposited < FAINT_MAH_CM2:
             return Efficiency(None, NO_DEPOSIT)
         return Efficiency(self.pair_removed / self.pair_deposited)
+
+    def lithium(self, lost: float) -> Efficiency:
+        """After a removal by whose end so much was lost: that of the pair."""
+        if self.pair_lithium < FAINT_MAH_CM2:
+            return Efficiency(None, NO_DEPOSIT)
+        return Efficiency(1.0 - (lost - self.pair_lost_before) / self.pair_lithium)
 
     def adams(self, connected_mah_cm2: float) -> Efficiency:
         """After a removal that left so much metal: that of the block, which ends when the electrode is bare."""

@@ -26,7 +26,6 @@ from emulator.instruments.efficiencies import (
     BOTH_LITHIUM,
     EXHAUSTED_MAH_CM2,
     IS_DEPOSIT,
-    NO_DEPOSIT,
     NO_RESERVOIR_CELL,
     Account,
     Efficiency,
@@ -47,6 +46,7 @@ _BOOKS = {
     "shuttle_charge_mah_cm2": "shuttle_coulomb",
 }
 _LITHIUM = ("fresh_lithium_mah_cm2", "bulk_lithium_mah_cm2", "dead_lithium_mah_cm2", "film_lithium_mah_cm2")
+_LOST = ("dead_lithium_mah_cm2", "film_lithium_mah_cm2")
 _LESS = ("surface_charge_mah_cm2", "other_reactions_mah_cm2")
 _PAST = ("short_charge_mah_cm2", "shuttle_charge_mah_cm2")
 
@@ -85,7 +85,7 @@ class Ledger:
 
     @property
     def open_coulomb(self) -> float:
-        """What the row that is open has moved. Whoever takes a step of the cell back puts this back too."""
+        """What the present direction of current has moved so far, signed. Whoever takes a step back puts this back too."""
         return self._charge
 
     @open_coulomb.setter
@@ -167,23 +167,17 @@ class Ledger:
         return row | resistances(self._cell.elements())
 
     def _efficiencies(self, size: float, books: Books, *, removes: bool) -> dict[str, Efficiency]:
-        account, connected = self._account, _connected(books)
+        account, before = self._account, self._books_before
         if not removes:
-            account.deposit(size)
+            account.deposit(size, _sum_of(books, _LITHIUM) - _sum_of(before, _LITHIUM), _sum_of(before, _LOST))
             return dict.fromkeys(("external", "lithium", "adams"), Efficiency(None, IS_DEPOSIT))
         account.remove(size)
-        adams = account.adams(connected)
-        external = account.external()
+        adams, external = account.adams(_connected(books)), account.external()
         if isinstance(self._cell, SymmetricCell):
             external = Efficiency(None, BOTH_LITHIUM)
         if isinstance(self._cell, SymmetricCell | FullCell):
             adams = Efficiency(None, NO_RESERVOIR_CELL)
-        lithium = self._cell.tracked().lithium_efficiency()
-        return {
-            "external": external,
-            "lithium": Efficiency(lithium, "" if lithium is not None else NO_DEPOSIT),
-            "adams": adams,
-        }
+        return {"external": external, "lithium": account.lithium(_sum_of(books, _LOST)), "adams": adams}
 
     def _books(self) -> Books:
         found, factor = self._cell.books(), 1.0 / COULOMB_PER_MAH / self._cell.area
@@ -192,7 +186,11 @@ class Ledger:
 
 def _lithium(books: Books) -> float:
     """Everything that reached the electrode: lithium in every form, less what was only stored or spent elsewhere."""
-    return sum(books[name] for name in _LITHIUM) - sum(books[name] for name in _LESS)
+    return _sum_of(books, _LITHIUM) - _sum_of(books, _LESS)
+
+
+def _sum_of(books: Books, names: tuple[str, ...]) -> float:
+    return sum(books[name] for name in names)
 
 
 def _past(before: Books, after: Books) -> float:

@@ -16,12 +16,13 @@
             listen: tcp                              # tcp (a free port), tcp:5001, or pty
             serial: EMU4HR0001CH001                  # default: the instrument's serial and CH001, CH002, …
             calibration: a1.yaml                     # beside this file: see `emulator.scenario.instruments.CalibrationSettings`
-            cell: {name: cu-01, geometry: deposit, preset: bare_fec, area_cm2: 1.267, excess_mah_cm2: 4, overrides: {…}}
+            cell: {name: cu-01, build: three-layers-tin, counter: Cu, electrolyte: fec}     # see `emulator.scenario.cells`
     events: [...]                                    # see `emulator.scenario.events`
     schedule: demo-li-cu                             # for `generate` only: a ready schedule, a file beside this one, or a mapping
     population: {count: 100, vary: {…}}              # for `generate` only: see `emulator.scenario.population`
     expect: {records_lost: 0, ce_deviation_max: 3}   # see `harness.model.expectations`
 
+A cell without a build has ``{geometry: deposit, preset: bare_fec, area_cm2: 1.267, excess_mah_cm2: 4, overrides: {…}}``:
 ``excess_mah_cm2`` is the lithium under the deposit: on each side of a symmetric cell (default 20), on the anode of a full
 cell (default 4; 0 is anode-free), on the copper of a deposit cell (default 0). ``overrides`` are names of `CellParameters`.
 """

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from emulator.instruments.calibration import UNCALIBRATED, Calibration
 from emulator.instruments.converter import PERFECT, TYPICAL, Imperfections, Known, RangeChange
 from emulator.instruments.models import MODELS, ModelName, Range
-from emulator.scenario.cells import CellSettings
+from emulator.scenario.cells import CellSettings, with_build
 from emulator.scenario.written import Name, Serial, Written
 from harness.errors import BadInput
 from harness.model.written import read_yaml, validated, wrong
@@ -202,12 +202,16 @@ class InstrumentSettings(Written):
 
 
 def with_calibrations(raw: dict[str, Plain], directory: Path) -> dict[str, Plain]:
-    """A scenario as YAML made it, with the content of its calibration files in the place of their names.
+    """A scenario as YAML made it, with the content of its calibration and build files in the place of their names.
 
     Raises:
-        BadInput: a file cannot be read, is not YAML, or is no calibration; with the place in it.
+        BadInput: a file cannot be read, is not YAML, or is no calibration or build; with the place in it.
     """
-    return _each(raw, "instruments", lambda one: _each(one, "channels", lambda channel: _calibrated(channel, directory)))
+    return _each(raw, "instruments", lambda one: _each(one, "channels", lambda channel: _filled(channel, directory)))
+
+
+def _filled(channel: dict[str, Plain], directory: Path) -> dict[str, Plain]:
+    return with_build(_calibrated(channel, directory), directory)
 
 
 def _each(raw: dict[str, Plain], key: str, change: Callable[[dict[str, Plain]], dict[str, Plain]]) -> dict[str, Plain]:

@@ -93,7 +93,7 @@ def member(population: Population, settings: CellSettings, name: str, normal: Ca
         else:
             overrides[parameter] = value
     try:
-        return CellSettings.model_validate({**settings.model_dump(), **changed, "overrides": overrides})
+        return CellSettings.model_validate({**settings.model_dump(by_alias=True), **changed, "overrides": overrides})
     except ValueError as error:
         what = " ".join(str(error).split())
         raise BadInput("population.vary", f"the draw for {name} is no possible cell ({what}); vary less") from None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from harness.analysis.charge import COULOMB_PER_AH, Accuracy, Charge
 from harness.analysis.resistance import Resistance
 from harness.model.derived import CycleRow
+from harness.model.flags import CHARGE_DOUBTS
 from harness.model.run import Role
 
 METHOD_VERSION = "ce-1"
@@ -141,13 +142,21 @@ def _efficiency(deposit: HalfCycle | None, removal: HalfCycle | None, accuracy: 
 
 
 def mean_coulombic_efficiency(rows: Sequence[CycleRow]) -> MeanEfficiency:
-    """The charge-weighted mean Σ Q_strip / Σ Q_plate over the complete cycles from the second on.
+    """The charge-weighted mean Σ Q_strip / Σ Q_plate over the complete cycles from the second on, those left out whose charge is
+    in doubt (`harness.model.flags.CHARGE_DOUBTS`).
 
     Its standard deviation keeps the offset's part whole, since every cycle has the same, and averages only the rest. A cycle
     whose strip ended early stays in: what it left is stripped in the next one, and only the sums are then right (over a reservoir
     block they are its efficiency, (n Q_c + Q_s) / (n Q_c + Q_t) in measured charges).
     """
-    used = [row for row in rows if row.kind == KIND_CYCLE and row.cycle_count >= MEAN_FROM_CYCLE and row.coulombic_efficiency]
+    used = [
+        row
+        for row in rows
+        if row.kind == KIND_CYCLE
+        and row.cycle_count >= MEAN_FROM_CYCLE
+        and row.coulombic_efficiency
+        and CHARGE_DOUBTS.isdisjoint(row.flags.split())
+    ]
     plated = math.fsum(row.plating_capacity_ah or 0.0 for row in used)
     if plated <= 0.0:
         return MeanEfficiency(None, None, 0)

@@ -22,6 +22,7 @@ from harness.analysis.coulombic import (
 )
 from harness.analysis.resistance import Resistance, apparent_resistance, switch_resistance
 from harness.model.derived import CycleRow
+from harness.model.flags import DOUBTS
 from harness.model.records import Incident, Sample, StepEnded, StepStarted
 from harness.model.run import Geometry, Role
 
@@ -90,6 +91,7 @@ class OpenCycle:
         step = self._step
         if not (step.role.deposits or step.role.removes):
             self.last_rest_voltage = sample.voltage_volt if step.role is Role.REST else None
+            self._flags.update(DOUBTS.keys() & sample.flags.split())
             return
         self.last_rest_voltage = None
         step.time.append(sample.step_time_second)

@@ -25,13 +25,13 @@ def compare_truth(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare a run with the emulator's truth: efficiency, resistance, records, faults, and what the scenario expects."""
-    from harness.compare_truth import compare_run  # noqa: PLC0415 - help must not wait for frames
+    from harness.comparison.judging import judge  # noqa: PLC0415
+    from harness.comparison.run import compare_run  # noqa: PLC0415 - help must not wait for frames
+    from harness.comparison.truth_rows import read_truth  # noqa: PLC0415
     from harness.config import load_site  # noqa: PLC0415
-    from harness.expectations import judge  # noqa: PLC0415
     from harness.service.compare_figure import draw_comparison  # noqa: PLC0415
     from harness.service.compare_report import comparison_json, comparison_tables, read_run  # noqa: PLC0415
     from harness.service.figures import check_figure_path  # noqa: PLC0415
-    from harness.truth_rows import read_truth  # noqa: PLC0415
 
     if figure is not None:
         check_figure_path(figure)

@@ -175,7 +175,7 @@ class Doubts:
         if count < _EQUALS_TRIPPED or chance > _IMPOSSIBLE:
             return (flags.FROZEN,), None
         what = f"{count} readings in a row are {reading.voltage_volt:g} V to the last digit while current flows"
-        return (flags.FROZEN,), Trip(TripKind.FROZEN, f"{what}: the voltmeter does not measure; the cell must be opened")
+        return (flags.FROZEN,), Trip(TripKind.FROZEN, f"{what}, as of a dead voltmeter or a short; the cell must be opened")
 
     def _of_shape(self) -> tuple[tuple[str, ...], Trip | None]:
         volts = self._volts

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from harness.compare_truth import Beside, FaultComparison, Reaction, TruthComparison
+from harness.comparison.run import Beside, FaultComparison, Reaction, TruthComparison
 from harness.service.charts import COLOURS, GREY
 from harness.service.figures import INK, house_style, new_figure, save_figure
 from harness.units import NANOSECOND
@@ -241,7 +241,7 @@ def _shade(axes: Axes, hours: Array, roles: Sequence[str]) -> None:
     """A faint colour behind each step with current, and its role's name at the top."""
     edges = [0, *(index for index in range(1, len(roles)) if roles[index] != roles[index - 1]), len(roles)]
     for first, stop in itertools.pairwise(edges):
-        begin, end = float(hours[first]), float(hours[min(stop, len(roles) - 1)])
+        begin, end = float(hours[first]), float(hours[stop - 1])
         colour = ROLE_SHADES.get(roles[first])
         if colour is not None:
             axes.axvspan(begin, end, color=colour, alpha=0.14, linewidth=0, zorder=0)

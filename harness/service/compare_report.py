@@ -10,10 +10,10 @@ import polars as pl
 from rich.table import Table
 
 from harness.clock import iso_from_nanosecond
-from harness.compare import half_cycle_windows
-from harness.compare_truth import Beside, CycleComparison, FaultComparison, MeasuredRun, Reaction, RecordCount, TruthComparison
+from harness.comparison.cycles import half_cycle_windows
+from harness.comparison.judging import Judgement
+from harness.comparison.run import Beside, CycleComparison, FaultComparison, MeasuredRun, Reaction, RecordCount, TruthComparison
 from harness.errors import BadInput
-from harness.expectations import Judgement
 from harness.model.derived import CycleRow, ImpedanceFitRow
 from harness.model.records import Incident, Record, RunEnded
 from harness.query import Lab

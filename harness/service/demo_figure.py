@@ -1,7 +1,7 @@
 """The demo's builds compared in one figure: efficiency and interface resistance, truth beside measurement. Measures nothing.
 
 Above, cycle by cycle: marks are measured, lines are the truth. Below, one row per cell, rows of one build together: what the
-marks come to, with their error bars, and the truth as an open bar. The rows' colours are the legend of the marks above.
+marks come to, with their error bars, and the truth as a bar. The rows' colours are the legend of the marks above.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.compare_truth import Beside, TruthComparison, compare_run
+from harness.comparison.run import Beside, TruthComparison, compare_run
+from harness.comparison.truth_rows import read_truth
 from harness.config import Site
 from harness.service.charts import COLOURS, GREY
 from harness.service.compare_report import read_run
 from harness.service.demo_report import CellReport
 from harness.service.figures import FAINT, INK, house_style, new_figure, save_figure
 from harness.service.fleet import FLEET, DemoCell
-from harness.truth_rows import read_truth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,8 +101,9 @@ def _resistance_by_cycle(axes: Axes, rows: Sequence[_Row]) -> None:
     for row in rows:
         cycles = np.array([float(one.cycle_count) for one in row.found.sweeps])
         _curve(axes, row, cycles, row.sweeps, row.found.area_cm2)
-    axes.set_ylim(bottom=0.0)
+    axes.set_ylim(0.0, 1.1 * axes.get_ylim()[1])
     axes.set_title("Interface resistance of every sweep")
+    _interval_key(axes)
     axes.set_ylabel("R / Ω cm²")
 
 
@@ -110,7 +111,7 @@ def _curve(axes: Axes, row: _Row, x: Array, values: Sequence[Beside], scale: flo
     """Marks for what was measured; a line for a true value, a band for a true interval."""
     low, high = (_array([getattr(one, name) for one in values], scale) for name in ("true_low", "true_high"))
     if bool(np.any(high > low)):
-        axes.fill_between(x, low, high, color=row.colour, alpha=0.15, linewidth=0, zorder=1)
+        axes.fill_between(x, low, high, color=row.colour, alpha=0.1, linewidth=0, zorder=1)
     else:
         axes.plot(x, low, color=row.colour, linewidth=1.3, alpha=0.75, zorder=2)
     measured, std = (_array([getattr(one, name) for one in values], scale) for name in ("measured", "std"))
@@ -154,10 +155,11 @@ def _resistance_by_cell(axes: Axes, rows: Sequence[_Row]) -> None:
 
 
 def _point(axes: Axes, row: _Row, value: Beside, scale: float) -> None:
-    """The truth as an open bar as high as the row, what was measured as a mark with its error."""
+    """The truth as a bar as high as the row, or as two with what is between them; what was measured as a mark with its error."""
     if value.true_low is not None and value.true_high is not None:
         low, high = value.true_low * scale, value.true_high * scale
         axes.vlines([low, high], row.place - 0.36, row.place + 0.36, color=INK, linewidth=1.4, zorder=3)
+        axes.fill_between([low, high], row.place - 0.3, row.place + 0.3, color=INK, alpha=0.1, linewidth=0, zorder=1)
     if value.measured is not None:
         error = (value.std or 0.0) * scale
         axes.errorbar(
@@ -187,6 +189,14 @@ def _key(axes: Axes) -> None:
     mark = Line2D([], [], linestyle="", marker="o", color=GREY, markeredgecolor="white", markersize=6.5, label="measured ± σ")
     line = Line2D([], [], color=GREY, linewidth=1.3, label="true")
     axes.legend(handles=[mark, line], loc="lower right", ncols=2)
+
+
+def _interval_key(axes: Axes) -> None:
+    """Why a resistance can have an interval for a truth."""
+    from matplotlib.patches import Patch  # noqa: PLC0415 - see `harness.service.figures`
+
+    why = "true interval: an arc lies across the sweep's upper end"
+    axes.legend(handles=[Patch(color=GREY, alpha=0.25, linewidth=0, label=why)], loc="upper right")
 
 
 def _array(values: Sequence[float | None], scale: float) -> Array:

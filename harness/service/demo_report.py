@@ -9,7 +9,7 @@ import polars as pl
 from rich.table import Table
 
 from harness.analysis.coulombic import mean_coulombic_efficiency
-from harness.compare import Truth, half_cycle_windows, true_cycles
+from harness.comparison.cycles import Truth, half_cycle_windows, true_cycles
 from harness.config import Site
 from harness.model.run import Geometry
 from harness.query import Lab, cycle_rows

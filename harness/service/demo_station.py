@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness.config import Site, load_site
 from harness.errors import BadInput, HarnessError
-from harness.service.fleet import FLEET, INSTRUMENTS, DemoCell, build_of
+from harness.service.fleet import FLEET, INSTRUMENTS, build_of, emulated
 from harness.store.registry import Registry
 
 SCALE = 2500.0
@@ -99,16 +99,13 @@ def _scenario(origin: datetime, *, ideal: bool) -> dict[str, object]:
                 "serial": serial,
                 "model": "es4_hr",
                 "imperfections": "none" if ideal else {"offset": _OFFSET, "gain": 0.0, "adc_bits": _ADC_BITS},
-                "channels": [_channel(one) for one in FLEET if one.instrument == serial],
+                "channels": [
+                    {"name": one.channel, "listen": "tcp", "cell": emulated(one)} for one in FLEET if one.instrument == serial
+                ],
             }
             for serial in INSTRUMENTS
         ],
     }
-
-
-def _channel(one: DemoCell) -> dict[str, object]:
-    cell = {"geometry": one.cell.geometry.value, "preset": one.preset, "area_cm2": one.cell.area_cm2}
-    return {"name": one.channel, "listen": "tcp", "cell": cell}
 
 
 def write_site(directory: Path, ports: dict[str, dict[str, str]], origin: datetime, options: DemoOptions) -> Site:

@@ -1,21 +1,24 @@
 """The demo's fleet: which cells hang on which emulated instrument, and what each was built from, as data.
 
 Every build is a ready one, but for ``five-layers``, which shows a build described here. All cells have one electrolyte, so
-that they differ as their builds do; areas are those of a 12.7 mm disc. ``preset`` names an anode of the emulator.
+that they differ as their builds do; areas are those of a 12.7 mm disc.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
-from harness.model.anode import AnodeBuild, LayerKind, load_build
+from harness.model.anode import AnodeBuild, LayerKind, load_build, ready_builds
 from harness.model.cell import Cell
 from harness.model.run import Geometry
+from harness.model.written import json_of
 
 AREA_CM2 = 1.267
-FULL_CELL_CAPACITY_AH = 2.5e-3
+FULL_CELL_CAPACITY_AH = 3.4e-3
 INSTRUMENTS = ("EMU4HR0001", "EMU4HR0002")
 ELECTROLYTE = "1 M LiPF6 EC:EMC + 10 % FEC"
+EMULATED_ELECTROLYTE = "fec"
 BATCH = "demo"
 
 _FIVE_LAYERS = "five-layers"
@@ -29,7 +32,6 @@ class DemoCell:
 
     channel: str
     instrument: str
-    preset: str
     schedule: str
     cell: Cell
 
@@ -37,6 +39,18 @@ class DemoCell:
 def build_of(one: DemoCell) -> AnodeBuild:
     """The build of a cell's anode."""
     return _five_layers() if one.cell.build == _FIVE_LAYERS else load_build(one.cell.build)
+
+
+def emulated(one: DemoCell) -> dict[str, object]:
+    """The cell as a scenario of the emulator says it: a ready build by its name, another one in full."""
+    build = one.cell.build if one.cell.build in ready_builds() else json.loads(json_of(build_of(one)))
+    return {
+        "name": one.cell.id,
+        "build": build,
+        "counter": one.cell.counter,
+        "electrolyte": EMULATED_ELECTROLYTE,
+        "area_cm2": one.cell.area_cm2,
+    }
 
 
 def _five_layers() -> AnodeBuild:
@@ -47,7 +61,7 @@ def _five_layers() -> AnodeBuild:
     return whole.model_copy(update=changes)
 
 
-def _demo_cell(place: str, geometry: Geometry, name: str, build: str, preset: str) -> DemoCell:
+def _demo_cell(place: str, geometry: Geometry, name: str, build: str) -> DemoCell:
     """A row of the table below; ``place`` is the channel, whose letter names the instrument."""
     cell = Cell(
         id=name,
@@ -63,18 +77,18 @@ def _demo_cell(place: str, geometry: Geometry, name: str, build: str, preset: st
         batch=f"{BATCH}-{name.split('-', maxsplit=1)[0]}",
         replicate=int(name.rpartition("-")[2]),
     )
-    return DemoCell(place, INSTRUMENTS["ab".index(place[0])], preset, _SCHEDULES[geometry], cell)
+    return DemoCell(place, INSTRUMENTS["ab".index(place[0])], _SCHEDULES[geometry], cell)
 
 
 FLEET = (
-    _demo_cell("a1", Geometry.DEPOSIT, "cu-foil-1", "bare-foil", "bare_fec"),
-    _demo_cell("a2", Geometry.DEPOSIT, "cu-bare-1", "bare-deposited", "bare_fec"),
-    _demo_cell("a3", Geometry.DEPOSIT, "cu-stack-1", "three-layers", "claim1_stack"),
-    _demo_cell("a4", Geometry.DEPOSIT, "cu-stack-2", "three-layers", "claim1_stack"),
-    _demo_cell("a5", Geometry.DEPOSIT, "cu-five-1", _FIVE_LAYERS, "claim1_stack"),
-    _demo_cell("b1", Geometry.DEPOSIT, "cu-plasma-1", "five-layers-plasma-co2", "claim1_stack"),
-    _demo_cell("b2", Geometry.DEPOSIT, "cu-co2-1", "co2-deposited", "co_deposited_co2"),
-    _demo_cell("b3", Geometry.SYMMETRIC, "li-stack-1", "three-layers", "claim1_stack"),
-    _demo_cell("b4", Geometry.FULL, "nmc-bare-1", "bare-deposited", "bare_fec"),
-    _demo_cell("b5", Geometry.FULL, "nmc-stack-1", "three-layers", "claim1_stack"),
+    _demo_cell("a1", Geometry.DEPOSIT, "cu-foil-1", "bare-foil"),
+    _demo_cell("a2", Geometry.DEPOSIT, "cu-bare-1", "bare-deposited"),
+    _demo_cell("a3", Geometry.DEPOSIT, "cu-stack-1", "three-layers"),
+    _demo_cell("a4", Geometry.DEPOSIT, "cu-stack-2", "three-layers"),
+    _demo_cell("a5", Geometry.DEPOSIT, "cu-five-1", _FIVE_LAYERS),
+    _demo_cell("b1", Geometry.DEPOSIT, "cu-plasma-1", "five-layers-plasma-co2"),
+    _demo_cell("b2", Geometry.DEPOSIT, "cu-co2-1", "co2-deposited"),
+    _demo_cell("b3", Geometry.SYMMETRIC, "li-stack-1", "three-layers"),
+    _demo_cell("b4", Geometry.FULL, "nmc-bare-1", "bare-deposited"),
+    _demo_cell("b5", Geometry.FULL, "nmc-stack-1", "three-layers"),
 )

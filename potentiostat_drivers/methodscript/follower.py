@@ -50,7 +50,7 @@ _HELD: dict[type[Command], tuple[str, ...]] = {**_MEASURED, Impedance: ()}
 _FINE_BASE_SECOND, _FINE_SECOND, _COARSE_SECOND = 1.3e5, 0.1, 5.0
 """The instrument's sum of times has steps of at most 1 ms up to 37 h, then of 1 s; it is compared with ours to within these."""
 _REMEMBERED = 256
-"""How many readings back one that comes twice is known."""
+"""How many readings back one that comes twice, with the same values, is known for what it is."""
 _OVERLOAD_BIT = 2
 _STATUS_FLAGS = ((1, FLAG_TIMING), (2, FLAG_OVERLOAD), (4, FLAG_UNDERLOAD))
 
@@ -80,7 +80,7 @@ class Follower:
         self._start_second: float | None = None
         self._last_second: float | None = None
         self._reason: EndReason | None = None
-        self._times: deque[float] = deque(maxlen=_REMEMBERED)
+        self._heard: deque[tuple[float, tuple[Variable, ...]]] = deque(maxlen=_REMEMBERED)
 
     @property
     def command_index(self) -> int:
@@ -111,7 +111,7 @@ class Follower:
         if kinds == () and self._start_second is None:
             self._start_second = time_second
             self._last_second = None
-            self._times.clear()
+            self._heard.clear()
             return ()
         if kinds == measured:
             return self._sample(time_second, rest)
@@ -173,10 +173,10 @@ class Follower:
 
     def _sample(self, time_second: float, rest: tuple[Variable, ...]) -> tuple[Item, ...]:
         if self._last_second is not None and time_second <= self._last_second:
-            if time_second in self._times:
+            if (time_second, rest) in self._heard:
                 return ()
             raise WireError(f"the instrument's clock went back from {self._last_second:g} s to {time_second:g} s", b"")
-        self._times.append(time_second)
+        self._heard.append((time_second, rest))
         item = self._item(time_second, rest, "")
         if item is None:
             return (self.damaged(f"a reading without a number at {self._in_program(time_second):g} s"),)
@@ -195,7 +195,7 @@ class Follower:
         self._reason = reason
         self._start_second = None
         self._last_second = None
-        self._times.clear()
+        self._heard.clear()
         return (ended,) if item is None else (item, ended)
 
     def _in_program(self, time_second: float) -> float:

@@ -13,6 +13,7 @@ from potentiostat_drivers.methodscript.wire import Package, Variable, parse_line
 from potentiostat_drivers.program import (
     Command,
     CommandEnded,
+    Damaged,
     EndReason,
     Galvanostatic,
     Impedance,
@@ -269,6 +270,25 @@ def test_follower_passes_over_what_comes_twice() -> None:
     assert follower.take(end) == ()
 
 
+def test_follower_knows_a_clock_that_went_back_from_what_comes_twice() -> None:
+    """The same time with another value is no repetition: nothing after it could be dated, so it is an error."""
+    follower = Follower(PROGRAM, HIGH)
+    follower.take(package(f"{HEAD}0i;eb8000005 ;eb8000000 ;ab8000003 "))
+    follower.take(package(f"{HEAD}0i;eb800000A ;eb8000000 ;ab8000003 "))
+    assert follower.take(package(f"{HEAD}0i;eb8000005 ;eb8000000 ;ab8000003 ")) == ()
+    with pytest.raises(WireError, match="the instrument's clock went back from 10 s to 5 s"):
+        follower.take(package(f"{HEAD}0i;eb8000005 ;eb8000000 ;ab8000004 "))
+
+
+@pytest.mark.parametrize(("metadata", "flags"), [("", ""), (",12,205", "voltage_overload"), (",11,205", "")])
+def test_follower_tells_an_overloaded_voltmeter(metadata: str, flags: str) -> None:
+    """The status of a potential is told apart from that of the current, for limits are held on it."""
+    follower = Follower(PROGRAM, HIGH)
+    (reading,) = follower.take(package(f"{HEAD}0i;eb8000005 ;eb8000000 ;ab8000003 {metadata}"))
+    assert isinstance(reading, Reading)
+    assert reading.flags == flags
+
+
 def test_follower_ends_completed_limited_or_aborted() -> None:
     """How a finished script ended follows from its last end package."""
     follower = Follower(Program((REST,), token=7), HIGH)
@@ -276,7 +296,8 @@ def test_follower_ends_completed_limited_or_aborted() -> None:
     follower.take(package(f"{HEAD}0i;eb8000000 ;eb8000000 "))
     cut_short = (CommandEnded(0, EndReason.ABORTED, 0.0, 0.0), ProgramEnded(EndReason.ABORTED))
     assert follower.aborted() == cut_short
-    assert follower.finished() == cut_short
+    with pytest.raises(WireError, match="not how its command 0 ended"):
+        follower.finished()
     follower.take(package(f"{HEAD}0i;eb8000258 ;eb8000000 ;jc8000001i;ab8000003 "))
     assert follower.finished() == (ProgramEnded(EndReason.COMPLETED),)
     limited = Follower(PROGRAM, HIGH)
@@ -286,9 +307,10 @@ def test_follower_ends_completed_limited_or_aborted() -> None:
 
 
 def test_follower_gives_no_reading_for_what_is_not_a_number() -> None:
-    """Not-a-number is no value and no reading; the end of the command still counts."""
+    """Not-a-number is no value and no reading, and it is told; the end of the command still counts."""
     follower = Follower(PROGRAM, HIGH)
-    assert follower.take(package(f"{HEAD}0i;eb8000005 ;eb8000000 ;ab     nan")) == ()
+    (damaged,) = follower.take(package(f"{HEAD}0i;eb8000005 ;eb8000000 ;ab     nan"))
+    assert damaged == Damaged(0, "a reading without a number at 5 s")
     ended = follower.take(package(f"{HEAD}0i;eb8000258 ;eb8000000 ;jc8000001i;ab     nan"))
     assert ended == (CommandEnded(0, EndReason.DURATION, 600.0, 600.0),)
 

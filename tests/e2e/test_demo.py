@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from harness.compare import half_cycle_windows, true_cycles
+from harness.comparison.cycles import half_cycle_windows, true_cycles
 from harness.config import load_site
 from harness.model.records import Incident
 from harness.model.run import Geometry, RunContext

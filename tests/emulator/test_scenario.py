@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
+from emulator.assembly import make_cell
+from emulator.scenario.cells import CellSettings
 from emulator.scenario.file import Scenario, parse_scenario, read_scenario
 from harness.errors import BadInput
+from harness.model.anode import load_build, ready_build, ready_builds
 
 CELL: dict[str, object] = {"geometry": "deposit"}
 CHANNEL: dict[str, object] = {"name": "a1", "cell": CELL}
 INSTRUMENT: dict[str, object] = {"serial": "EMU1", "channels": [CHANNEL]}
 GOOD: dict[str, object] = {"instruments": [INSTRUMENT]}
+PLACE = "instruments[0].channels[0].cell"
+FOIL: dict[str, object] = {"id": "foil", "active": {"origin": "foil"}, "layers": []}
 
 
 def with_cell(**changes: object) -> dict[str, object]:
@@ -40,7 +46,7 @@ def test_imperfections_can_be_none() -> None:
     [
         ({}, "instruments", "it is missing"),
         ({"instruments": []}, "instruments", "at least 1"),
-        ({"instruments": 3}, "instruments", "valid tuple"),
+        ({"instruments": 3}, "instruments", "should be a list"),
         ({**GOOD, "sed": 1}, "sed", "check its spelling"),
         ({**GOOD, "clock": {"scale": 0}}, "clock.scale", "greater than 0"),
         ({**GOOD, "clock": {"scale": 10}}, "clock", "needs a start"),
@@ -51,6 +57,16 @@ def test_imperfections_can_be_none() -> None:
         (with_cell(overrides={"magic": 2}), "instruments[0].channels[0].cell.overrides.magic", "not permitted"),
         (with_cell(geometry="symmetric", excess_mah_cm2=0), "instruments[0].channels[0].cell", "needs lithium"),
         ({"instruments": [INSTRUMENT, INSTRUMENT]}, "", '"a1" stands twice'),
+        (with_cell(counter="Li"), f"{PLACE}.counter", "makes no cell of geometry deposit"),
+        (with_cell(counter="Na"), f"{PLACE}.counter", "'Cu', 'Li', 'NMC532'"),
+        (with_cell(build="bare-foil", preset="lhce"), f"{PLACE}.preset", "one or the other"),
+        (with_cell(build="no-such-build"), f"{PLACE}.build", "neither a ready build"),
+        (with_cell(build={"id": "x", "layers": []}), f"{PLACE}.build.active", "missing"),
+        (with_cell(build={**FOIL, "layers": "polymer"}), f"{PLACE}.build.layers", "should be a list"),
+        (with_cell(build={**FOIL, "layers": [{"kind": "cheese"}]}), f"{PLACE}.build.layers[0].kind", "cheese"),
+        (with_cell(build={**FOIL, "active": {"thickness": {"value_um": -3}}}), f"{PLACE}.build.active.thickness.value_um", "-3"),
+        (with_cell(temperature_celsius=900), f"{PLACE}.temperature_celsius", "less than 120"),
+        (with_cell(electrolyte="water"), f"{PLACE}.electrolyte", "lhce"),
         ({**GOOD, "expect": {"records_lost": -1}}, "expect.records_lost", "greater"),
         ({**GOOD, "expect": {"alarm": []}}, "expect.alarm", "check its spelling"),
     ],
@@ -80,3 +96,52 @@ def test_unreadable_files_are_refused(tmp_path: Path, text: str, what: str) -> N
         read_scenario(path)
     with pytest.raises(BadInput, match="cannot be read"):
         read_scenario(tmp_path / "absent.yaml")
+
+
+def settings_of(cell: dict[str, object]) -> CellSettings:
+    scenario = parse_scenario({"instruments": [{**INSTRUMENT, "channels": [{**CHANNEL, "cell": cell}]}]})
+    return scenario.instruments[0].channels[0].cell
+
+
+@pytest.mark.parametrize(
+    ("cell", "geometry", "electrode", "excess"),
+    [
+        ({"geometry": "full"}, "full", "NMC811", 4.0),
+        ({"geometry": "symmetric"}, "symmetric", "Li", 20.0),
+        ({"counter": "LFP"}, "full", "LFP", 4.0),
+        ({"build": "three-layers-tin"}, "deposit", "Cu", 0.0),
+        ({"build": "bare-foil", "counter": "Li"}, "symmetric", "Li", 50 * 0.2062),
+        ({"build": "three-layers", "counter": "S", "excess_mah_cm2": 1}, "full", "S", 1.0),
+    ],
+)
+def test_counter_electrode_settles_the_geometry(cell: dict[str, object], geometry: str, electrode: str, excess: float) -> None:
+    """Copper, lithium or a cathode opposite make the three geometries; lithium is that of the build unless stated."""
+    found = settings_of(cell)
+    assert (found.geometry, found.electrode) == (geometry, electrode)
+    assert found.excess == pytest.approx(excess, rel=1e-3)
+
+
+def test_build_in_a_file_beside_the_scenario_is_read(tmp_path: Path) -> None:
+    """A file's name is relative to the scenario; what the build says reaches the cell, and overrides win."""
+    (tmp_path / "mine.yaml").write_text(ready_build("three-layers"))
+    text = "instruments: [{serial: EMU1, channels: [{name: a1, cell: {build: mine.yaml, overrides: {dead_fraction: '0.2'}}}]}]"
+    (tmp_path / "scenario.yaml").write_text(text)
+    scenario = read_scenario(tmp_path / "scenario.yaml")
+    cell = scenario.instruments[0].channels[0].cell
+    assert cell.build == load_build("three-layers")
+    assert len(cell.parameters().layers) == 3
+    assert cell.parameters().dead_fraction == 0.2
+    (tmp_path / "mine.yaml").write_text("id: x\nactive: {origin: foil}\nlayers: polymer\n")
+    with pytest.raises(BadInput, match=r"mine.yaml: layers: .*list"):
+        read_scenario(tmp_path / "scenario.yaml")
+
+
+@pytest.mark.parametrize("name", ready_builds())
+def test_every_ready_build_makes_a_cell(name: str) -> None:
+    """Each build of the library cycles in each electrolyte, with finite voltage and a layer for each that ions must pass."""
+    for electrolyte in ("lp30", "fec", "ether", "lhce"):
+        settings = settings_of({"build": name, "counter": "NMC532", "electrolyte": electrolyte})
+        cell = make_cell(settings, lambda _: lambda _: 0.0)
+        cell.advance(1e-3, 60.0)
+        assert math.isfinite(cell.voltage(1e-3))
+        assert settings.parameters().deposit_diameter_um > 0.0

@@ -134,6 +134,19 @@ def test_three_efficiencies_of_plain_cycling(tmp_path: Path) -> None:
     assert last["lithium_exhausted"] is True
 
 
+@pytest.mark.parametrize("make", CELLS)
+def test_lithium_efficiency_is_the_cell_s_own(make: Callable[[], Cell], tmp_path: Path) -> None:
+    """Kept from the books alone, it equals what the cell keeps of its present deposit."""
+    account = Account(make(), tmp_path / "t")
+    sign = -1.0 if account.cell.removes_when_oxidising else 1.0
+    for _ in range(3):
+        account.flow(sign * 2e-3, 2000.0)
+        account.flow(0.0, 600.0)
+        account.flow(-sign * 2e-3, 1200.0)
+    own = account.cell.tracked().lithium_efficiency()
+    assert account.rows()[-1]["coulombic_efficiency_lithium"] == pytest.approx(own, abs=2e-3 if make is shorted else 1e-9)
+
+
 def test_reservoir_recovers_the_books(tmp_path: Path) -> None:
     """Over a whole block Σ stripped / Σ plated is 1 − lost / plated, and stands in the row that ends it only."""
     account = Account(deposit_cell(formation_mah_cm2=0.0), tmp_path / "t")

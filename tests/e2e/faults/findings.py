@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.compare import half_cycle_windows, true_cycles
+from harness.comparison.cycles import half_cycle_windows, true_cycles
 from harness.model import records as journaled
 from harness.query import Lab
 from harness.stream.journal_reader import JournalReader

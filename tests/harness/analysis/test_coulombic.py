@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,6 +129,13 @@ def test_mean_is_weighted_by_charge_from_the_second_cycle() -> None:
     found = mean_coulombic_efficiency(rows)
     assert found.cycles == 2
     assert found.coulombic_efficiency == pytest.approx(0.985, rel=1e-12)
+
+
+@pytest.mark.parametrize(("flag", "counted"), [("current_off", 1), ("clock", 1), ("overload", 1), ("noisy", 2), ("gap", 2)])
+def test_mean_leaves_out_cycles_whose_charge_is_in_doubt(flag: str, counted: int) -> None:
+    """A current or a time that cannot be true is kept with its flag, and out of the average; other flags are no reason."""
+    doubted = replace(row(0.5, 3), flags=f"formation {flag}")
+    assert mean_coulombic_efficiency([row(0.98, 2), doubted]).cycles == counted
 
 
 def test_mean_of_nothing_is_nothing() -> None:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.compare import HalfCycleWindow, half_cycle_windows, true_cycles
+from harness.comparison.cycles import HalfCycleWindow, half_cycle_windows, true_cycles
+from harness.comparison.truth_rows import read_truth
 from harness.errors import BadInput
 from harness.model.records import Record, StepEnded, StepStarted
 from harness.model.run import Geometry, Role, RunContext
-from harness.truth_rows import read_truth
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND

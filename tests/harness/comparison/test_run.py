@@ -19,10 +19,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from harness.cli.main import app, main
-from harness.compare import HalfCycleWindow, clock_shift, joined
-from harness.compare_truth import Beside, MeasuredRun, RecordCount, TruthComparison, compare_run, sides
+from harness.comparison.cycles import HalfCycleWindow, clock_shift, joined
+from harness.comparison.judging import judge
+from harness.comparison.run import Beside, MeasuredRun, RecordCount, TruthComparison, compare_run, sides
+from harness.comparison.truth_rows import TrueArc, TrueFault, TrueHalfCycle, TrueSweep, TruthRows, read_truth
 from harness.errors import BadInput
-from harness.expectations import judge
 from harness.model.derived import CycleRow, ImpedanceFitRow
 from harness.model.records import Incident, Record, RunEnded, RunStarted, Sample, StepEnded, StepStarted
 from harness.model.run import Geometry, Role, RunContext
@@ -33,7 +34,6 @@ from harness.service.figures import save_figure
 from harness.store.derived import DerivedStore
 from harness.stream.journal import Journal
 from harness.stream.journal_reader import JournalReader
-from harness.truth_rows import TrueArc, TrueFault, TrueHalfCycle, TrueSweep, TruthRows, read_truth
 from tests.facts import FACTS
 
 SECOND = 1_000_000_000

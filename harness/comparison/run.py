@@ -12,11 +12,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.compare import HalfCycleWindow, TrueCycle, Truth, WindowIndex, clock_shift, joined
+from harness.comparison.cycles import HalfCycleWindow, TrueCycle, Truth, WindowIndex, clock_shift, joined
+from harness.comparison.truth_rows import TrueFault, TrueHalfCycle, TrueSweep, TruthRows
 from harness.model.derived import CycleRow, ImpedanceFitRow
 from harness.model.records import Incident
 from harness.model.run import Geometry, RunContext, RunFacts
-from harness.truth_rows import TrueFault, TrueHalfCycle, TrueSweep, TruthRows
 from harness.units import NANOSECOND
 
 EDGE_SHARE = 0.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.compare_truth import TruthComparison, worst
+from harness.comparison.run import TruthComparison, worst
 from harness.model.expectations import Expectations
 from harness.model.written import validated
 

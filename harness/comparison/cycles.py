@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.charge import COULOMB_PER_AH
+from harness.comparison.truth_rows import TrueHalfCycle, read_truth
 from harness.model.records import Record, StepEnded, StepStarted
 from harness.model.run import Geometry, Role, RunContext
-from harness.truth_rows import TrueHalfCycle, read_truth
 from harness.units import NANOSECOND
 
 MEAN_FROM_CYCLE = 2
