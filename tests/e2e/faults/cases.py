@@ -79,11 +79,18 @@ PORT = (
     Case("unplugged", "T10_refuse", "a serial device goes for 1 s", lasts={"wall": "1 s"}, listen="pty"),
     Case("moved", "T11_port_moved", "1 s of wall time", lasts={"wall": "1 s"}),
     Case("slow_close", "T12_slow_close", "2 s of wall time", lasts={"wall": "2 s"}),
-    Case("flipped", {"T13_bit_flip": {"probability": 2e-4}}, "5 lines", lasts={"count": 5}),
+    Case("flipped", {"T13_bit_flip": {"probability": 2e-4}}, "5 lines", lasts={"count": 5}, varies=True),
     Case("garbage", {"T14_framing": {"probability": 0.2}}, "3 bytes each in 5 lines", lasts={"count": 5}),
     Case("stolen", "T15_steal", "1 s of wall time", lasts={"wall": "1 s"}),
     Case("killed_by_thief", {"T15_steal": {"says": "Z\n"}}, "1 s, and it aborts the script", lasts={"wall": "1 s"}),
-    Case("stalled", ["T16_reader_stall", "T10_refuse"], "and nobody can connect for 14 s", lasts={"wall": "14 s"}, harms=True),
+    Case(
+        "stalled",
+        ["T16_reader_stall", "T10_refuse"],
+        "and nobody can connect for 14 s",
+        lasts={"wall": "14 s"},
+        harms=True,
+        varies=True,
+    ),
     Case("stuck", "I20_relay_stuck", "2 h", lasts={"duration": "2 h"}, harms=True),
 )
 WIRE = (
@@ -93,7 +100,9 @@ WIRE = (
     thrice("extra_value", {"P3_extra_bytes": {"only": "package", "text": ";ba8000000 "}}, "a second current in three readings"),
     once("unknown", {"P5_unknown_command": {"commands": ["e"]}}, "the next script"),
     once("busy", {"P6_busy": {"commands": ["e"]}}, "the next script"),
-    Case("deaf_to_abort", [{"P6_busy": {"commands": ["Z"]}}, "T9_reset"], "even Z, after a reset", lasts={"count": 3}),
+    Case(
+        "deaf_to_abort", [{"P6_busy": {"commands": ["Z"]}}, "T9_reset"], "even Z, after a reset", lasts={"count": 3}, varies=True
+    ),
     once("load_error", {"P7_load_error": {"code": "4001"}}, "4001 for the next script"),
     Case("overload", "P7_runtime_error", "0032 in a plating"),
     awhile("stale", "P8_stale_reply", "10 min", at=LATE_PLATE),
@@ -106,7 +115,7 @@ NUMBERS = (
     once("scale_once", {"P10_wrong_scale": {"variable": "ba", "prefixes": -1}}, "one current a thousandth"),
     awhile("scale_large", {"P10_wrong_scale": {"variable": "ba", "prefixes": 1}}, "currents a thousandfold"),
     awhile("scale_volt", {"P10_wrong_scale": {"variable": "ab", "prefixes": -1}}, "voltages a thousandth", at=IN_STRIP),
-    awhile("scale_time", {"P10_wrong_scale": {"variable": "eb", "prefixes": -1}}, "times a thousandth"),
+    awhile("scale_time", {"P10_wrong_scale": {"variable": "eb", "prefixes": -1}}, "times a thousandth", varies=True),
     thrice("comma", "P11_unit_text", "three readings with a decimal comma"),
     thrice("unit", {"P11_unit_text": {"form": "unit"}}, "three readings with a unit"),
     thrice("partial", "P13_partial_package", "three readings"),
