@@ -331,11 +331,11 @@ def test_follower_refuses_what_does_not_belong(text: str, why: str) -> None:
         Follower(PROGRAM, HIGH).take(package(text))
 
 
-def test_follower_tells_of_a_package_without_its_place() -> None:
-    """A package of this program whose time is no number is told as damaged; it is no reading."""
-    (item,) = Follower(PROGRAM, HIGH).take(package(f"{HEAD}0i;eb     nan;eb8000000 "))
-    assert isinstance(item, Damaged)
-    assert "does not say where it belongs" in item.what
+def test_follower_tells_a_package_that_does_not_say_where_it_belongs() -> None:
+    """A time that is no number dates nothing: what came is damaged, not a reading, and no other program's."""
+    (damaged,) = Follower(PROGRAM, HIGH).take(package(f"{HEAD}0i;eb     nan;eb8000000 ;ab8000003 "))
+    assert isinstance(damaged, Damaged)
+    assert "does not say where it belongs" in damaged.what
 
 
 def test_token_is_found_only_on_packages_of_ours() -> None:
