@@ -28,6 +28,10 @@ _MODULES = (kernel_interface, kernel_lithium, kernel_counter, kernel_events, ker
 _ALONE = (materials.open_circuit_volt, materials.open_circuit_slope, materials.exchange_ratio)
 """Functions that need no other: compiled as they are."""
 
+_COPIES = (program,)
+"""Modules that copy states. In all others no vector is made or kept, so nobody counts who holds one (numba's ``_nrt``); counting,
+two atomic operations per vector and call, took half of the time."""
+
 
 class NotInstalled(ImportError):
     """The optional extra ``compiled`` is missing."""
@@ -80,7 +84,7 @@ def _compiled(numba: Any) -> dict[str, Any]:  # noqa: ANN401 - a library without
         replaced: dict[object, object] = {function: compile_(function) for function in _ALONE}
         for module in _MODULES:
             copy = _second_copy(module)
-            _replace(copy, replaced, compile_)
+            _replace(copy, replaced, functools.partial(compile_, _nrt=module in _COPIES))
             replaced[module] = copy
             copies[module.__name__.rpartition(".")[2]] = copy
     finally:

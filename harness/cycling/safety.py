@@ -20,8 +20,6 @@ end that already happened, and adds no strike.
 What an instrument says of an end is held against the reading it ended on: a command that ended because its voltage was above
 1 V, with 1 mV as its last reading, shows that one of the two is wrong, and then nothing of this instrument can be believed.
 
-A constant current that is off by more than ``flag_fraction``, though not yet suspect, is marked in the data (`FLAG_CURRENT_OFF`).
-
 Zero is a value. Limits are those of the command and of the channel, whichever is tighter.
 """
 
@@ -51,9 +49,6 @@ from potentiostat_drivers.program import (
     Until,
 )
 
-FLAG_CURRENT_OFF = "current_off"
-"""The constant current that was measured is not the one that was commanded."""
-
 _WIRE_VOLT = 1e-5
 """A voltage just below its end may read as the end itself, since it comes with finitely many digits."""
 SILENCE_SECOND = 30.0
@@ -75,7 +70,6 @@ class Envelope:
     reversed_fraction: float = 0.1
     rest_fraction: float = 0.01
     mismatch_fraction: float = 0.1
-    flag_fraction: float = 0.02
     range_fraction: float = 0.003
     strikes: int = 3
 
@@ -211,14 +205,6 @@ class Judge:
                 return verdict
             case _:
                 assert_never(item)
-
-
-def is_current_off(reading: Reading, command: Command, envelope: Envelope) -> bool:
-    """Whether a constant current differs from the commanded one by more than an instrument's error."""
-    if not isinstance(command, Galvanostatic):
-        return False
-    allowed = envelope.flag_fraction * abs(command.current_ampere) + _floor(reading, envelope)
-    return abs(reading.current_ampere - command.current_ampere) > allowed
 
 
 def _floor(reading: Reading, envelope: Envelope) -> float:

@@ -322,7 +322,6 @@ def test_follower_gives_no_reading_for_what_is_not_a_number() -> None:
         ("Pab8000000 ;ba8000000 ", "another program"),
         (f"{HEAD}5i;eb8000000 ;eb8000000 ", "command 5, which the program does not have"),
         (f"{HEAD}2i;eb8000000 ;eb8000000 ", "the end of command 0 is missing"),
-        (f"{HEAD}0i;eb     nan;eb8000000 ", "does not say where it belongs"),
         (f"{HEAD}0i;eb8000000 ;eb8000000 ;jc8000063i", "a reason that is none"),
     ],
 )
@@ -330,6 +329,13 @@ def test_follower_refuses_what_does_not_belong(text: str, why: str) -> None:
     """A package of another program, or one that shows a loss, is an error and not a reading."""
     with pytest.raises(WireError, match=why):
         Follower(PROGRAM, HIGH).take(package(text))
+
+
+def test_follower_tells_a_package_that_does_not_say_where_it_belongs() -> None:
+    """A time that is no number dates nothing: what came is damaged, not a reading, and no other program's."""
+    (damaged,) = Follower(PROGRAM, HIGH).take(package(f"{HEAD}0i;eb     nan;eb8000000 ;ab8000003 "))
+    assert isinstance(damaged, Damaged)
+    assert "does not say where it belongs" in damaged.what
 
 
 def test_token_is_found_only_on_packages_of_ours() -> None:

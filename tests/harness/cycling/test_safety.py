@@ -19,7 +19,6 @@ from harness.cycling.safety import (
     Verdict,
     check,
     command_over,
-    is_current_off,
     silence_second,
 )
 from potentiostat_drivers.program import (
@@ -261,15 +260,6 @@ def test_end_that_contradicts_its_last_reading_is_a_trip(
         assert isinstance(verdict, Trip)
         assert verdict.kind is TripKind.CONTRADICTION
         assert what in verdict.sentence
-
-
-@pytest.mark.parametrize(
-    ("ampere", "off"), [(1e-3, False), (1.04e-3, False), (0.97e-3, False), (1.06e-3, True), (0.94e-3, True), (0.0, True)]
-)
-def test_constant_current_that_is_off_is_marked(ampere: float, off: bool) -> None:
-    """Beyond 2 % of the command and 0.3 % of the range a current is not an instrument's error any more."""
-    assert is_current_off(reading(0.1, ampere), STRIP, ENVELOPE) is off
-    assert not is_current_off(reading(0.1, ampere), HOLD, ENVELOPE)
 
 
 def test_damaged_line_is_no_reason_to_open_the_cell() -> None:
