@@ -36,8 +36,8 @@ def test_control_port_is_for_who_can_read_the_ports_file(tmp_path: Path) -> None
 def test_refusals_are_one_sentence(tmp_path: Path, request_line: str, body: object, status: int, what: str) -> None:
     """What cannot be done is refused with a status and a sentence that names the place."""
     with running(tmp_path, scenario("stepped")) as emulator:
+        method, path = request_line.split()
         with pytest.raises(Refused) as refused:
-            method, path = request_line.split()
             emulator.ask(method, path, body)
         assert refused.value.status == status
         assert what in refused.value.what
