@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness.compare import half_cycle_windows, true_cycles
+from harness.comparison.cycles import half_cycle_windows, true_cycles
 from harness.model.records import Incident, Record, Sample, StepEnded
 from harness.query import Lab
 from harness.stream.journal_reader import JournalReader
