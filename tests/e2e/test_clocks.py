@@ -108,7 +108,7 @@ def test_two_hundred_cycles_in_a_minute_equal_the_truth(bench: Bench, record_pro
     record_property("processor_second", processor)
     print(f"{CYCLES} cycles: {wall:.1f} s of wall time, {processor:.1f} s of processor time")
     assert processor < LONGEST_SECOND
-    assert wall < LONGEST_SECOND or os.getloadavg()[0] > 2 * (os.cpu_count() or 1)
+    assert wall < LONGEST_SECOND or os.getloadavg()[0] > 1.5 * (os.cpu_count() or 1)
 
     bench.start("rollup")
     (records,) = kept(bench).values()
