@@ -60,7 +60,7 @@ class _ChannelRoutes:
                 "polarised": channel.polarised,
                 "current_ampere": channel.current,
                 "net_charge_coulomb": channel.cell.net_coulomb,
-                **channel.cell.books(),
+                **channel.cell.latent(),
             }
         )
 
@@ -111,4 +111,4 @@ class _ChannelRoutes:
 def _has_behind_it(station: Station, deposits: int) -> bool:
     """Whether the cell has had so many deposits, and the last current took one off."""
     channel = station.session.channel
-    return channel.cell.tracked().deposits >= deposits and channel.removed_last
+    return channel.cell.tracked().deposits >= deposits and channel.ledger.account.removed_last

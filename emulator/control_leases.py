@@ -84,6 +84,7 @@ class _LeaseRoutes:
     async def wait(self, request: web.Request) -> web.Response:
         lease = self._lease(request)
         wanted = await asked(request, WaitWanted)
+        _forget_news(lease)
         lease.told = self._clock.leases.sent(lease)
         lease.wait({} if wanted.until_nanosecond is None else {"": wanted.until_nanosecond}, _traffic(wanted.traffic))
         return _time(await self._news(lease))
@@ -91,13 +92,12 @@ class _LeaseRoutes:
     async def hold(self, request: web.Request) -> web.Response:
         lease = self._lease(request)
         await asked(request, Nothing)
-        while not lease.news.empty():
-            lease.news.get_nowait()
+        _forget_news(lease)
         lease.hold()
         return _time(await self._news(lease))
 
     async def give_back(self, request: web.Request) -> web.Response:
-        self._clock.leases.give_back(self._lease(request))
+        self._end(self._lease(request))
         return web.json_response({})
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
@@ -115,8 +115,12 @@ class _LeaseRoutes:
             await socket.close(code=1003, message=error.errors()[0]["msg"].encode())
         finally:
             telling.cancel()
-            self._clock.leases.give_back(lease)
+            self._end(lease)
         return socket
+
+    def _end(self, lease: Lease) -> None:
+        self._clock.leases.give_back(lease)
+        self._clock.settle()
 
     def _hear(self, lease: Lease, text: str) -> None:
         said = _Said.model_validate_json(text)
@@ -142,6 +146,12 @@ class _LeaseRoutes:
         if lease is None:
             raise Refusal(410, "this lease has ended: it was given back, or nothing was heard of its holder; take a new one")
         return lease
+
+
+def _forget_news(lease: Lease) -> None:
+    """What was told after the holder's last request: it asks anew."""
+    while not lease.news.empty():
+        lease.news.get_nowait()
 
 
 async def _tell(socket: web.WebSocketResponse, lease: Lease) -> None:

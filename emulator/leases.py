@@ -163,7 +163,7 @@ class Leases:
         said = self._unheard.setdefault(name, deque())
         if said and said[-1].sent_bytes > self.ports[name].sent_bytes:
             said.clear()
-        if self.held:
+        if any(name in lease.channels for lease in self.held.values()):
             said.append(Unheard(self.ports[name].sent_bytes, nanosecond, running))
 
     @property

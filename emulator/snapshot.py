@@ -12,7 +12,6 @@ and parameters.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from pathlib import Path
@@ -21,16 +20,12 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic import Field, model_validator
 
-from emulator.cell.cells import Cell
 from emulator.instruments.channel import Channel
 from emulator.scenario.cells import CellSettings
 from emulator.scenario.written import Written
 from emulator.snapshot_state import restore_state, state_of
-from emulator.truth import TruthFile
 from harness.errors import BadInput
 from harness.model.run import Geometry
-
-_NOT_THE_CHANNELS = (Cell, TruthFile)
 
 
 class SnapshotRefused(Exception):
@@ -56,7 +51,7 @@ class Content(Written):
 
     origin: Origin
     cell: str
-    channel: dict[str, Any]
+    channel: dict[str, dict[str, Any]]
 
 
 class Snapshot(Written):
@@ -104,8 +99,8 @@ def take(channel: Channel, settings: CellSettings, seed: int) -> Snapshot:
             deposit_count=channel.cell.tracked().deposits,
             unix_time_nanosecond=channel.now_nanosecond,
         ),
-        cell=base64.b64encode(_cell_bytes(channel.cell)).decode("ascii"),
-        channel=state_of(channel, without=_NOT_THE_CHANNELS),
+        cell=base64.b64encode(channel.cell.snapshot()).decode("ascii"),
+        channel=state_of(channel),
     )
     return Snapshot(sha256=hash_of(content), content=content)
 
@@ -122,9 +117,9 @@ def restore(snapshot: Snapshot, channel: Channel, settings: CellSettings, now_na
     if origin.model != channel.model.name:
         raise SnapshotRefused(f"the snapshot is of a channel of the model {origin.model}, here it is {channel.model.name}")
     try:
-        _restore_cell(channel.cell, base64.b64decode(snapshot.content.cell, validate=True))
+        channel.cell.restore(base64.b64decode(snapshot.content.cell, validate=True))
         restore_state(channel, snapshot.content.channel, now_nanosecond - origin.unix_time_nanosecond)
-    except (ValueError, TypeError, AttributeError, binascii.Error) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise SnapshotRefused(f"the snapshot was made by another version of the emulator ({error})") from None
 
 
@@ -155,11 +150,3 @@ def read(path: Path) -> Snapshot:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise BadInput(str(path), f"is not a snapshot: {place + ': ' if place else ''}{first['msg']}") from None
-
-
-def _cell_bytes(cell: Cell) -> bytes:
-    return json.dumps(state_of(cell), sort_keys=True).encode()
-
-
-def _restore_cell(cell: Cell, kept: bytes) -> None:
-    restore_state(cell, json.loads(kept))

@@ -1,94 +1,102 @@
-"""The state of an object as plain data, and back again: its numbers and texts, and those of its parts.
+"""What of an instrument's channel is state: what it does now, and how far it has come in its streams of random numbers.
 
-State is whatever an object holds that is a number, a text, or a sequence of them; what it was made of once and for all (frozen
-records, functions, streams of random numbers) is no state and is made again from the scenario. A whole number above 10^17 is a
-moment (nanoseconds since 1970): it is moved by as much as the time has moved between keeping and restoring.
+What it is (ranges, offsets, gains, the strength of its noise) is made from the scenario, and what a fault does to it is the
+scenario's too; neither is kept. Attributes are named here, so that a snapshot says plainly what is in it, and one that is missing
+is an error when it is taken. Moments (integers, nanoseconds since 1970) are moved by as much as time has moved since.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
-from typing import Any
+
+from emulator.instruments.channel import Channel
+from emulator.instruments.converter import Converter
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
+State = dict[str, Plain]
 
-_FIRST_MOMENT = 10**17
-_OURS = "emulator."
+_CHANNEL = (
+    "_clock_shift", "_impedance_index", "_interrupted_until", "_jitter_index", "_overshoot_since", "_overshoot_volt",
+    "_regulated", "_timer_zero", "current", "current_autorange", "elapsed", "leakage_coulomb", "mode", "owed", "polarised",
+    "set_current", "set_potential", "terminal_volt", "voltage_autorange",
+)  # fmt: skip
+_CHANNEL_MOMENTS = ("_created_nanosecond", "base_nanosecond")
+_CONVERTER = ("_index", "_kelvin", "_settled", "doubtful", "range")
+_LEDGER = ("_books_before", "_books_last", "_charge", "_direction", "charge_coulomb")
+_LEDGER_MOMENTS = ("_start",)
+_ACCOUNT = (
+    "block_deposited", "block_deposits", "block_open", "block_removed", "pair_deposited", "pair_lithium", "pair_lost_before",
+    "pair_removed", "removed_last",
+)  # fmt: skip
 
 
-def state_of(thing: object, *, without: tuple[type, ...] = ()) -> dict[str, Plain]:
-    """The state of ``thing``; parts of the types ``without`` are somebody else's."""
-    return _state_of(thing, without, {id(thing)})
+def state_of(channel: Channel) -> dict[str, State]:
+    """The state of ``channel``, its two converters and its ledger."""
+    ledger = channel.ledger
+    return {
+        "channel": _taken(channel, (*_CHANNEL, *_CHANNEL_MOMENTS)),
+        "ammeter": _taken(channel.ammeter, _CONVERTER),
+        "voltmeter": _taken(channel.voltmeter, _CONVERTER),
+        "ledger": _taken(ledger, (*_LEDGER, *_LEDGER_MOMENTS)),
+        "account": _taken(ledger.account, _ACCOUNT),
+    }
 
 
-def restore_state(thing: object, state: dict[str, Plain], shift_nanosecond: int = 0) -> None:
-    """Give ``thing`` a state that `state_of` told of one of the same make.
+def restore_state(channel: Channel, state: dict[str, State], shift_nanosecond: int) -> None:
+    """Give ``channel`` a state that `state_of` told.
 
     Raises:
-        ValueError: it was of another make.
+        KeyError, TypeError, ValueError: it is another version's.
     """
-    for name, value in state.items():
-        if not hasattr(thing, name):
-            raise ValueError(f"{type(thing).__name__} has no {name}")
-        present = getattr(thing, name)
-        if isinstance(value, dict) and not isinstance(present, dict):
-            restore_state(present, value, shift_nanosecond)
-        else:
-            setattr(thing, name, _as(present, value, shift_nanosecond))
+    _given(channel, state["channel"], _CHANNEL)
+    _moved(channel, state["channel"], _CHANNEL_MOMENTS, shift_nanosecond)
+    for name in ("ammeter", "voltmeter"):
+        converter: Converter = getattr(channel, name)
+        _given(converter, state[name], _CONVERTER)
+        converter.disturb(converter.disturbance)
+    _given(channel.ledger, state["ledger"], _LEDGER)
+    _moved(channel.ledger, state["ledger"], _LEDGER_MOMENTS, shift_nanosecond)
+    _given(channel.ledger.account, state["account"], _ACCOUNT)
 
 
-def _state_of(thing: object, without: tuple[type, ...], seen: set[int]) -> dict[str, Plain]:
-    state: dict[str, Plain] = {}
-    for name, value in _attributes(thing):
-        if _is_plain(value):
-            state[name] = _plain(value)
-        elif _is_part(value, without) and id(value) not in seen:
-            seen.add(id(value))
-            if part := _state_of(value, without, seen):
-                state[name] = part
-    return state
+def _taken(thing: object, names: tuple[str, ...]) -> State:
+    return {name: _plain(getattr(thing, name)) for name in names}
 
 
-def _attributes(thing: object) -> Iterator[tuple[str, Any]]:
-    names = {name for kind in type(thing).__mro__ for name in getattr(kind, "__slots__", ())} | set(
-        getattr(thing, "__dict__", ())
-    )
-    for name in sorted(names):
-        if not name.startswith("__") and hasattr(thing, name):
-            yield name, getattr(thing, name)
+def _given(thing: object, state: State, names: tuple[str, ...]) -> None:
+    for name in names:
+        setattr(thing, name, _as(getattr(thing, name), state[name]))
 
 
-def _is_plain(value: object) -> bool:
-    if isinstance(value, list | tuple):
-        return all(_is_plain(item) for item in value)
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
-    return value is None or isinstance(value, bool | int | float | str | enum.Enum)
+def _moved(thing: object, state: State, names: tuple[str, ...], shift_nanosecond: int) -> None:
+    for name in names:
+        moment = state[name]
+        if not isinstance(moment, int):
+            raise TypeError(f"{name} is no moment")
+        setattr(thing, name, moment + shift_nanosecond)
 
 
 def _plain(value: object) -> Plain:
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    held = value.value if isinstance(value, enum.Enum) else value
-    return held if held is None or isinstance(held, bool | int | float | str) else repr(held)
+    """Infinity as text, since JSON has none."""
+    match value:
+        case enum.Enum():
+            return _plain(value.value)
+        case float() if value - value != 0.0:
+            return repr(value)
+        case None | bool() | int() | float() | str():
+            return value
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case _:
+            raise TypeError(f"{value!r} is no state")
 
 
-def _is_part(value: object, without: tuple[type, ...]) -> bool:
-    """Whether ``value`` is an object of this package with a state that can change."""
-    kind = type(value)
-    frozen = getattr(getattr(kind, "__dataclass_params__", None), "frozen", False) or hasattr(kind, "model_fields")
-    return kind.__module__.startswith(_OURS) and not frozen and not callable(value) and not isinstance(value, without)
-
-
-def _as(present: object, value: Plain, shift: int) -> object:
+def _as(present: object, kept: Plain) -> object:
+    """``kept`` in the form of what stands there now."""
     if isinstance(present, enum.Enum):
-        return type(present)(value)
-    if isinstance(value, list):
-        items = [_as(None, item, shift) for item in value]
-        return tuple(items) if isinstance(present, tuple) or present is None else items
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > _FIRST_MOMENT:
-        return value + shift
-    return value
+        return type(present)(kept)
+    if isinstance(present, float) and isinstance(kept, str):
+        return float(kept)
+    return tuple(kept) if isinstance(kept, list) else kept

@@ -63,6 +63,10 @@ class StationClock:
         """Something is begun that a stamp belongs to: gives station time, which stands still meanwhile if it can."""
         return contextlib.nullcontext(self.now_nanosecond())
 
+    def latest_nanosecond(self) -> int:
+        """A station time that is not behind what was just received: for judging what claims to be later than now."""
+        return self.now_nanosecond()
+
     def held(self) -> AbstractContextManager[None]:
         """Wall time is waited for: station time stands still meanwhile, if it can."""
         return contextlib.nullcontext()
@@ -98,6 +102,10 @@ class LeasedClock(StationClock):
     def deadline_second(self, instrument_second: float) -> float:
         """Wall seconds for something on the instrument, as the last resort: time is let go, and `timeout` the real deadline."""
         return min(max(SHORTEST_DEADLINE_SECOND, instrument_second), LONGEST_LEASED_SECOND)
+
+    def latest_nanosecond(self) -> int:
+        """See `StationClock.latest_nanosecond`; beyond any doubt where what was received has come before the time it was sent."""
+        return self.lease.latest_nanosecond
 
     def standing(self) -> AbstractAsyncContextManager[int]:
         """See `StationClock.standing`."""

@@ -29,6 +29,7 @@ ENTRY = "@control"
 """Where an emulator's ports file has its control port."""
 TOKEN_HEADER = "X-Emulator-Token"  # noqa: S105 - the name of a header
 _AGAIN_SECOND = 0.5
+_LATER = 10 * 365 * 86_400 * NANOSECOND
 _ANSWER_SECOND = 10.0
 
 
@@ -106,6 +107,7 @@ class Lease:
     holder: str
     slack_second: float = 0.0
     now_nanosecond: int = 0
+    _sent: dict[str, int] = field(default_factory=dict)
     _counted: dict[str, _Counted] = field(default_factory=dict)
     _limits: dict[str, _Limit] = field(default_factory=dict)
     _limit_count: int = 0
@@ -140,6 +142,12 @@ class Lease:
 
     # -- what its users call
 
+    @property
+    def latest_nanosecond(self) -> int:
+        """The time, if it is known as of everything received; else a moment that is later for certain."""
+        behind = any(counted.received > self._sent.get(name, 0) for name, counted in self._counted.items())
+        return self.now_nanosecond + _LATER if behind else self.now_nanosecond
+
     @asynccontextmanager
     async def standing(self) -> AsyncIterator[int]:
         """Emulated time stands while the context lasts; yields what time it is."""
@@ -173,6 +181,7 @@ class Lease:
         if name is None:
             return None
         counted = self._counted[name] = _Counted()
+        self._sent.pop(name, None)
 
         def count(direction: str, data: bytes) -> None:
             if direction == "rx":
@@ -263,6 +272,7 @@ class Lease:
                 return
             told = json.loads(message.data)
             self.now_nanosecond = max(self.now_nanosecond, told["now"])
+            self._sent = told["sent"]
             self._said = None
             for number, answer in self._answers.items():
                 if told["hold"] is not None and number <= told["hold"] and not answer.done():

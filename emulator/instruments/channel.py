@@ -98,7 +98,6 @@ class Channel:
         self._interrupted_until = -math.inf
         self._regulated: tuple[Mode, float] | None = None
         self._overshoot_volt = self._overshoot_since = 0.0
-        self.removed_last = False
 
     # -- time
 
@@ -397,8 +396,6 @@ class Channel:
     def _direct(self, current: float) -> None:
         crossing = current if self.leads.plain or not current else self.leads.through(current)
         self.ledger.direct(crossing, self.now_nanosecond)
-        if crossing:
-            self.removed_last = (crossing > 0.0) == self.cell.removes_when_oxidising
 
     def close_row(self) -> None:
         """Write what this direction of current has moved so far, if anything."""

@@ -92,6 +92,11 @@ class Ledger:
     def open_coulomb(self, coulomb: float) -> None:
         self._charge = coulomb
 
+    @property
+    def account(self) -> Account:
+        """What has passed so far in the present pair and block, for whoever keeps the whole state."""
+        return self._account
+
     def carry(self, coulomb: float) -> None:
         """So much has crossed the cell."""
         self._charge += coulomb

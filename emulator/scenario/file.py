@@ -4,6 +4,8 @@
 
     seed: 1
     clock: {scale: 1000, start: 2026-01-01T00:00:00Z, origin: 2026-11-23T13:00:00Z}   # origin: default this process's start
+    # or {mode: stepped, start: …}, advanced on the control port; or {mode: self_advancing, start: …}, which jumps while every
+    # leaseholder waits, and runs at its scale (default 1) for clients without a lease
     truth: {file: truth.jsonl, latent: false}        # relative to the scenario file; absent: no truth is written
     reader_absent: drop                              # or stall: a script waits in pck_end until somebody reads
     blank_after_runtime_error: true                  # sources disagree about hardware
@@ -16,6 +18,7 @@
             listen: tcp                              # tcp (a free port), tcp:5001, or pty
             serial: EMU4HR0001CH001                  # default: the instrument's serial and CH001, CH002, …
             calibration: a1.yaml                     # beside this file: see `emulator.scenario.instruments.CalibrationSettings`
+            start_from: {snapshot: a1.snapshot}      # a file that the control port gave; default: a fresh cell
             cell: {name: cu-01, build: three-layers-tin, counter: Cu, electrolyte: fec}     # see `emulator.scenario.cells`
     events: [...]                                    # see `emulator.scenario.events`
     schedule: demo-li-cu                             # for `generate` only: a ready schedule, a file beside this one, or a mapping

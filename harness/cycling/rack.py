@@ -238,7 +238,8 @@ class Slot:
         """Keep who answered. An instrument that was busy when it was opened says it later; the driver compares it then."""
         serial = instrument.identity.serial
         if serial and self.clock.emulated and not serial.startswith(EMULATED):
-            wanted = f"{EMULATED}…, since this station's time is not the wall's"
+            why = "comes from an emulator" if self.clock.scale == 1.0 else f"is scaled by {self.clock.scale:g}"
+            wanted = f"{EMULATED}…, since time {why}"
             raise WrongInstrument(self.settings.url, "serial number", wanted, serial)
         if serial:
             self.identity, self.capabilities = instrument.identity, instrument.channels[0].capabilities

@@ -254,7 +254,7 @@ class ChannelRunner:
     def _doubted(self, reading: Reading) -> tuple[Reading, safety.Trip | None]:
         """A reading with what is to be said of it; each doubt is told once in a program."""
         command = self._current().block.program.commands[reading.command_index]
-        doubt = self._doubts.look(reading, command, self._clock.now_nanosecond())
+        doubt = self._doubts.look(reading, command, self._clock.latest_nanosecond())
         for sentence in doubt.news:
             self.recorder.incident("warning", "doubt", sentence)
         return doubt.marked(reading), doubt.trip

@@ -25,6 +25,7 @@ from harness.service.control import ControlClient, ControlUnavailable
 from harness.service.station import RunRequest
 
 PATIENCE_SECOND = 60.0
+LEASED_START = "2026-01-01T00:00:00Z"
 
 
 @dataclass
@@ -33,6 +34,8 @@ class Bench:
 
     directory: Path
     scale: float = 1000.0
+    slack_second: float | None = None
+    """Not ``None``: the emulator's time advances by itself, the daemon has a lease with this slack, and there is no scale."""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     origin: datetime = field(default_factory=lambda: datetime.now(UTC))
     ports: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -67,7 +70,7 @@ class Bench:
         groups = [[one for one in channels if one["name"] not in alone], *([one] for one in channels if one["name"] in alone)]
         scenario = {
             "seed": seed,
-            "clock": self._clock(),
+            "clock": self._clock() if self.slack_second is None else {"mode": "self_advancing", "start": LEASED_START},
             "truth": {"file": "truth.jsonl"},
             "instruments": [
                 {"serial": f"EMU4HR{number:04d}", "model": "es4_hr", "imperfections": imperfections, "channels": group}
@@ -86,6 +89,8 @@ class Bench:
     def write_site(self, extra: str = "", channel: str = "") -> None:
         """A site file for all emulated channels; ``extra`` is put before them, ``channel`` into each."""
         clock = self._clock()
+        if self.slack_second is not None:
+            clock = {"mode": '"leased"', "control": '"ports.json"', "slack_second": self.slack_second}
         lines = ['station = "bench"', "[clock]", *(f"{key} = {value}" for key, value in clock.items()), extra]
         for name, port in self.ports.items():
             lines += ["[[channel]]", f'name = "{name}"', 'driver = "methodscript"', f'url = "{port["url"]}"']

@@ -55,6 +55,12 @@ def test_site_becomes_plain_numbers(tmp_path: Path) -> None:
         ("driver", "drover", "channel[0].driver: it is missing and has no default"),
         ('"a1"', '"a1"\nserail = "X"', "channel[0].serail: this key is not known here; check its spelling"),
         ('"lab3"\n', '"lab3"\n[clock]\nscale = 10\n', "clock: a scale other than 1 needs start = <UTC time> beside it"),
+        ('"lab3"\n', '"lab3"\n[clock]\nmode = "leased"\n', 'clock: mode = "leased" and control ='),
+        (
+            '"lab3"\n',
+            '"lab3"\n[clock]\nmode = "leased"\ncontrol = "ports.json"\nscale = 10\nstart = 2026-01-01T00:00:00Z\n',
+            "clock: leased time is the emulator's",
+        ),
         (
             '"lab3"\n',
             '"lab3"\n[clock]\nscale = 10\nstart = 2026-01-01T00:00:00\n',
