@@ -295,7 +295,7 @@ def test_scaled_time_is_refused_on_a_real_instrument(bench: MakeBench, monkeypat
             assert made.station.slots["a1"].settings.serial == "EMU4HR0001CH001"
             failure = await made.slot().first_try()
             assert failure is not None
-            assert "since this station's time is not the wall's" in failure
+            assert "time is scaled by 500" in failure
             assert made.slot().identity is None
 
     asyncio.run(main())
