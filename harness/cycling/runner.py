@@ -22,11 +22,11 @@ import structlog
 
 from harness.clock import StationClock
 from harness.cycling import plausibility, recovery, safety, stepper
-from harness.cycling.continuity import Continuity
 from harness.cycling.doing import Doing, Live
 from harness.cycling.plan import Plan
 from harness.cycling.recorder import Recorder
 from harness.cycling.resumption import Resumption, bridged_to, told_of
+from harness.cycling.witness import Witness
 from harness.errors import JournalError
 from harness.units import NANOSECOND
 from potentiostat_drivers.errors import InstrumentFault, PortGone, ProgramInvalid, Rejected, ReplyTimeout, WireError
@@ -228,36 +228,22 @@ class ChannelRunner:
 
     async def _follow(self, channel: Channel, stream: AsyncGenerator[Item], *, began: bool) -> None:
         block = self._current().block
-        judge = safety.Judge(self._envelope, block.program.commands)
-        continuity = Continuity(block.program.commands, began=began)
+        witness = Witness(block.program.commands, self._envelope, self._doubts, began=began)
         async with aclosing(stream):
             while (item := await self._heard(channel, stream, block)) is not None:
-                trip = None
-                if isinstance(item, Reading) and item.command_index < len(block.steps):
-                    item, trip = self._doubted(item)
-                verdict = judge.check(item)
-                if trip is not None and isinstance(verdict, safety.Ok):
-                    verdict = trip
-                if isinstance(verdict, safety.Trip):
-                    self._tripped(verdict, item, await channel.make_safe())
-                    return
-                for notice in continuity.notices(item):
+                heard = witness.hear(item, self._clock.latest_nanosecond())
+                for notice in heard.notices:
                     self.recorder.incident("warning", notice.kind, notice.sentence)
-                if safety.is_number(item):
-                    self._take(item)
-                if isinstance(item, ProgramEnded):
+                if heard.trip is not None:
+                    self._tripped(heard.trip, heard.item, await channel.make_safe())
+                    return
+                if safety.is_number(heard.item):
+                    self._take(heard.item)
+                if isinstance(heard.item, ProgramEnded):
                     return
                 if self._requests and self._overtaken:
                     self._overtaken = False
                     await channel.make_safe()  # the command overtook a program that was only then being sent
-
-    def _doubted(self, reading: Reading) -> tuple[Reading, safety.Trip | None]:
-        """A reading with what is to be said of it; each doubt is told once in a program."""
-        command = self._current().block.program.commands[reading.command_index]
-        doubt = self._doubts.look(reading, command, self._clock.latest_nanosecond())
-        for sentence in doubt.news:
-            self.recorder.incident("warning", "doubt", sentence)
-        return doubt.marked(reading), doubt.trip
 
     async def _heard(self, channel: Channel, stream: AsyncGenerator[Item], block: stepper.Block) -> Item | None:
         try:
