@@ -16,14 +16,16 @@ from dataclasses import dataclass, field
 import structlog
 
 from harness.clock import StationClock
-from harness.cycling.runner import LINK_ERRORS, ChannelRunner, Phase
+from harness.cycling.runner import ChannelRunner, Phase
 from harness.errors import HarnessError, Refused
 from harness.model.status import ChannelState, LinkStatus
 from harness.units import NANOSECOND
-from potentiostat_drivers.errors import DriverError, ReplyTimeout, WrongInstrument
+from potentiostat_drivers.errors import DriverError, PortGone, ReplyTimeout, WireError, WrongInstrument
 from potentiostat_drivers.interface import Autonomy, Capabilities, Channel, Identity, Instrument, Safe, Safety, Unconfirmed
 from potentiostat_drivers.opening import open_instrument
 
+LINK_ERRORS = (PortGone, ReplyTimeout, WireError)
+"""What a driver raises when the outcome is unknown: the instrument must be asked again before anything else."""
 LOOK_EVERY_SECOND = 10.0
 """How often an idle instrument is asked whether it is still there, and an unconfirmed cell is made safe again."""
 LONGEST_BACKOFF_SECOND = 30.0

@@ -8,6 +8,7 @@ from typing import Protocol, assert_never
 
 import structlog
 
+from harness.cycling.doing import Doing
 from harness.cycling.resumption import LOST
 from harness.cycling.stepper import PlannedStep
 from harness.model import records
@@ -83,18 +84,19 @@ class Recorder:
             )
         )  # fmt: skip
 
-    def sweep_ended(self, step: PlannedStep, points: int, *, complete: bool, wanted_nanosecond: int | None) -> None:
-        """A sweep is over, whole or not."""
-        run_id, seq, stamp = self._place(wanted_nanosecond)
-        self.journal.append(
-            records.SweepEnded(run_id, seq, stamp, step.sweep_count, step.cycle_count, step.step_count, points, complete)
-        )
-
-    def step_ended(
-        self, step: PlannedStep, reason: EndReason | None, duration_second: float | None, wanted_nanosecond: int | None
-    ) -> None:
-        """A step is over; ``None`` for what nobody saw."""
-        run_id, seq, stamp = self._place(wanted_nanosecond)
+    def step_over(self, doing: Doing, reason: EndReason | None, duration_second: float | None) -> None:
+        """How the step whose command runs ended, and its sweep, whole or not; ``None`` for what nobody saw."""
+        step = doing.step
+        wanted = None if duration_second is None else doing.stamp(doing.command_start_second + duration_second)
+        if step.is_sweep:
+            complete = reason is EndReason.SWEEP_DONE and doing.points == step.sweep_points
+            run_id, seq, stamp = self._place(wanted)
+            self.journal.append(
+                records.SweepEnded(
+                    run_id, seq, stamp, step.sweep_count, step.cycle_count, step.step_count, doing.points, complete
+                )
+            )  # fmt: skip
+        run_id, seq, stamp = self._place(wanted)
         self.journal.append(
             records.StepEnded(
                 run_id, seq, stamp, step.cycle_count, step.step_count, step.step_path, step.role,

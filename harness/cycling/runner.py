@@ -26,15 +26,12 @@ from harness.cycling.doing import Doing, Live
 from harness.cycling.plan import Plan
 from harness.cycling.recorder import Recorder
 from harness.cycling.resumption import Resumption, bridged_to, told_of
-from harness.cycling.witness import Witness
+from harness.cycling.witness import Heard, Witness
 from harness.errors import JournalError
 from harness.units import NANOSECOND
-from potentiostat_drivers.errors import InstrumentFault, PortGone, ProgramInvalid, Rejected, ReplyTimeout, WireError
+from potentiostat_drivers.errors import InstrumentFault, ProgramInvalid, Rejected, ReplyTimeout
 from potentiostat_drivers.interface import Attachment, Channel, Safety, Unconfirmed
 from potentiostat_drivers.program import CommandEnded, Damaged, EndReason, ImpedancePoint, Item, ProgramEnded, Reading
-
-LINK_ERRORS = (PortGone, ReplyTimeout, WireError)
-"""What a driver raises when the outcome is unknown: the instrument must be asked again before anything else."""
 
 _TOKENS = 2**27 - 1
 
@@ -122,11 +119,7 @@ class ChannelRunner:
     @property
     def over_nanosecond(self) -> int | None:
         """By when, in station time, an instrument that keeps its limits has ended what was sent; ``None``: nothing was."""
-        if self._doing is None:
-            return None
-        block = self._doing.block
-        longest = sum(recovery.longest_second(command) for command in block.program.commands)
-        return self._doing.stamp(longest + block.silence_second)
+        return None if self._doing is None else self._doing.over_nanosecond
 
     async def drive(self, channel: Channel) -> None:
         """Do blocks until the plan ends or somebody asks otherwise. Link errors pass through, the cell's state unknown then."""
@@ -182,9 +175,8 @@ class ChannelRunner:
         instrument that is idle then counts as having done all it could, for no cell may be polarised twice.
         """
         doing = self._current()
-        elapsed = (self._clock.now_nanosecond() - doing.stamp(doing.command_start_second)) / NANOSECOND
-        command = doing.block.program.commands[doing.index]
-        self._doing = replace(doing, gap=recovery.outcome_of_gap(command, attachment, max(elapsed, 0.0)))
+        elapsed = doing.elapsed_second(self._clock.now_nanosecond())
+        self._doing = replace(doing, gap=recovery.outcome_of_gap(doing.command, attachment, elapsed))
         if doing.gap is None:
             self.recorder.incident("warning", "gap", "the link was lost while a program ran; readings since then are missing")
 
@@ -235,9 +227,9 @@ class ChannelRunner:
                 for notice in heard.notices:
                     self.recorder.incident("warning", notice.kind, notice.sentence)
                 if heard.trip is not None:
-                    self._tripped(heard.trip, heard.item, await channel.make_safe())
+                    self._tripped(heard.trip, heard, await channel.make_safe())
                     return
-                if safety.is_number(heard.item):
+                if heard.storable:
                     self._take(heard.item)
                 if isinstance(heard.item, ProgramEnded):
                     return
@@ -253,15 +245,11 @@ class ChannelRunner:
             patience = self._clock.deadline_second(block.silence_second)
             raise ReplyTimeout(channel.name, "a running program, whose readings stopped", patience) from None
 
-    def _tripped(self, trip: safety.Trip, item: Item, outcome: Safety) -> None:
+    def _tripped(self, trip: safety.Trip, heard: Heard, outcome: Safety) -> None:
         """Record why the cell was opened: the reason first, so that no crash can forget it and go on."""
         self.recorder.incident("alarm", "limit", trip.sentence)
-        if (
-            safety.is_number(item)
-            and not isinstance(item, ProgramEnded | Damaged)
-            and item.command_index < len(self._current().block.steps)
-        ):
-            self._take(item)
+        if heard.storable:
+            self._take(heard.item)
         self.recorder.safety(outcome)
         self._end(trip.sentence, completed=False)
 
@@ -282,8 +270,7 @@ class ChannelRunner:
         doing = self._at(reading.command_index, reading.step_time_second)
         step_time = reading.step_time_second - doing.command_start_second
         stamp = self.recorder.sample(doing.step, reading, step_time, doing.stamp(reading.step_time_second))
-        volt, ampere = reading.voltage_volt, reading.current_ampere
-        self.live = replace(self.live, voltage_volt=volt, current_ampere=ampere, unix_time_nanosecond=stamp)
+        self.live = self.live.after(reading, stamp)
 
     def _point(self, point: ImpedancePoint) -> None:
         doing = self._at(point.command_index, point.step_time_second)
@@ -300,7 +287,7 @@ class ChannelRunner:
 
     def _command_over(self, reason: EndReason, duration_second: float, *, seen: bool) -> None:
         doing = self._current()
-        self._close_step(reason if seen else None, duration_second if seen else None)
+        self.recorder.step_over(doing, reason if seen else None, duration_second if seen else None)
         self._cursor = stepper.command_ended(self.plan, self._cursor, doing.step, reason, duration_second)
         self._doing = replace(doing, over=reason)
 
@@ -309,7 +296,7 @@ class ChannelRunner:
         if self._current().over is None and reason is EndReason.ABORTED:
             self._command_over(reason, 0.0, seen=True)
         elif self._current().over is None:
-            self._close_step(None, None)
+            self.recorder.step_over(self._current(), None, None)
         self._block_over(reason)
 
     def _block_over(self, reason: EndReason) -> None:
@@ -324,7 +311,7 @@ class ChannelRunner:
     def _at(self, command_index: int, step_time_second: float) -> Doing:
         """The program at the command an item is of; ends that nobody saw lie between when it was adopted late."""
         while (doing := self._current()).index < command_index:
-            lasted = recovery.longest_second(doing.block.program.commands[doing.index])
+            lasted = recovery.longest_second(doing.command)
             self._command_over(EndReason.DURATION, lasted, seen=False)
             began = min(doing.command_start_second + lasted, step_time_second)
             self._announce(doing.block, doing.index + 1, doing.stamp(began))
@@ -340,15 +327,6 @@ class ChannelRunner:
         told = told_of(block.program.token, self._block_cursor, self._cursor)
         return self.recorder.step_started(step, told, wanted_nanosecond)
 
-    def _close_step(self, reason: EndReason | None, duration_second: float | None) -> None:
-        """Write how the current step ended; ``None`` for what was not seen."""
-        doing = self._current()
-        wanted = None if duration_second is None else doing.stamp(doing.command_start_second + duration_second)
-        if doing.step.is_sweep:
-            complete = reason is EndReason.SWEEP_DONE and doing.points == doing.step.sweep_points
-            self.recorder.sweep_ended(doing.step, doing.points, complete=complete, wanted_nanosecond=wanted)
-        self.recorder.step_ended(doing.step, reason, duration_second, wanted)
-
     # -- endings and requests ------------------------------------------------------------------------------------------
 
     def _fail(self, kind: str, sentence: str) -> None:
@@ -359,7 +337,7 @@ class ChannelRunner:
         if self.phase is Phase.ENDED:
             return
         if self._doing is not None and self._doing.over is None:
-            self._close_step(None, None)
+            self.recorder.step_over(self._current(), None, None)
         self._doing = None
         if self._cycle_count > 0:
             self.recorder.cycle_ended(self._cycle_count)

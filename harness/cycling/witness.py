@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from harness.cycling.continuity import Continuity, Notice
 from harness.cycling.plausibility import Doubts
-from harness.cycling.safety import Envelope, Judge, Trip
-from potentiostat_drivers.program import Command, Item, Reading
+from harness.cycling.safety import Envelope, Judge, Trip, is_number
+from potentiostat_drivers.program import Command, Item, ProgramEnded, Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Heard:
     """An item as it is to be stored, what is to be written down about it, and why the cell must be opened, if it must."""
 
     item: Item
+    storable: bool
     notices: tuple[Notice, ...]
     trip: Trip | None
 
@@ -45,4 +46,8 @@ class Witness:
         trip = verdict if isinstance(verdict, Trip) else doubted
         if trip is None:
             notices += self._continuity.notices(item)
-        return Heard(item, notices, trip)
+        return Heard(item, self._is_storable(item), notices, trip)
+
+    def _is_storable(self, item: Item) -> bool:
+        """Whether it is of this program and all numbers; an end of the whole program always is."""
+        return isinstance(item, ProgramEnded) or (is_number(item) and 0 <= item.command_index < len(self._commands))
