@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from emulator.faults.fault import Fault, FaultType, Layer, Name, NoParameters, Second
+from emulator.faults.cell import CellsSwapped
+from emulator.faults.fault import Fault, FaultType, Layer, NoParameters, Second
 from emulator.instruments.leads import Sense
 from harness.model.written import Written
 
@@ -16,30 +17,12 @@ Part = Annotated[float, Field(gt=0, le=1)]
 _SENSE = {"float": Sense.FLOATING, "high": Sense.HIGH, "low": Sense.LOW}
 
 
-class SwapParameters(Written):
-    """The other channel."""
-
-    with_: Annotated[Name, Field(alias="with")]
-
-
-class ChannelsSwapped(Fault[SwapParameters]):
-    """I6. The cables of two channels are exchanged, at once and with the current on; put right when it ends."""
+class ChannelsSwapped(CellsSwapped):
+    """I6. The same as C9, but with the current on; put right when it ends."""
 
     id = "I6_channels_swapped"
     layer = Layer.INSTRUMENT
     summary = "the cables of two channels are exchanged"
-    parameters_type = SwapParameters
-
-    def begin(self) -> None:
-        """See `Fault.begin`."""
-        self._exchange()
-
-    def end(self) -> None:
-        """See `Fault.end`."""
-        self._exchange()
-
-    def _exchange(self) -> None:
-        self.channel.exchange_cell(self.target.neighbours[self.parameters.with_].channel)
 
 
 class SenseParameters(Written):
