@@ -165,6 +165,8 @@ class Lab:
         if claim is not None:
             facts = {**facts, _claim_column(claim): _known_verdict(verdict)}
         for name, wanted in facts.items():
+            if name.startswith("claim_") and isinstance(wanted, str):
+                _known_verdict(wanted)
             cells = _having(cells, name, wanted)
         return cells
 

@@ -12,7 +12,7 @@ import re
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -286,6 +286,10 @@ def status(
 def query(
     table: Annotated[Table, typer.Argument(help="What to show.")],
     cell: Annotated[str | None, typer.Option(help="Only this cell.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="Only cells with this: claim_12=meets, substrate=metal_foil, … (repeat it)", metavar="FACT=VALUE"),
+    ] = None,
     source: Annotated[str, typer.Option(help="Site file, state directory, influxdb://… or http://…")] = "site.toml",
     out: Annotated[Path | None, typer.Option(help="Write to this .csv, .parquet or .json file instead of the screen.")] = None,
 ) -> None:
@@ -294,19 +298,28 @@ def query(
     from harness.service.tables import show_frame, write_frame  # noqa: PLC0415
 
     with Lab.connect(source) if "://" in source else Lab.open(Path(source)) as lab:
-        frame = _frame(lab, table, cell)
+        frame = _frame(lab, table, cell, dict(map(_fact, where or [])))
     if out is None:
         show_frame(console, frame)
     else:
         write_frame(frame, out)
 
 
-def _frame(lab: Lab, table: Table, cell: str | None) -> pl.DataFrame:
+def _fact(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise BadInput("--where", f'"{text}" is not FACT=VALUE; write for example claim_12=meets')
+    return name, value
+
+
+def _frame(lab: Lab, table: Table, cell: str | None, facts: dict[str, Any]) -> pl.DataFrame:
     asked = lab.runs() if cell is None else lab.cell(cell).runs()
+    cells = lab.cells(**facts)
+    asked = asked.join(cells.select("cell"), on="cell", how="semi")
     runs = asked["run_id"].to_list()
     frames = {
         Table.RUNS: lambda: asked,
-        Table.CELLS: lambda: lab.cells().filter(lab.cells()["cell"].is_in(asked["cell"].unique().to_list())),
+        Table.CELLS: lambda: cells.join(asked.select("cell"), on="cell", how="semi"),
         Table.SAMPLES: lambda: lab.store.samples(runs),
         Table.CYCLES: lambda: lab.store.cycles(runs),
         Table.IMPEDANCE: lambda: lab.store.impedance_fits(runs),

@@ -126,6 +126,29 @@ def test_demo_cells_are_chosen_by_what_their_builds_are(demo: Demo) -> None:
             assert lab.cell(one.cell.id).anode == build_of(one)
 
 
+@pytest.mark.parametrize(
+    ("where", "status", "said"),
+    [
+        (("claim_12=meets",), 0, ["cu-plasma-1"]),
+        (("claim_1=does_not", "counter=Cu"), 0, ["cu-bare-1", "cu-co2-1", "cu-foil-1"]),
+        (("claim_1=maybe",), 2, "say one of meets, does_not, cannot_tell"),
+        (("shoe=41",), 2, "cells have no such column"),
+        (("claim_1",), 2, "is not FACT=VALUE"),
+    ],
+)
+def test_cells_are_chosen_on_the_command_line(demo: Demo, where: tuple[str, ...], status: int, said: str | list[str]) -> None:
+    """``harness query … --where`` chooses by verdict and by facts of the build, in every table."""
+    chosen = [part for fact in where for part in ("--where", fact)]
+    command = [sys.executable, "-m", "harness", "query", "cycles", *chosen, "--source", "site.toml", "--out", "chosen.json"]
+    done = subprocess.run(command, cwd=demo.directory, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == status, done.stderr
+    if isinstance(said, str):
+        assert said in done.stderr
+    else:
+        rows = json.loads((demo.directory / "chosen.json").read_text(encoding="utf-8"))
+        assert sorted({row["cell"] for row in rows}) == said
+
+
 @pytest.mark.parametrize("cell", ["cu-stack-1", "li-stack-1", "nmc-stack-1"])
 def test_a_run_compares_with_the_truth_record_by_record(demo: Demo, cell: str) -> None:
     """``harness compare-truth`` joins every half cycle and sweep, finds nothing lost, and draws it."""
