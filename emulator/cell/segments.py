@@ -137,10 +137,10 @@ class _Run:
         self.geometry = batch.geometry
         self._arithmetic: Arithmetic = SCALARS if len(batch.states) == 1 else ARRAYS
         self.constants = CellConstants(
-            LithiumConstants(*self._parameters(LithiumConstants._fields)),
-            CounterConstants(*self._parameters(CounterConstants._fields)),
+            LithiumConstants(*self._parameters(LithiumConstants.__slots__)),
+            CounterConstants(*self._parameters(CounterConstants.__slots__)),
         )
-        self._normals = tuple(self._deposits(which) for which in (0, 1))
+        self._draws = (self._deposits(0), self._deposits(1))
 
     def traces(self) -> tuple[list[Trace], Batch]:
         """Everything."""
@@ -179,8 +179,7 @@ class _Run:
     def _try(self, now: CellState, step: Step, span: Number) -> tuple[Path, Number, Number]:
         a, geometry, c = self._arithmetic, self.geometry, self.constants
         nothing = 0.0 * now.tracked.fresh
-        normals = (self._normals[0](now.tracked.deposits), 0.0 if now.other is None else self._normals[1](now.other.deposits))
-        path = segments_cell.begin(a, geometry, c, now, step.density_ma_cm2 * 1e-3 + nothing, span, normals)
+        path = segments_cell.begin(a, geometry, c, now, step.density_ma_cm2 * 1e-3 + nothing, span, self._draws)
         limit = step.highest_volt if step.density_ma_cm2 > 0.0 else step.lowest_volt
         return path, *segments_cell.finish(a, geometry, c, path, span, limit)
 

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 from emulator.cell import segments_counter, segments_lithium, segments_plating, segments_stripping
 from emulator.cell.segments_counter import Between, CounterConstants, Diffusion, Insertion
@@ -39,7 +38,8 @@ class Geometry:
     material: int | None
 
 
-class CellState(NamedTuple):
+@dataclass(slots=True)
+class CellState:
     """State of a cell. ``other`` is ``None`` where the counter-electrode is not lithium with books of its own."""
 
     tracked: Electrode
@@ -47,14 +47,16 @@ class CellState(NamedTuple):
     between: Between
 
 
-class CellConstants(NamedTuple):
+@dataclass(slots=True)
+class CellConstants:
     """The numbers of the equations."""
 
     lithium: LithiumConstants
     counter: CounterConstants
 
 
-class ElectrodePath(NamedTuple):
+@dataclass(slots=True)
+class ElectrodePath:
     """What one electrode does in a segment: one of three; ``start`` is its state, ``begun`` with the deposit that begins."""
 
     start: Electrode
@@ -65,7 +67,8 @@ class ElectrodePath(NamedTuple):
     sharing: Sharing | None
 
 
-class Path(NamedTuple):
+@dataclass(slots=True)
+class Path:
     """What a cell does in a segment in which ``size`` flows, oxidising the working electrode where ``flow`` is +1."""
 
     flow: int
@@ -77,28 +80,34 @@ class Path(NamedTuple):
     state: CellState
 
 
-Normals = tuple[Number, Number]
-"""The standard normal numbers of the next deposit on the followed and on the other electrode."""
+Draw = Callable[[Number], Number]
+"""The standard normal number of the deposit after so many."""
 
 
 def begin(
-    a: Arithmetic, geometry: Geometry, c: CellConstants, state: CellState, density: Number, second: Number, normals: Normals
+    a: Arithmetic,
+    geometry: Geometry,
+    c: CellConstants,
+    state: CellState,
+    density: Number,
+    second: Number,
+    draws: tuple[Draw, Draw],
 ) -> Path:
     """The path of at most ``second`` at ``density`` from ``state``."""
     size = abs(density)
     flow = 0 if not a.some(size > 0.0) else 1 if a.some(density > 0.0) else -1
     direction = flow if geometry.material is not None else -flow
-    tracked = _electrode(a, c.lithium, state.tracked, direction, size, second, normals[0])
+    tracked = _electrode(a, c.lithium, state.tracked, direction, size, second, draws[0])
     other = None
     if state.other is not None:
-        other = _electrode(a, c.lithium, state.other, -direction, size, second, normals[1])
+        other = _electrode(a, c.lithium, state.other, -direction, size, second, draws[1])
     between = _lengthened(a, c.counter, state, tracked, other)
     foil = flow and state.other is None and geometry.material is None
     level = segments_counter.foil_volt(a, c.counter, density) if foil else 0.0
     diffusion = segments_counter.diffuse(c.counter, between, density, level)
     insertion = None if geometry.material is None else segments_counter.insert(c.counter, between, density)
     if between is not state.between:
-        state = state._replace(between=between)
+        state = replace(state, between=between)
     return Path(flow, size, tracked, other, diffusion, insertion, state)
 
 
@@ -117,7 +126,7 @@ def _lengthened(
 
 
 def _electrode(
-    a: Arithmetic, c: LithiumConstants, e: Electrode, direction: int, size: Number, second: Number, normal: Number
+    a: Arithmetic, c: LithiumConstants, e: Electrode, direction: int, size: Number, second: Number, draw: Draw
 ) -> ElectrodePath:
     layer = segments_lithium.layer_ohm(a, c, e.integrity)
     if direction == 0:
@@ -126,7 +135,7 @@ def _electrode(
         stripping, sharing = segments_stripping.strip(a, c, e, size, second)
         return ElectrodePath(e, e, layer, None, stripping, sharing)
     for_deposit = second - (e.surface + e.formation_left) / size
-    begun = segments_plating.deposit_begun(a, c, e, size, for_deposit, normal)
+    begun = segments_plating.deposit_begun(a, c, e, size, for_deposit, draw(e.deposits))
     layer = segments_lithium.layer_ohm(a, c, begun.integrity)
     return ElectrodePath(e, begun, layer, segments_plating.plate(a, c, begun, size, second), None, None)
 

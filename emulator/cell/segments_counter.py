@@ -7,6 +7,7 @@ spheres, a foil of constant kinetics. j > 0 (A/cm²) oxidises the working electr
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from emulator.cell import materials
@@ -20,7 +21,8 @@ _FASTEST_GONE = 30.0 / _RATE_2
 _HIGHEST_SHIFT = 0.999
 
 
-class CounterConstants(NamedTuple):
+@dataclass(slots=True)
+class CounterConstants:
     """Those of `emulator.cell.state.PARAMETER_FIELDS` that concern electrolyte, cathode and foil, by their names."""
 
     material: Number
@@ -57,7 +59,8 @@ class Between(NamedTuple):
     wetted: Number
 
 
-class Diffusion(NamedTuple):
+@dataclass(slots=True)
+class Diffusion:
     """The electrolyte under a current: what each mode relaxes to, from what, how fast.
 
     ``shift`` is that of all modes in the end, ``level`` the voltage of everything without delay (ohmic drops, a foil, a shift).
@@ -74,7 +77,8 @@ class Diffusion(NamedTuple):
     per_second: Number
 
 
-class Insertion(NamedTuple):
+@dataclass(slots=True)
+class Insertion:
     """The cathode under ``density``: its mean content, and how far each relaxation takes the surface ahead."""
 
     density: Number
@@ -133,11 +137,13 @@ def most_volt(a: Arithmetic, c: CounterConstants, p: Diffusion) -> Number:
 def diffused(a: Arithmetic, p: Diffusion, b: Between, second: Number) -> Between:
     """The state ``second`` after the segment began."""
     time = second * p.per_second
-    return Between(
-        p.goal_1 + p.from_1 * a.decay(-_RATE_1 * time),
-        p.goal_2 + p.from_2 * a.decay(-_RATE_2 * time),
-        p.goal_3 + p.from_3 * a.decay(-_RATE_3 * time),
-        *b[3:],
+    return Between._make(
+        (
+            p.goal_1 + p.from_1 * a.decay(-_RATE_1 * time),
+            p.goal_2 + p.from_2 * a.decay(-_RATE_2 * time),
+            p.goal_3 + p.from_3 * a.decay(-_RATE_3 * time),
+            *b[3:],
+        )
     )
 
 

@@ -12,6 +12,7 @@ the bulk does the same under a deposit that grows. With current, see `emulator.c
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from emulator.cell.segments_numbers import Arithmetic, Number, Truth
@@ -52,7 +53,8 @@ class Electrode(NamedTuple):
     integrity: Number
 
 
-class LithiumConstants(NamedTuple):
+@dataclass(slots=True)
+class LithiumConstants:
     """The numbers of the equations: those of `emulator.cell.state.PARAMETER_FIELDS` that concern lithium, by their names."""
 
     thermal_volt: Number
@@ -91,7 +93,8 @@ class LithiumConstants(NamedTuple):
     crack_strain_charge: Number
 
 
-class Seen(NamedTuple):
+@dataclass(slots=True)
+class Seen:
     """What the potential depends on, at any times of a segment; ``cover`` is area over thickness of the film on fresh lithium.
 
     ``bare`` says where there is no lithium (``False``: nowhere); only there do ``surface`` and ``formation_left`` matter. With
@@ -154,14 +157,9 @@ def rested(a: Arithmetic, c: LithiumConstants, e: Electrode, second: Number) -> 
     corroded = a.where((e.bulk > 0.0) | (e.fresh <= 0.0), 0.0, c.corrosion) * second
     bound = a.smaller(FILM_COULOMB_PER_NM * e.area * (thick - e.film_nm) + corroded, e.fresh)
     bulk_film_nm, bulk = bulk_at(a, e.bulk, e.bulk_film_nm, growth, second)
-    bound_below = e.bulk - bulk
-    return e._replace(
-        fresh=e.fresh - bound,
-        bulk=bulk,
-        film=e.film + bound + bound_below,
-        grown=e.grown + bound + bound_below,
-        film_nm=thick,
-        bulk_film_nm=bulk_film_nm,
+    grown = bound + (e.bulk - bulk)
+    return Electrode._make(
+        (e.fresh - bound, bulk, e.dead, e.film + grown, *e[4:9], e.grown + grown, e.formation_left, thick, bulk_film_nm, *e[13:])
     )
 
 

@@ -15,7 +15,7 @@ with arrays for all samples of many segments at once. All functions take an `Ari
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 
 from emulator.cell.segments_lithium import Electrode, LithiumConstants, Seen, bulk_at, crack_share, film_growth
 from emulator.cell.segments_numbers import (
@@ -37,7 +37,8 @@ _SMALLEST_UM = 0.1
 _LARGEST_UM = 50.0
 
 
-class Plating(NamedTuple):
+@dataclass(slots=True)
+class Plating:
     """A segment with j > 0, from any state: times in s, charges in C/cm², thicknesses in nm."""
 
     density: Number
@@ -74,7 +75,9 @@ def deposit_begun(a: Arithmetic, c: LithiumConstants, e: Electrode, density: Num
     if a.some(after):
         worn = a.larger(e.integrity - c.crack_per_cycle * (1.0 + e.plated / c.crack_strain_charge), 0.0)
         integrity = a.where(c.layer_ohm_cm2 > 0.0, worn, e.integrity)
-        closed = Electrode(*e[:15], 0.0 * e.plated, e.dead + e.film, e.depositing, 0.0 * e.stripping, *e[19:28], integrity)
+        closed = Electrode._make(
+            (*e[:15], 0.0 * e.plated, e.dead + e.film, e.depositing, 0.0 * e.stripping, *e[19:28], integrity)
+        )
         e = choose(a, after, closed, e)
     begins = (e.depositing == 0.0) & (formed > 0.0)
     if not a.some(begins):
@@ -92,24 +95,26 @@ def _begin(a: Arithmetic, c: LithiumConstants, e: Electrode, density: Number, no
     reach = limit / (steepness * _nucleated(a, c, density, steepness))
     same = (reach == e.reach) & (limit == e.area_limit)
     area = a.where(same, e.area, limit * (1.0 - a.exp(-e.fresh / reach)))
-    return Electrode(
-        *e[:13],
-        area,
-        0.0 * e.pitted,
-        e.plated,
-        e.loss_start,
-        1.0 + 0.0 * e.depositing,
-        e.stripping,
-        deposits,
-        deviation,
-        factor,
-        e.cell_factor,
-        limit,
-        reach,
-        film,
-        dead,
-        share,
-        e.integrity,
+    return Electrode._make(
+        (
+            *e[:13],
+            area,
+            0.0 * e.pitted,
+            e.plated,
+            e.loss_start,
+            1.0 + 0.0 * e.depositing,
+            e.stripping,
+            deposits,
+            deviation,
+            factor,
+            e.cell_factor,
+            limit,
+            reach,
+            film,
+            dead,
+            share,
+            e.integrity,
+        )
     )
 
 
@@ -218,9 +223,9 @@ def plating_at(a: Arithmetic, p: Plating, second: Number) -> Seen:
         since = a.larger(since, 0.0)
     bound = course_at((p.course_1, p.course_2, p.course_3, p.course_4), since * p.per_second)
     fresh, area = deposited(a, p.reach, p.limit, p.cost, p.base + p.net_density * since - FILM_COULOMB_PER_NM * bound)
-    cover = area * area / (p.new_film_nm * area + (p.excess + bound + 1e-300))
+    cover = area * area / (p.new_film_nm * area + ((p.excess + 1e-300) + bound))
     bulk_film_nm, bulk = bulk_at(a, p.bulk, p.bulk_film_nm, p.growth, second)
-    lost = p.total + p.density * second - fresh - bulk
+    lost = (p.total - bulk) + p.density * second - fresh
     seen = Seen(fresh, bulk, lost, area, cover, bulk_film_nm, 0.0, False, 0.0, 0.0)
     return _not_yet(a, p, second, seen) if early else seen
 
@@ -234,7 +239,7 @@ def _not_yet(a: Arithmetic, p: Plating, second: Number, seen: Seen) -> Seen:
     fresh = a.where(before, p.fresh, seen.fresh)
     lost = seen.lost + surface + (seen.fresh - fresh)
     bare = before & (p.fresh <= 0.0) & (p.bulk <= 0.0)
-    return seen._replace(fresh=fresh, lost=lost, bare=bare, surface=surface, formation_left=formation)
+    return replace(seen, fresh=fresh, lost=lost, bare=bare, surface=surface, formation_left=formation)
 
 
 def deposited(a: Arithmetic, reach: Number, limit: Number, cost: Number, total: Number) -> tuple[Number, Number]:
@@ -256,22 +261,24 @@ def plated(a: Arithmetic, p: Plating, e: Electrode, second: Number) -> Electrode
     bound = course_at((p.course_1, p.course_2, p.course_3, p.course_4), since * p.per_second)
     grown = FILM_COULOMB_PER_NM * bound + p.corrosion * since + (e.bulk - seen.bulk)
     film_nm = a.where(since > 0.0, seen.area / a.larger(seen.cover, 1e-300), e.film_nm)
-    return Electrode(
-        seen.fresh,
-        seen.bulk,
-        e.dead,
-        seen.lost - e.dead,
-        seen.surface,
-        e.oxidised,
-        e.net + charge,
-        e.throughput + charge,
-        e.initial,
-        e.grown + grown,
-        seen.formation_left,
-        film_nm,
-        seen.bulk_film_nm,
-        seen.area,
-        e.pitted,
-        e.plated + charge - (e.surface - seen.surface),
-        *e[16:],
+    return Electrode._make(
+        (
+            seen.fresh,
+            seen.bulk,
+            e.dead,
+            seen.lost - e.dead,
+            seen.surface,
+            e.oxidised,
+            e.net + charge,
+            e.throughput + charge,
+            e.initial,
+            e.grown + grown,
+            seen.formation_left,
+            film_nm,
+            seen.bulk_film_nm,
+            seen.area,
+            e.pitted,
+            e.plated + charge - (e.surface - seen.surface),
+            *e[16:],
+        )
     )

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections import defaultdict
+from collections.abc import Callable
+from itertools import chain
+from operator import attrgetter
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emulator.cell.segments_cell import CellConstants, ElectrodePath, Geometry, Path, voltage
-from emulator.cell.segments_numbers import SAMPLES, Fields, Number
+from emulator.cell.segments_numbers import SAMPLES, Number
 
 Floats: TypeAlias = NDArray[np.float64]
 
+Fields = TypeVar("Fields")
+"""A named tuple or a slotted dataclass of numbers."""
+
 _PIECE = 4096
+_BUFFER = 64
+"""Elements. Into a buffer of the usual size numpy copies every column that it broadcasts; that takes as long as the operation."""
 
 
 class Sampler:
@@ -28,7 +37,7 @@ class Sampler:
         self._geometry = geometry
         self._constants = CellConstants(_column(c.lithium), _column(c.counter))
         self._fractions = np.arange(1, points + 1) / points
-        self._waiting: dict[tuple[bool, bool], list[tuple[int, Path]]] = {}
+        self._waiting: defaultdict[tuple[bool, bool], list[tuple[int, Path]]] = defaultdict(list)
         self._added = 0
         self._size = max(1, _PIECE // points)
         self.elapsed: Floats = np.empty((cells, repeats))
@@ -41,8 +50,7 @@ class Sampler:
             self._all_cells(path, end)
         else:
             self.elapsed[0, self._added] = end
-            shape = (path.tracked.sharing is None, path.other is None or path.other.sharing is None)
-            waiting = self._waiting.setdefault(shape, [])
+            waiting = self._waiting[path.tracked.sharing is None, path.other is None or path.other.sharing is None]
             waiting.append((self._added, path))
             if len(waiting) >= self._size:
                 self._one_cell(waiting)
@@ -59,21 +67,21 @@ class Sampler:
 
     def voltages(self, path: Path, second: Floats) -> Floats:
         """Of one path, which is not added, at rising times: (cells, times)."""
-        columns = _columns([path])
-        volt = voltage(
-            SAMPLES, self._geometry, self._constants, columns, np.broadcast_to(second, (len(self.elapsed), second.size))
-        )
-        return np.asarray(volt)
+        return self._voltages([path], np.broadcast_to(second, (len(self.elapsed), second.size)))
 
     def _one_cell(self, waiting: list[tuple[int, Path]]) -> None:
         places = [place for place, _ in waiting]
         time = self.elapsed[0, places, None] * self._fractions
-        columns = _columns([path for _, path in waiting])
-        self.voltage[0, places] = voltage(SAMPLES, self._geometry, self._constants, columns, time)
+        self.voltage[0, places] = self._voltages([path for _, path in waiting], time)
 
     def _all_cells(self, path: Path, end: Floats) -> None:
         time = end[:, None] * self._fractions
-        self.voltage[:, self._added] = voltage(SAMPLES, self._geometry, self._constants, _columns([path]), time)
+        self.voltage[:, self._added] = self._voltages([path], time)
+
+    def _voltages(self, paths: list[Path], time: Floats) -> Floats:
+        with np.errstate():
+            np.setbufsize(_BUFFER)
+            return np.asarray(voltage(SAMPLES, self._geometry, self._constants, _columns(paths), time))
 
 
 def _columns(paths: list[Path]) -> Path:
@@ -103,15 +111,23 @@ def _electrodes(paths: list[ElectrodePath]) -> ElectrodePath:
     )
 
 
-def _fields(tuples: list[Fields]) -> Fields:
-    """Named tuples of numbers as one of columns."""
-    if len(tuples) == 1:
-        return _column(tuples[0])
-    return type(tuples[0])(*np.array(tuples).T[:, :, None])
+def _fields(rows: list[Fields]) -> Fields:
+    """Records of numbers as one of columns."""
+    if len(rows) == 1:
+        return _column(rows[0])
+    kind = type(rows[0])
+    table = np.fromiter(chain.from_iterable(map(_reader(kind), rows)), np.float64).reshape(len(rows), -1)
+    return kind(*table.T[:, :, None])
 
 
-def _column(numbers: Fields) -> Fields:
-    return type(numbers)(*(number[:, None] if isinstance(number, np.ndarray) else number for number in numbers))
+def _column(row: Fields) -> Fields:
+    kind = type(row)
+    return kind(*(number[:, None] if isinstance(number, np.ndarray) else number for number in _reader(kind)(row)))
+
+
+def _reader(kind: Any) -> Callable[[Any], tuple[Number, ...]]:  # noqa: ANN401 - a class, but no base class has its fields
+    """What gives the numbers of a record in the order of its fields."""
+    return attrgetter(*(kind._fields if issubclass(kind, tuple) else kind.__slots__))
 
 
 def _stack(numbers: list[Number]) -> Number:

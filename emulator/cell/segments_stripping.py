@@ -11,7 +11,7 @@ Each phase ends at a time that is solved for together with E. All functions take
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from emulator.cell.segments_lithium import Electrode, LithiumConstants, Seen, bulk_at, film_growth
 from emulator.cell.segments_numbers import NODES, Arithmetic, Course, Number, course_at, integrate, until_end, until_nodes
@@ -24,7 +24,8 @@ _NEVER = 1e300
 _FIRST, _SECOND, _THIRD, _FOURTH = NODES
 
 
-class Stripping(NamedTuple):
+@dataclass(slots=True)
+class Stripping:
     """A segment with j < 0, from any state. Phases: shared until ``shared``, one alone until ``gone``, then nothing is left."""
 
     density: Number
@@ -163,27 +164,29 @@ def stripped(a: Arithmetic, path: tuple[Stripping, Sharing | None], e: Electrode
     grown = _grown(a, p, sharing, second) + (e.bulk - seen.bulk) - (seen.pitted - e.pitted)
     film = e.film + grown
     left = a.where(e.fresh > 0.0, a.smaller(second, p.gone), 0.0)
-    return Electrode(
-        fresh,
-        seen.bulk,
-        seen.lost + (seen.fresh - fresh) - film,
-        film,
-        a.where(all_gone, seen.surface, e.surface),
-        e.oxidised,
-        e.net - charge,
-        e.throughput + charge,
-        e.initial,
-        e.grown + grown,
-        e.formation_left,
-        a.sqrt(p.film_square + p.growth * left),
-        seen.bulk_film_nm,
-        seen.area,
-        seen.pitted,
-        e.plated,
-        e.loss_start,
-        0.0 * e.depositing,
-        1.0 + 0.0 * e.stripping,
-        *e[19:],
+    return Electrode._make(
+        (
+            fresh,
+            seen.bulk,
+            seen.lost + (seen.fresh - fresh) - film,
+            film,
+            a.where(all_gone, seen.surface, e.surface),
+            e.oxidised,
+            e.net - charge,
+            e.throughput + charge,
+            e.initial,
+            e.grown + grown,
+            e.formation_left,
+            a.sqrt(p.film_square + p.growth * left),
+            seen.bulk_film_nm,
+            seen.area,
+            seen.pitted,
+            e.plated,
+            e.loss_start,
+            0.0 * e.depositing,
+            1.0 + 0.0 * e.stripping,
+            *e[19:],
+        )
     )
 
 
