@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,9 @@ Number: TypeAlias = Any
 
 Truth: TypeAlias = Any
 """A bool, or a boolean array."""
+
+Function: TypeAlias = Any
+"""Of numbers: a function of `math` or of this module, or a ufunc."""
 
 Fields = TypeVar("Fields", bound=tuple[Any, ...])
 
@@ -87,28 +89,6 @@ def until_end(values: Four, span: Number) -> Number:
     return span * (p * a + q * b + r * c + s * d)
 
 
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
-    """The functions that differ between a float and an array. ``asinh`` takes what is not negative.
-
-    ``decay`` is exp of x ≤ 0, not computed exactly where it is below 1e-260: numpy's underflow is ten times slower than its exp.
-    ``earliest`` and ``latest`` give of times, which rise along the last axis of samples, the first and the last of every cell.
-    """
-
-    exp: Callable[[Number], Number]
-    decay: Callable[[Number], Number]
-    log: Callable[[Number], Number]
-    sqrt: Callable[[Number], Number]
-    asinh: Callable[[Number], Number]
-    atanh: Callable[[Number], Number]
-    smaller: Callable[[Number, Number], Number]
-    larger: Callable[[Number, Number], Number]
-    where: Callable[[Truth, Number, Number], Number]
-    some: Callable[[Truth], bool]
-    earliest: Callable[[Number], Number]
-    latest: Callable[[Number], Number]
-
-
 def _choose(condition: Truth, yes: Number, no: Number) -> Number:
     return yes if condition else no
 
@@ -146,37 +126,53 @@ def _last(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return x[..., -1:]
 
 
-SCALARS = Arithmetic(
-    exp=math.exp,
-    decay=math.exp,
-    log=math.log,
-    sqrt=math.sqrt,
-    asinh=math.asinh,
-    atanh=math.atanh,
-    smaller=_smaller,
-    larger=_larger,
-    where=_choose,
-    some=bool,
-    earliest=_itself,
-    latest=_itself,
-)
+class Functions:
+    """The functions that differ between a float and an array. ``asinh`` takes what is not negative.
 
-ARRAYS = Arithmetic(
-    exp=np.exp,
-    decay=_decay,
-    log=np.log,
-    sqrt=np.sqrt,
-    asinh=_asinh,
-    atanh=_atanh,
-    smaller=np.minimum,
-    larger=np.maximum,
-    where=np.where,
-    some=np.any,
-    earliest=_itself,
-    latest=_itself,
-)
+    ``decay`` is exp of x ≤ 0, not computed exactly where it is below 1e-260: numpy's underflow is ten times slower than its exp.
+    ``earliest`` and ``latest`` give of times, which rise along the last axis of samples, the first and the last of every cell.
+    """
 
-SAMPLES = replace(ARRAYS, earliest=_first, latest=_last)
+    exp: ClassVar[Function]
+    decay: ClassVar[Function]
+    log: ClassVar[Function]
+    sqrt: ClassVar[Function]
+    asinh: ClassVar[Function]
+    atanh: ClassVar[Function]
+    smaller: ClassVar[Function]
+    larger: ClassVar[Function]
+    where: ClassVar[Function]
+    some: ClassVar[Function]
+    earliest: ClassVar[Function] = _itself
+    latest: ClassVar[Function] = _itself
+
+
+class SCALARS(Functions):
+    """For floats."""
+
+    exp = decay = math.exp
+    log, sqrt, asinh, atanh = math.log, math.sqrt, math.asinh, math.atanh
+    smaller, larger = _smaller, _larger
+    where, some = _choose, bool
+
+
+class ARRAYS(Functions):
+    """For one number per cell."""
+
+    exp, decay = np.exp, _decay
+    log, sqrt, asinh, atanh = np.log, np.sqrt, _asinh, _atanh
+    smaller, larger = np.minimum, np.maximum
+    where, some = np.where, np.any
+
+
+class SAMPLES(ARRAYS):
+    """For times along the last axis."""
+
+    earliest, latest = _first, _last
+
+
+Arithmetic: TypeAlias = type[Functions]
+"""One of the three: a class that is never made into an object, because Python finds the functions of a class fastest."""
 
 
 def choose(arithmetic: Arithmetic, condition: Truth, yes: Fields, no: Fields) -> Fields:
