@@ -97,7 +97,7 @@ def closed_form() -> list[Figure]:
     points = sum(step.points for step in LI_CU)
     one, many = li_cu(1), li_cu(64)
     cycle(one, LI_CU, 3)
-    alone, together = spent(lambda: cycle(one, LI_CU, CYCLES), 15), spent(lambda: cycle(many, LI_CU, CYCLES), 3)
+    alone, together = spent(lambda: cycle(one, LI_CU, CYCLES), 15), spent(lambda: cycle(many, LI_CU, CYCLES), 5)
     what = f"{CYCLES} cycles of Li||Cu in closed form"
     return [
         Figure(what, alone.least * 1e3, "ms", f"{points} points a cycle, no compiler; 30 wanted; {alone.beside()}"),
@@ -152,7 +152,7 @@ def pybamm_cycles(runs: int) -> dict[str, Any] | None:
 
 def against_pybamm() -> list[Figure]:
     """The same cycles, in the same run; each engine that is there."""
-    theirs = pybamm_cycles(3)
+    theirs = pybamm_cycles(5)
     figures = []
     least = None
     if theirs is None:
@@ -161,7 +161,7 @@ def against_pybamm() -> list[Figure]:
         least = min(theirs["second"])
         beside = f"{theirs['points']:,} points, {theirs['simulated_second']:,.0f} s; {Spent(theirs['second']).beside()}"
         figures.append(Figure(f"{CYCLES} cycles of Li||NMC, PyBaMM {theirs['version']} SPMe", least, "s", beside))
-    for engine, runs in ((PYTHON, 2), *(((compiled.engine(), 9),) if compiled.installed() else ())):
+    for engine, runs in ((PYTHON, 5), *(((compiled.engine(), 9),) if compiled.installed() else ())):
         took, points, simulated = kernel_cycles(engine, runs)
         ratio = "" if least is None else f"{least / took.least:,.1f} × PyBaMM; "
         beside = f"{ratio}{points:,} points, {simulated:,.0f} s; {took.beside()}"
