@@ -11,11 +11,12 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from emulator import branch, replay
-from emulator.quiet import QuietLoop
+from emulator.clocks.quiet import QuietLoop
 from emulator.scenario.file import read_scenario
 from emulator.scenario.library import directory_for, find_scenario, ready_scenarios
 from emulator.server import serve
+from emulator.snapshots import branch
+from emulator.wire_log import replay
 from harness.errors import BadInput
 
 _COMMANDS = ("serve", "replay", "branch", "generate")
@@ -118,9 +119,12 @@ def _branch(given: argparse.Namespace) -> int:
 
 
 def _generate(given: argparse.Namespace) -> int:
-    from emulator import generate  # noqa: PLC0415 - only this command pays for it
+    from emulator.generation import generate  # noqa: PLC0415 - only this command pays for it
 
-    generate.run(given.scenario, given.out)
+    made = generate.run(given.scenario, given.out)
+    print(f"{made.cells} cells, {made.samples} samples in {given.out}")
+    for name, reason in made.stopped.items():
+        print(f"{name} stopped early: {reason}")
     return 0
 
 

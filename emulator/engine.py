@@ -16,7 +16,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from emulator.clock import EVENT, NANOSECOND, Clock, Waiter
+from emulator.clocks.clock import EVENT, NANOSECOND, Clock, Waiter
 from emulator.faults.draws import Draws
 from emulator.faults.fault import AnyFault, Lasting, Layer, Target
 from emulator.faults.registry import FAULTS

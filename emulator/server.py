@@ -18,22 +18,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
 
-from emulator import control, snapshot
 from emulator.assembly import make_channel
-from emulator.clock import Clock, Mode, SpeedReport
+from emulator.clocks.clock import Clock, Mode, SpeedReport
+from emulator.clocks.virtual_time import SelfAdvancingClock, SteppedClock, VirtualClock
+from emulator.control_port import server as control
 from emulator.engine import Engine
 from emulator.faults.fault import Target
+from emulator.faults.stages import Wire
 from emulator.instruments.methodscript.session import Identity, Session
 from emulator.links import PtyLink, TcpLink
 from emulator.provenance import channel_entry, open_truth, scenario_row
 from emulator.scenario.clock import utc_nanosecond
 from emulator.scenario.file import Scenario
 from emulator.scenario.instruments import InstrumentSettings
+from emulator.snapshots import snapshot
 from emulator.station import Station
 from emulator.truth import TruthFile, Value
-from emulator.virtual_time import SelfAdvancingClock, SteppedClock, VirtualClock
-from emulator.wire import Wire
-from emulator.wire_log import Direction, Head, WireLog
+from emulator.wire_log.log import Direction, Head, WireLog
 from harness.errors import BadInput
 
 

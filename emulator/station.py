@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from emulator.faults.stages import Wire
 from emulator.instruments.methodscript.session import Session
 from emulator.links import Link
 from emulator.scenario.instruments import ChannelSettings
-from emulator.wire import Wire
 
 
 class Faults(Protocol):

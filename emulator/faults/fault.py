@@ -15,13 +15,13 @@ from typing import Annotated, Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BeforeValidator, Field
 
-from emulator.clock import Clock
+from emulator.clocks.clock import Clock
 from emulator.faults.draws import Draws
+from emulator.faults.stages import Wire
 from emulator.instruments.channel import Channel
 from emulator.instruments.methodscript.session import Session
 from emulator.links import Link
 from emulator.truth import Value
-from emulator.wire import Wire
 from harness.errors import BadInput
 from harness.model.written import Written, wrong
 from harness.units import parse_quantity

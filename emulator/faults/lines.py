@@ -8,7 +8,7 @@ from typing import Literal, TypeVar
 
 from emulator.faults.draws import Draws
 from emulator.faults.fault import Fault, Probability
-from emulator.wire import Forward, Stage
+from emulator.faults.stages import Forward, Stage
 from harness.model.written import Written
 
 Line = bytes

@@ -16,7 +16,7 @@ from pydantic import Field
 from emulator.faults.draws import Draws
 from emulator.faults.fault import Fault, FaultType, Layer, P, Probability, Second
 from emulator.faults.lines import Altered, Choice, Line, LineFault
-from emulator.wire import Direction, Forward, Stage
+from emulator.faults.stages import Direction, Forward, Stage
 from harness.model.written import Written
 
 _LINE_DEPTH = 10

@@ -9,8 +9,8 @@ from typing import Literal
 from emulator.faults.draws import Draws
 from emulator.faults.fault import Fault, FaultType, Lasting, Layer, NoParameters, Second
 from emulator.faults.lines import Altered, Choice, Line, LineFault
+from emulator.faults.stages import Forward
 from emulator.links import TcpLink
-from emulator.wire import Forward
 from harness.model.written import Written
 
 _TCP = frozenset({"tcp"})

@@ -7,13 +7,14 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from emulator.clock import Mode
+from emulator.clocks.clock import Mode
 from emulator.scenario.written import Written
 
 
 class ClockSettings(Written):
-    """See `emulator.clock`. Scaled time is ``start`` + (wall − ``origin``) × ``scale``; stepped and self-advancing time begin at
-    ``start``, and in the latter clients without a lease get ``scale``. Without a ``mode`` it is scaled, or real at scale 1.
+    """See `emulator.clocks.clock`. Scaled time is ``start`` + (wall − ``origin``) × ``scale``; stepped and self-advancing time
+    begin at ``start``, and in the latter clients without a lease get ``scale``. Without a ``mode`` it is scaled, or real at
+    scale 1.
     """
 
     mode: Mode | None = None

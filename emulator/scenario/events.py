@@ -27,9 +27,9 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Serializ
 
 from emulator.faults.fault import Lasting, Second
 from emulator.faults.registry import FAULTS
+from emulator.faults.stages import Direction
 from emulator.scenario.predicates import WrittenPredicate
 from emulator.scenario.written import Name, NotNegative
-from emulator.wire import Direction
 from harness.model.written import Written, wrong
 from harness.model.yaml_text import complaint, joined
 

@@ -154,7 +154,7 @@ def _by_range(quantity: str, said: Sequence[CurrentRange | VoltageRange], ranges
 
 
 class StartSettings(Written):
-    """A state to start from: ``snapshot`` is a file of `emulator.snapshot`, relative to the scenario."""
+    """A state to start from: ``snapshot`` is a file of `emulator.snapshots.snapshot`, relative to the scenario."""
 
     snapshot: Annotated[str, Field(min_length=1)]
 

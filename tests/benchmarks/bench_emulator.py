@@ -13,7 +13,7 @@ import time
 
 from emulator.cell.cells import DepositCell
 from emulator.cell.parameters import preset_parameters
-from emulator.clock import Clock
+from emulator.clocks.clock import Clock
 from emulator.instruments.channel import Channel
 from emulator.instruments.converter import TYPICAL, Imperfections
 from emulator.instruments.methodscript.execution import Execution

@@ -15,7 +15,7 @@ import pytest
 
 from emulator.cell.cells import Cell, DepositCell
 from emulator.cell.parameters import preset_parameters
-from emulator.clock import Clock
+from emulator.clocks.clock import Clock
 from emulator.instruments.channel import Channel
 from emulator.instruments.converter import PERFECT, Imperfections
 from emulator.instruments.methodscript.session import Identity, Session

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from emulator.clock import Clock, Mode
-from emulator.leases import LOST_SECOND, Leases, Situation, Traffic
-from emulator.quiet import QuietLoop
-from emulator.virtual_time import SteppedClock
+from emulator.clocks.clock import Clock, Mode
+from emulator.clocks.leases import LOST_SECOND, Leases, Situation, Traffic
+from emulator.clocks.quiet import QuietLoop
+from emulator.clocks.virtual_time import SteppedClock
 from tests.emulated import PLATE, START, START_NANOSECOND, Host, Refused, leased, running, scenario
 
 

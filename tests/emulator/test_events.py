@@ -8,10 +8,10 @@ import pytest
 
 from emulator.faults.fault import Lasting
 from emulator.faults.registry import FAULTS
+from emulator.faults.stages import Direction
 from emulator.scenario.events import Counted, ForCycles, ForTime, ForWall, Message, Moment, Place
 from emulator.scenario.file import Scenario, parse_scenario
 from emulator.scenario.predicates import parse_predicate
-from emulator.wire import Direction
 from harness.errors import BadInput
 
 CHANNELS = [

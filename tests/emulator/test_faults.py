@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.assembly import make_channel
-from emulator.clock import Clock
+from emulator.clocks.clock import Clock
 from emulator.engine import Engine
 from emulator.faults import wire
 from emulator.faults.draws import Draws
@@ -24,11 +24,11 @@ from emulator.faults.fault import Target
 from emulator.faults.lines import Choice, LineFault
 from emulator.faults.link import flip_bits
 from emulator.faults.registry import FAULTS
+from emulator.faults.stages import Direction, Forward, Stage, Wire
 from emulator.instruments.methodscript.session import Identity, Session
 from emulator.links import TcpLink
 from emulator.scenario.file import parse_scenario
 from emulator.truth import TruthFile
-from emulator.wire import Direction, Forward, Stage, Wire
 from harness.errors import BadInput
 
 PACKAGE = b"Pja8001267i;jb8000000i;eb84C4F28u;eb8000000 ;ab80186A0u;ba7F0BDC0n,10,215"

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from emulator import generate
+from emulator.command_line import main
+from emulator.generation import generate
 from emulator.scenario.population import Variation
 from harness.errors import BadInput
 from harness.interop.cycles import analyze_file
@@ -264,9 +265,9 @@ def test_a_directory_that_is_not_empty_is_left_alone(tmp_path: Path, capsys: pyt
     """The exit status is 2, the sentence stands on standard error, and nothing is touched."""
     file = tmp_path / "scenario.yaml"
     file.write_text(json.dumps(scenario(cycling(PLATE, count=1))))
-    assert generate.main([str(file), "--out", str(tmp_path)]) == 2
+    assert main(["generate", str(file), "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == f"--out: {tmp_path} is not empty; name another directory\n"
-    assert generate.main([str(file), "--out", str(tmp_path / "out")]) == 0
+    assert main(["generate", str(file), "--out", str(tmp_path / "out")]) == 0
     assert capsys.readouterr().out.startswith("1 cells, ")
 
 

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator
 
-from emulator.clock import NANOSECOND, QUANTUM_SECOND, Clock
+from emulator.clocks.clock import NANOSECOND, QUANTUM_SECOND, Clock
 from emulator.instruments.channel import Channel
 from emulator.instruments.methodscript import codes
 from emulator.instruments.methodscript.codes import ScriptFault

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from emulator.clock import Clock
+from emulator.clocks.clock import Clock
 from emulator.instruments.channel import Channel
 from emulator.instruments.methodscript import codes
 from emulator.instruments.methodscript.codes import ScriptRefused

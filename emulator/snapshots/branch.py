@@ -7,9 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from emulator import snapshot
 from emulator.scenario.file import Scenario, parse_scenario, read_scenario
 from emulator.scenario.instruments import ChannelSettings
+from emulator.snapshots import snapshot
 from harness.errors import BadInput
 
 

@@ -18,9 +18,9 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from emulator.generation.recording import Recording
+from emulator.generation.schedule import Step
 from emulator.instruments.channel import Channel, Mode
-from emulator.recording import Recording
-from emulator.schedule import Step
 
 EXACT_SECOND = 1e-9
 HOLD_PART_SECOND = 5.0

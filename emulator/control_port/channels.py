@@ -9,10 +9,10 @@ import pydantic
 from aiohttp import web
 from pydantic import Field
 
-from emulator import snapshot
-from emulator.clock import Clock
-from emulator.control_words import Refusal, asked
+from emulator.clocks.clock import Clock
+from emulator.control_port.words import Refusal, asked
 from emulator.scenario.written import Written
+from emulator.snapshots import snapshot
 from emulator.station import Station
 
 

@@ -1,8 +1,8 @@
 """Time that does not flow: it stands still while anything is being done, and then jumps to the next moment somebody waits for.
 
-A jump is made only when the event loop is quiet (`emulator.quiet`), so everything that happens at a moment is finished before
-time moves on; of those who wait for the same moment one after another goes on, in a fixed order. Nothing in here depends on how
-fast the machine is: with the same commands at the same simulated moments every byte comes out the same.
+A jump is made only when the event loop is quiet (`emulator.clocks.quiet`), so everything that happens at a moment is finished
+before time moves on; of those who wait for the same moment one after another goes on, in a fixed order. Nothing in here depends
+on how fast the machine is: with the same commands at the same simulated moments every byte comes out the same.
 
 A channel that was let go on, and is the only one, may run ahead up to the next moment of any other (`free_until`). Channels do
 not touch each other, so where the leases allow a slack it may run ahead of other channels by that, though of no event.
@@ -16,10 +16,10 @@ import time
 from abc import abstractmethod
 from dataclasses import dataclass, field
 
-from emulator.clock import EVENT, NANOSECOND, QUANTUM_SECOND, Clock, Mode, Waiter, resolve
-from emulator.leases import Leases, Situation
+from emulator.clocks.clock import EVENT, NANOSECOND, QUANTUM_SECOND, Clock, Mode, Waiter, resolve
+from emulator.clocks.leases import Leases, Situation
+from emulator.clocks.quiet import QuietLoop
 from emulator.links import Link
-from emulator.quiet import QuietLoop
 
 NEVER = 1 << 63
 

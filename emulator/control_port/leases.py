@@ -19,11 +19,11 @@ import pydantic
 from aiohttp import WSMsgType, web
 from pydantic import Field
 
-from emulator.clock import NANOSECOND
-from emulator.control_words import Nothing, Refusal, asked
-from emulator.leases import Lease, Told, Traffic
+from emulator.clocks.clock import NANOSECOND
+from emulator.clocks.leases import Lease, Told, Traffic
+from emulator.clocks.virtual_time import SelfAdvancingClock
+from emulator.control_port.words import Nothing, Refusal, asked
 from emulator.scenario.written import Written
-from emulator.virtual_time import SelfAdvancingClock
 
 KEEP_ALIVE_SECOND = 30.0
 

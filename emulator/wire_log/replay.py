@@ -4,7 +4,8 @@ As the instrument it says what was said as soon as it has heard what was heard b
 is shown and ends it. As the host it says everything in its order, and shows every line of the answers that differs. Only the
 order counts, the moments of the log do not; so the host's side is played well against time that flows as it did, or stands.
 
-Inputs are wire logs (`emulator.wire_log`) and transcripts (``.wire``: ``> `` what the host says, ``< `` what it hears, escaped).
+Inputs are wire logs (`emulator.wire_log.log`) and transcripts (``.wire``: ``> `` what the host says, ``< `` what it hears,
+escaped).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from emulator.wire_log import Direction, read_log
+from emulator.wire_log.log import Direction, read_log
 from harness.errors import BadInput
 
 ANSWER_SECOND = 30.0

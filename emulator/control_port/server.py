@@ -13,7 +13,7 @@ A refusal is a status of 4xx with ``{"what": "<one sentence>"}``.
     POST   /lease/ID/wait  {until_nanosecond?, traffic?: {channel: [received, sent]}}   answers when the holder has to go on
     POST   /lease/ID/hold                               the holder has something to do; answers with the time, which stands now
     DELETE /lease/ID
-    GET    /lease/ID/stream                             the same as WebSocket: `emulator.control_leases`
+    GET    /lease/ID/stream                             the same as WebSocket: `emulator.control_port.leases`
     GET    /channel/NAME/truth                          latent state, as of the moment the channel has reached     [not blind]
     POST   /channel/NAME/snapshot  {deposits?}          answers with a snapshot as soon as there can be one         [not blind]
     POST   /channel/NAME/restore   (a snapshot)
@@ -35,14 +35,14 @@ from dataclasses import asdict, dataclass
 from aiohttp import web
 from pydantic import Field
 
-from emulator.clock import NANOSECOND, Clock
-from emulator.control_channels import add_channel_routes
-from emulator.control_leases import add_lease_routes
-from emulator.control_words import Refusal, asked
+from emulator.clocks.clock import NANOSECOND, Clock
+from emulator.clocks.virtual_time import SelfAdvancingClock, SteppedClock
+from emulator.control_port.channels import add_channel_routes
+from emulator.control_port.leases import add_lease_routes
+from emulator.control_port.words import Refusal, asked
 from emulator.scenario.written import Written
-from emulator.snapshot import SnapshotRefused
+from emulator.snapshots.snapshot import SnapshotRefused
 from emulator.station import Faults, Station
-from emulator.virtual_time import SelfAdvancingClock, SteppedClock
 from harness.errors import BadInput
 
 TOKEN_HEADER = "X-Emulator-Token"  # noqa: S105 - the name of a header

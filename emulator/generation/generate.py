@@ -7,25 +7,23 @@ same scenario gives the same bytes.
 
 from __future__ import annotations
 
-import argparse
 import functools
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from emulator.assembly import make_channel
-from emulator.cycler import Cycler
+from emulator.generation.cycler import Cycler
+from emulator.generation.recording import Recording
+from emulator.generation.schedule import CellFacts, check, steps_of
 from emulator.instruments.channel import Channel
 from emulator.noise import Normals
 from emulator.provenance import channel_entry, scenario_row
-from emulator.recording import Recording
 from emulator.scenario.cells import CellSettings
 from emulator.scenario.clock import utc_nanosecond
 from emulator.scenario.file import Scenario, read_scenario
 from emulator.scenario.instruments import InstrumentSettings
 from emulator.scenario.population import member
-from emulator.schedule import CellFacts, check, steps_of
 from emulator.truth import LatentFile, TruthFile, Value
 from harness.errors import BadInput
 from harness.model.run import Geometry
@@ -169,24 +167,3 @@ def _prepare(out: Path) -> None:
             raise BadInput("--out", f"{out} is not empty; name another directory")
     except OSError as error:
         raise BadInput("--out", f"{out} cannot be used ({error.strerror})") from None
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """``python -m emulator.generate``; the exit status is 2 for a scenario that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m emulator generate", description=__doc__)
-    parser.add_argument("scenario", type=Path)
-    parser.add_argument("--out", type=Path, required=True, help="an empty directory, or one to be made")
-    given = parser.parse_args(arguments)
-    try:
-        made = run(given.scenario, given.out)
-    except BadInput as bad:
-        print(bad, file=sys.stderr)
-        return 2
-    print(f"{made.cells} cells, {made.samples} samples in {given.out}")
-    for name, reason in made.stopped.items():
-        print(f"{name} stopped early: {reason}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 from emulator.instruments.channel import Channel
 from emulator.scenario.cells import CellSettings
 from emulator.scenario.written import Written
-from emulator.snapshot_state import restore_state, state_of
+from emulator.snapshots.state import restore_state, state_of
 from harness.errors import BadInput
 from harness.model.run import Geometry
 
