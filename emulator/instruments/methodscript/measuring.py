@@ -3,6 +3,9 @@
 Sample k of a loop is taken k × interval after its start, on the instrument's clock and but for its jitter; the loop ends ``run``
 after its start, without a sample there. A sweep takes max(2 periods, 20 ms) per frequency, and an abort waits for the frequency
 at hand. What a halt or a stall takes is added.
+
+CA says the potential and CP the current as measured (``ab``, ``ba``), or as set (``da``, ``db``): the maker's examples of both
+loops, and other people's instruments, say that it is the set one; nobody has shown it to us on hardware.
 """
 
 from __future__ import annotations
@@ -127,7 +130,17 @@ def _sampler(machine: Machine, node: Measure) -> Sampler:
         types[current] = "ba"
         metas[current] = machine.current_meta()
 
-    return sample
+    if not machine.say_set_points:
+        return sample
+
+    def sample_and_say_set_point() -> None:
+        sample()
+        if node.name == "meas_loop_ca":
+            machine.put(potential, channel.set_potential, "da")
+        else:
+            machine.put(current, channel.set_current, "db")
+
+    return sample_and_say_set_point
 
 
 def _is_destination(node: Measure, operand: Operand) -> bool:
