@@ -28,7 +28,7 @@ if not hasattr(os, "openpty"):
 
 from potentiostat_drivers.clock import SystemClock
 from potentiostat_drivers.errors import Rejected
-from potentiostat_drivers.interface import Idle, Unconfirmed
+from potentiostat_drivers.interface import Idle, Running, Unconfirmed
 from potentiostat_drivers.methodscript.driver import MethodScriptInstrument
 from potentiostat_drivers.program import Limits, Program, Rest, Sampling, Until
 from potentiostat_drivers.transport import line_transport
@@ -267,10 +267,10 @@ def simulator() -> Iterator[Served]:
 
 
 @contextlib.asynccontextmanager
-async def our_driver(served: Served) -> AsyncIterator[MethodScriptInstrument]:
+async def our_driver(served: Served, *, synchronise: bool = True) -> AsyncIterator[MethodScriptInstrument]:
     host, port = served.address
     transport = line_transport(f"socket://{host}:{port}")
-    async with MethodScriptInstrument(transport, SystemClock(SCALE), serial="ESPSIM01") as instrument:
+    async with MethodScriptInstrument(transport, SystemClock(SCALE), serial="ESPSIM01", synchronise=synchronise) as instrument:
         yield instrument
 
 
@@ -306,12 +306,29 @@ def test_our_driver_takes_nothing_for_proven_there(simulator: Served) -> None:
     asyncio.run(main())
 
 
+def left_running(served: Served) -> None:
+    """A host that is gone has started a long hold."""
+    for line in ["e", *f"{SET_UP}meas_loop_ca p c 50m 100m 3600\n{SEND}{FINISH}".split("\n")]:
+        served.answer(line)
+    assert served.simulator.running
+
+
+def test_our_driver_finds_what_runs_there(simulator: Served) -> None:
+    """A running script that is none of ours is found running, by an instrument that answers ``t`` meanwhile."""
+    left_running(simulator)
+
+    async def main() -> None:
+        async with our_driver(simulator, synchronise=False) as instrument:
+            assert instrument.identity.model == "EmStat Pico"
+            assert await instrument.channels[0].attach() == Running(None)
+
+    asyncio.run(main())
+    assert simulator.simulator.running
+
+
 def test_our_driver_stops_what_runs_there(simulator: Served) -> None:
     """A script that another host left running is aborted on connecting, through its last section."""
-    script = ["e", *f"{SET_UP}meas_loop_ca p c 50m 100m 3600\n{SEND}{FINISH}".split("\n")]
-    for line in script:
-        simulator.answer(line)
-    assert simulator.simulator.running
+    left_running(simulator)
 
     async def main() -> None:
         async with our_driver(simulator) as instrument:

@@ -101,11 +101,11 @@ def _prepare(machine: Machine, node: Measure) -> tuple[float, float]:
     if node.name == "meas_loop_cp":
         set_current(machine, numbers[0], line)
         if channel.mode != Mode.GALVANOSTAT:
-            raise ScriptFault(codes.MODE_INVALID, line)
+            raise ScriptFault(codes.INVALID_IN_MODE, line)
     else:
         set_potential(machine, numbers[0], line)
         if channel.mode == Mode.GALVANOSTAT:
-            raise ScriptFault(codes.MODE_INVALID, line)
+            raise ScriptFault(codes.INVALID_IN_MODE, line)
     channel.refresh()
     return interval, last
 
@@ -193,7 +193,7 @@ def _prepare_sweep(machine: Machine, node: Measure) -> tuple[list[float], float]
     if not channel.polarised:
         raise ScriptFault(codes.NEEDS_CELL_ON, line)
     if (channel.mode == Mode.GALVANOSTAT) != galvanostatic:
-        raise ScriptFault(codes.MODE_INVALID, line)
+        raise ScriptFault(codes.INVALID_IN_MODE, line)
     amplitude, first, last, count, mean = (number_of(machine, operand, line, whole=None) for operand in node.operands[3:])
     if not 0.0 < amplitude <= (model.largest_current if galvanostatic else model.largest_amplitude_volt):
         raise ScriptFault(codes.AMPLITUDE_INVALID, line)
