@@ -82,6 +82,7 @@ def make_station(scenario: Scenario, instrument: InstrumentSettings, place: int,
         wire.to_host,
         ready=link.ready if scenario.reader_absent == "stall" else None,
         blank_after_fault=scenario.blank_after_runtime_error,
+        say_set_points=scenario.loops_say == "set",
     )
     wire.connect(link.send, session.received)
     link.received, link.lost = wire.from_host, session.lost

@@ -9,6 +9,7 @@
     truth: {file: truth.jsonl, latent: false}        # relative to the scenario file; absent: no truth is written
     reader_absent: drop                              # or stall: a script waits in pck_end until somebody reads
     blank_after_runtime_error: true                  # sources disagree about hardware
+    loops_say: measured                              # or set: what CA says of its potential and CP of its current; likewise
     instruments:
       - serial: EMU4HR0001                           # must begin with EMU
         model: es4_hr                                # es4_hr es4_lr mes4hr nexus1 espico
@@ -68,6 +69,7 @@ class Scenario(Written):
     truth: TruthSettings | None = None
     reader_absent: Literal["drop", "stall"] = "drop"
     blank_after_runtime_error: bool = True
+    loops_say: Literal["measured", "set"] = "measured"
     instruments: Annotated[tuple[InstrumentSettings, ...], Field(min_length=1)]
     events: tuple[Event, ...] = ()
     schedule: str | dict[str, object] | None = None

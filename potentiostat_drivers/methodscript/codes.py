@@ -27,7 +27,7 @@ _MEANINGS = {
     "001B": "not supported",
     "001F": "not licensed",
     "0021": "potentiostat mode not valid",
-    "0023": "potentiostat mode not valid",
+    "0023": "not possible in the present potentiostat mode",
     "0024": "too many measured variables",
     "0026": "file error",
     "0027": "file exists",

@@ -38,15 +38,20 @@ from potentiostat_drivers.program import (
 _REASONS = {code: reason for reason, code in REASON_CODES.items()}
 _HEAD = ("ja", "jb", "eb", "eb")
 _END = "jc"
-_MEASURED: dict[type[Command], tuple[str, ...]] = {
-    Rest: ("ab",),
-    Galvanostatic: ("ab", "ba"),
-    Potentiostatic: ("ab", "ba"),
-    Impedance: ("dc", "cc", "cd"),
+_MEASURED: dict[type[Command], tuple[tuple[str, ...], ...]] = {
+    Rest: (("ab",),),
+    Galvanostatic: (("ab", "ba"), ("ab", "db")),
+    Potentiostatic: (("ab", "ba"), ("da", "ba")),
+    Impedance: (("dc", "cc", "cd"),),
 }
-"""What a reading of each kind of command holds."""
-_HELD: dict[type[Command], tuple[str, ...]] = {**_MEASURED, Impedance: ()}
-"""What the end of each repeats."""
+"""What a reading of each kind of command may hold: what is controlled is told as measured or as set (``da``, ``db``).
+
+The maker's examples of both loops (MethodSCRIPT 1.8, ``MSLoopExample008`` and ``009``) speak of the *set* potential and the *set*
+current; which firmware says which type nobody has shown, so both are understood.
+"""
+_HELD: dict[type[Command], tuple[tuple[str, ...], ...]] = {**_MEASURED, Impedance: ((),)}
+"""What the end of each may repeat."""
+_MEASURED_KIND = {"da": "ab", "db": "ba"}
 _FINE_BASE_SECOND, _FINE_SECOND, _COARSE_SECOND = 1.3e5, 0.1, 5.0
 """The instrument's sum of times has steps of at most 1 ms up to 37 h, then of 1 s; it is compared with ours to within these."""
 _REMEMBERED = 256
@@ -113,9 +118,9 @@ class Follower:
             self._last_second = None
             self._heard.clear()
             return ()
-        if kinds == measured:
+        if kinds in measured:
             return self._sample(time_second, rest)
-        if kinds[:1] == (_END,) and kinds[1:] in ((), _HELD[type(self._program.commands[index])]):
+        if kinds[:1] == (_END,) and kinds[1:] in ((), *_HELD[type(self._program.commands[index])]):
             return self._end(time_second, rest)
         return (self.damaged(f"a package that holds something else than was asked for: {_shown(package).decode()}"),)
 
@@ -203,7 +208,7 @@ class Follower:
 
     def _item(self, time_second: float, rest: tuple[Variable, ...], flag: str) -> Item | None:
         """None where the instrument measured nothing: a value that is not a number is no reading."""
-        values = {variable.kind: variable for variable in rest}
+        values = {_MEASURED_KIND.get(variable.kind, variable.kind): variable for variable in rest}
         flags = " ".join(filter(None, [flag, *_flags(rest)]))
         command = self._program.commands[self._index]
         step_time = self._in_program(time_second)

@@ -271,3 +271,27 @@ def test_dropped_link_is_gone_and_the_program_goes_on(tmp_path: Path) -> None:
 
     with emulator(tmp_path, scenario) as made:
         asyncio.run(main(made["lossy"]))
+
+
+def test_instrument_that_says_set_points_is_understood(tmp_path: Path) -> None:
+    """A charge and a hold are followed to their wanted ends where the loops say what was set in place of what was measured."""
+
+    async def main(port: Port) -> None:
+        async with channel_at(port) as channel:
+            safety = await channel.make_safe()
+            assert isinstance(safety, Safe)
+            assert safety.open_circuit_voltage_volt is not None
+            top = safety.open_circuit_voltage_volt + 0.15
+            charge = Galvanostatic(1e-3, Sampling(60.0), Until(voltage_above_volt=top), LIMITS)
+            hold = Potentiostatic(top, Sampling(10.0), Until(current_below_ampere=9e-4), LIMITS)
+            items = await items_of(channel, charge, hold)
+        ends = [item.reason for item in items if isinstance(item, CommandEnded)]
+        assert ends == [EndReason.VOLTAGE_ABOVE, EndReason.CURRENT_BELOW]
+        readings = [item for item in items if isinstance(item, Reading)]
+        assert {reading.current_ampere for reading in readings if reading.command_index == 0} == {1e-3}
+        voltages = {reading.voltage_volt for reading in readings if reading.command_index == 1}
+        assert list(voltages) == pytest.approx([top], abs=1e-6)
+        assert all(isinstance(item, CommandEnded | Reading | ProgramEnded) for item in items)
+
+    with emulator(tmp_path, f"loops_say: set{SCENARIO}") as made:
+        asyncio.run(main(made["full"]))

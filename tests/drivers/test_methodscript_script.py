@@ -259,6 +259,40 @@ def test_follower_adds_the_times_of_restarted_timers() -> None:
     assert reading == Reading(1, 606.0, 3.0, 1e-3, 1e-4, "underload")
 
 
+@pytest.mark.parametrize(
+    ("command", "text", "voltage_volt", "nominal_ampere"),
+    [
+        (CHARGE, "ab8000003 ;ba8000001m,14,212", 3.0, 1e-4),
+        (CHARGE, "ab8000003 ;db8000001m", 3.0, None),
+        (HOLD, "ab8000003 ;ba8000001m,14,212", 3.0, 1e-4),
+        (HOLD, "da8000003 ;ba8000001m,14,212", 3.0, 1e-4),
+    ],
+)
+def test_follower_takes_what_is_controlled_as_measured_or_as_set(
+    command: Command, text: str, voltage_volt: float, nominal_ampere: float | None
+) -> None:
+    """The potential of a hold and the current of a charge are understood as measured and as set, in readings and at the end."""
+    follower = Follower(Program((command,), token=7), HIGH)
+    follower.take(package(f"{HEAD}0i;eb8000001m;eb8000000 "))
+    (reading,) = follower.take(package(f"{HEAD}0i;eb8000005 ;eb8000000 ;{text}"))
+    assert isinstance(reading, Reading)
+    assert (reading.voltage_volt, reading.current_ampere, reading.current_range_ampere) == (voltage_volt, 1e-3, nominal_ampere)
+    held, ended = follower.take(package(f"{HEAD}0i;eb8000006 ;eb8000000 ;jc8000001i;{text}"))
+    assert isinstance(held, Reading)
+    assert isinstance(ended, CommandEnded)
+
+
+@pytest.mark.parametrize(
+    ("command", "text"), [(CHARGE, "da8000003 ;ba8000001m"), (HOLD, "ab8000003 ;db8000001m"), (REST, "da8000003 ")]
+)
+def test_follower_takes_no_set_point_for_a_measurement(command: Command, text: str) -> None:
+    """What is not controlled must have been measured: a set value in its place is damage."""
+    follower = Follower(Program((command,), token=7), HIGH)
+    follower.take(package(f"{HEAD}0i;eb8000001m;eb8000000 "))
+    (damaged,) = follower.take(package(f"{HEAD}0i;eb8000005 ;eb8000000 ;{text}"))
+    assert isinstance(damaged, Damaged)
+
+
 def test_follower_passes_over_what_comes_twice() -> None:
     """A package that arrives twice is one reading, an end that arrives twice one end."""
     follower = Follower(PROGRAM, HIGH)

@@ -23,6 +23,8 @@ REFUSED = [
     (VARIABLES + "if a > c\nendif", "420B: Line 3, Col 9"),
     (VARIABLES + "store_var a 0.5 ja", "4039: Line 3, Col 16"),
     (VARIABLES + "store_var a 5x ja", "4039: Line 3, Col 15"),
+    (VARIABLES + "store_var a 0x5m ja", "4039: Line 3, Col 17"),
+    (VARIABLES + "store_var a 0x1FFFFFFFF ja", "4037: Line 3, Col 24"),
     (VARIABLES + "store_var a 2147483648 ja", "4037: Line 3, Col 23"),
     (VARIABLES + "add_var 5 a", "4207: Line 3, Col 10"),
     (VARIABLES + "add_var a", "004B: Line 3, Col 10"),
@@ -82,10 +84,10 @@ def test_parser_understands_structure() -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("5", 5.0), ("-200u", -2e-4), ("58505m", 58.505), ("51i", 51), ("0x1Fi", 31), ("0b101i", 5), ("+3k", 3000.0), ("-0", 0.0)],
+    [("5", 5.0), ("-200u", -2e-4), ("58505m", 58.505), ("51i", 51), ("0x1Fi", 31), ("0x1F", 31), ("0b101", 5), ("-0", 0.0)],
 )
 def test_literal_has_its_value_and_kind(text: str, value: float) -> None:
-    """Only what ends with i is a whole number."""
+    """What ends with i is a whole number, and so are bits."""
     found = parse_literal(text)
     assert (found, type(found)) == (value, type(value))
 

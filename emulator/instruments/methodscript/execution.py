@@ -38,13 +38,14 @@ class Execution:
         *,
         ready: Callable[[], Awaitable[bool]] | None = None,
         blank_after_fault: bool = True,
+        say_set_points: bool = False,
     ) -> None:
         self._channel = channel
         self._clock = clock
         self._send = send
         self.ready = ready
         self._blank_after_fault = blank_after_fault
-        self._machine = Machine(script, channel)
+        self._machine = Machine(script, channel, say_set_points=say_set_points)
         self._body, self._finish = compile_script(script, self._machine)
         self._stop = Stop.NONE
         self._fault: str | None = None

@@ -47,13 +47,14 @@ class Machine:
         "metas",
         "names",
         "output",
+        "say_set_points",
         "stop",
         "stop_elapsed",
         "types",
         "values",
     )
 
-    def __init__(self, script: Script, channel: Channel) -> None:
+    def __init__(self, script: Script, channel: Channel, *, say_set_points: bool = False) -> None:
         count = len(script.names)
         self.channel = channel
         self.names = script.names
@@ -63,6 +64,7 @@ class Machine:
         self.arrays: dict[int, list[Number]] = {slot: [0.0] * size for slot, size in script.arrays.items()}
         self.lines: list[str] = []
         self.output = True
+        self.say_set_points = say_set_points
         channel.start_timer()
         self.stop = Stop.NONE
         self.stop_elapsed = 0.0

@@ -3,6 +3,9 @@
 Sample k of a loop is taken k × interval after its start, on the instrument's clock and but for its jitter; the loop ends ``run``
 after its start, without a sample there. A sweep takes max(2 periods, 20 ms) per frequency, and an abort waits for the frequency
 at hand. What a halt or a stall takes is added.
+
+CA says the potential and CP the current as measured (``ab``, ``ba``), or as set (``da``, ``db``): the maker's examples of both
+loops, and other people's instruments, say that it is the set one; nobody has shown it to us on hardware.
 """
 
 from __future__ import annotations
@@ -98,11 +101,11 @@ def _prepare(machine: Machine, node: Measure) -> tuple[float, float]:
     if node.name == "meas_loop_cp":
         set_current(machine, numbers[0], line)
         if channel.mode != Mode.GALVANOSTAT:
-            raise ScriptFault(codes.MODE_INVALID, line)
+            raise ScriptFault(codes.INVALID_IN_MODE, line)
     else:
         set_potential(machine, numbers[0], line)
         if channel.mode == Mode.GALVANOSTAT:
-            raise ScriptFault(codes.MODE_INVALID, line)
+            raise ScriptFault(codes.INVALID_IN_MODE, line)
     channel.refresh()
     return interval, last
 
@@ -127,7 +130,17 @@ def _sampler(machine: Machine, node: Measure) -> Sampler:
         types[current] = "ba"
         metas[current] = machine.current_meta()
 
-    return sample
+    if not machine.say_set_points:
+        return sample
+
+    def sample_and_say_set_point() -> None:
+        sample()
+        if node.name == "meas_loop_ca":
+            machine.put(potential, channel.set_potential, "da")
+        else:
+            machine.put(current, channel.set_current, "db")
+
+    return sample_and_say_set_point
 
 
 def _is_destination(node: Measure, operand: Operand) -> bool:
@@ -180,7 +193,7 @@ def _prepare_sweep(machine: Machine, node: Measure) -> tuple[list[float], float]
     if not channel.polarised:
         raise ScriptFault(codes.NEEDS_CELL_ON, line)
     if (channel.mode == Mode.GALVANOSTAT) != galvanostatic:
-        raise ScriptFault(codes.MODE_INVALID, line)
+        raise ScriptFault(codes.INVALID_IN_MODE, line)
     amplitude, first, last, count, mean = (number_of(machine, operand, line, whole=None) for operand in node.operands[3:])
     if not 0.0 < amplitude <= (model.largest_current if galvanostatic else model.largest_amplitude_volt):
         raise ScriptFault(codes.AMPLITUDE_INVALID, line)

@@ -35,7 +35,8 @@ from emulator.instruments.methodscript.wire import PREFIX_POWER, Number
 _TOKEN = re.compile(r'f?"[^"]*"|[^ \t]+')
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _TYPE = re.compile(r"[a-z]{2}")
-_LITERAL = re.compile(r"([+-]?)(0x[0-9A-Fa-f]+|0b[01]+|\d+)([afpnumkMGTPEi]?)")
+_LITERAL = re.compile(r"([+-]?)(\d+)([afpnumkMGTPEi]?)")
+_BITS = re.compile(r"(0x[0-9A-Fa-f]+|0b[01]+)i?")
 _DEEPEST = 16
 _LONGEST_ARRAY = 100_000
 _INT32 = 2**31
@@ -78,17 +79,20 @@ def parse_script(text: str) -> Script:
 
 
 def parse_literal(text: str) -> Number:
-    """The value of a literal: an integer, an SI prefix or ``i``.
+    """The value of a literal: an integer, an SI prefix or ``i``. Hexadecimal and binary are whole numbers with or without ``i``,
+    as the maker's examples write them (``set_gpio_cfg 0b111 1``); ``f`` after them is a digit, so they take no prefix.
 
     Raises:
         ValueError: not a literal (a decimal point, an unknown prefix).
         OverflowError: beyond 32 bits.
     """
-    match = _LITERAL.fullmatch(text)
-    if match is None:
+    if (bits := _BITS.fullmatch(text)) is not None:
+        sign, digits, suffix = "", str(int(bits[1], 0)), "i"
+    elif (match := _LITERAL.fullmatch(text)) is not None:
+        sign, digits, suffix = match.groups()
+    else:
         raise ValueError(text)
-    sign, digits, suffix = match.groups()
-    mantissa = int(digits, 0) if digits[:2] in ("0x", "0b") else int(digits)
+    mantissa = int(digits)
     if mantissa >= _INT32 + (sign == "-"):
         raise OverflowError(text)
     mantissa = -mantissa if sign == "-" else mantissa

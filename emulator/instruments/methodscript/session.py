@@ -60,6 +60,7 @@ class Session:
         *,
         ready: Callable[[], Awaitable[bool]] | None = None,
         blank_after_fault: bool = True,
+        say_set_points: bool = False,
     ) -> None:
         self.channel = channel
         self.identity = identity
@@ -70,6 +71,7 @@ class Session:
         self.fail_next: str | None = None
         self.powered = True
         self._blank_after_fault = blank_after_fault
+        self._say_set_points = say_set_points
         self._partial = b""
         self._loading: list[str] | None = None
         self._load_command = ""
@@ -283,6 +285,7 @@ class Session:
             self._send,
             ready=self.ready,
             blank_after_fault=self._blank_after_fault,
+            say_set_points=self._say_set_points,
         )
         if self.fail_next is not None:
             self.execution.fail(self.fail_next)

@@ -240,7 +240,7 @@ def _cell(node: Simple, machine: Machine) -> Step:
         if node.name == "cell_off":
             channel.switch_off()
         elif channel.mode == Mode.OFF:
-            raise ScriptFault(codes.MODE_INVALID, node.line)
+            raise ScriptFault(codes.INVALID_IN_MODE, node.line)
         else:
             channel.switch_on()
         return GO
