@@ -12,7 +12,7 @@ ARGS ?=
 help:
 	@echo "make demo   cycle eight emulated cells and watch them     (ARGS='--exit --cycles 10 --report report.json')"
 	@echo "make test   lint, types, import contracts, all tests"
-	@echo "make referee  hold the cell model to PyBaMM, in a venv of its own (700 MB)"
+	@echo "make referee  hold the cell model to PyBaMM and the wire to foreign code, in a venv of its own (2 GB)"
 	@echo "make bench  measure the figures in the README, in the same venv"
 	@echo "make dashboards  build grafana/dashboards from code"
 
@@ -27,7 +27,7 @@ test: .venv/.installed-dev services
 	$(BIN)/pytest $(ARGS)
 
 referee: .venv-referee/.installed
-	$(REFEREE)/pytest tests/emulator/test_cell_referee.py
+	$(REFEREE)/pytest tests/emulator/test_cell_referee.py tests/drivers/test_methodscript_foreign.py
 
 bench: .venv-referee/.installed services
 	$(REFEREE)/python -m tests.benchmarks $(ARGS)
@@ -53,7 +53,7 @@ dashboards: .venv/.installed-dev
 
 .venv-referee/.installed: .venv/.made pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-referee
-	$(REFEREE)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,pybamm]'
+	$(REFEREE)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,pybamm,foreign]'
 	@touch $@
 
 .PHONY: services
