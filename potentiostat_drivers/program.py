@@ -23,6 +23,9 @@ FLAG_UNDERLOAD = "underload"
 FLAG_VOLTAGE_OVERLOAD = "voltage_overload"
 """The voltmeter is at its end, or its range has just changed: what it says is no voltage."""
 FLAG_TIMING = "timing_error"
+FLAG_CURRENT_SET = "current_set"
+FLAG_VOLTAGE_SET = "voltage_set"
+"""The instrument told what it was set to, in place of what it measured."""
 
 
 class EndReason(StrEnum):

@@ -15,11 +15,13 @@ from potentiostat_drivers.methodscript.models import Model
 from potentiostat_drivers.methodscript.script import REASON_CODES
 from potentiostat_drivers.methodscript.wire import Package, Variable
 from potentiostat_drivers.program import (
+    FLAG_CURRENT_SET,
     FLAG_HELD,
     FLAG_OVERLOAD,
     FLAG_TIMING,
     FLAG_UNDERLOAD,
     FLAG_VOLTAGE_OVERLOAD,
+    FLAG_VOLTAGE_SET,
     Command,
     CommandEnded,
     Damaged,
@@ -52,6 +54,7 @@ current; which firmware says which type nobody has shown, so both are understood
 _HELD: dict[type[Command], tuple[tuple[str, ...], ...]] = {**_MEASURED, Impedance: ((),)}
 """What the end of each may repeat."""
 _MEASURED_KIND = {"da": "ab", "db": "ba"}
+_SET_FLAGS = {"da": FLAG_VOLTAGE_SET, "db": FLAG_CURRENT_SET}
 _FINE_BASE_SECOND, _FINE_SECOND, _COARSE_SECOND = 1.3e5, 0.1, 5.0
 """The instrument's sum of times has steps of at most 1 ms up to 37 h, then of 1 s; it is compared with ours to within these."""
 _REMEMBERED = 256
@@ -209,7 +212,8 @@ class Follower:
     def _item(self, time_second: float, rest: tuple[Variable, ...], flag: str) -> Item | None:
         """None where the instrument measured nothing: a value that is not a number is no reading."""
         values = {_MEASURED_KIND.get(variable.kind, variable.kind): variable for variable in rest}
-        flags = " ".join(filter(None, [flag, *_flags(rest)]))
+        told = [_SET_FLAGS[variable.kind] for variable in rest if variable.kind in _SET_FLAGS]
+        flags = " ".join(filter(None, [flag, *told, *_flags(rest)]))
         command = self._program.commands[self._index]
         step_time = self._in_program(time_second)
         match command:

@@ -277,6 +277,8 @@ def test_follower_takes_what_is_controlled_as_measured_or_as_set(
     (reading,) = follower.take(package(f"{HEAD}0i;eb8000005 ;eb8000000 ;{text}"))
     assert isinstance(reading, Reading)
     assert (reading.voltage_volt, reading.current_ampere, reading.current_range_ampere) == (voltage_volt, 1e-3, nominal_ampere)
+    assert ("voltage_set" in reading.flags.split()) == ("da" in text)
+    assert ("current_set" in reading.flags.split()) == ("db" in text)
     held, ended = follower.take(package(f"{HEAD}0i;eb8000006 ;eb8000000 ;jc8000001i;{text}"))
     assert isinstance(held, Reading)
     assert isinstance(ended, CommandEnded)
