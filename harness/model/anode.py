@@ -177,7 +177,7 @@ class Polymer(Written):
 class GasTreatment(Written):
     """The gas treatment that made an interlayer."""
 
-    species: tuple[str, ...] | None = None
+    species: tuple[Annotated[str, Field(min_length=1)], ...] | None = None
     plasma: bool | None = None
     power_w: NotNegative | None = None
     time_second: NotNegative | None = None
@@ -185,11 +185,14 @@ class GasTreatment(Written):
 
 
 class Conductivity(Written):
-    """Measured ionic conductivity of a layer, and how it depends on temperature."""
+    """Measured ionic conductivity of a layer, and how it depends on temperature.
 
-    value_s_cm: Positive
-    temperature_k: Positive = 298.15
-    activation_energy_ev: NotNegative | None = None
+    The bounds leave room for every solid, and refuse other units: mS/cm for S/cm, °C for K, kJ/mol for eV.
+    """
+
+    value_s_cm: Annotated[float, Field(gt=0, lt=100)]
+    temperature_k: Annotated[float, Field(ge=100, le=2000)] = 298.15
+    activation_energy_ev: Annotated[float, Field(ge=0, le=5)] | None = None
 
 
 class Layer(Written):

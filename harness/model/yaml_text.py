@@ -17,6 +17,7 @@ from harness.errors import BadInput
 
 LARGEST_BYTES = 1 << 20
 DEEPEST_NESTING = 40
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 Plain = None | bool | int | str | list["Plain"] | dict[str, "Plain"]
 """What a file can hold."""
@@ -95,13 +96,16 @@ class _NarrowLoader(yaml.SafeLoader):
             raise _refused(f"it is nested more than {DEEPEST_NESTING} deep", event)
         node: yaml.Node | None = super().compose_node(parent, index)
         self._depth -= 1
+        if isinstance(node, yaml.ScalarNode) and _HALF_CHARACTER.search(node.value):
+            raise _refused("half of a character (a surrogate, \\ud800 to \\udfff) is no text", node)
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Plain]:  # type: ignore[override]  # noqa: FBT001, FBT002
         made: dict[str, Plain] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != "tag:yaml.org,2002:str":
-                raise _refused("a key must be text", key_node)
+                hint = " (decimal comma?)" if node.flow_style and key_node.tag == "tag:yaml.org,2002:int" else ""
+                raise _refused(f"a key must be text{hint}", key_node)
             key = str(key_node.value)
             if key in made:
                 raise _refused(f'the key "{key}" stands there twice', key_node)

@@ -44,6 +44,22 @@ def layer(written: str) -> str:
         (layer("{kind: alloy, polymer: {cross_linked: true}}"), 'layers[0]: "polymer" belongs to a layer of kind polymer'),
         (layer("{kind: polymer, polymer: {monomers: [{name: a, class: vinyl}]}}"), "layers[0].polymer.monomers[0].class: "),
         (layer("{kind: other, step_no: first}"), "layers[0].step_no: "),
+        (layer("{kind: gas_interlayer, gas: {species: ['']}}"), "layers[0].gas.species[0]: "),
+        (layer("{kind: other, conductivity: {value_s_cm: 1e300}}"), "layers[0].conductivity.value_s_cm: "),
+        (layer("{kind: other, conductivity: {value_s_cm: nan}}"), "layers[0].conductivity.value_s_cm: "),
+        (
+            layer("{kind: other, conductivity: {value_s_cm: 1e-6, temperature_k: 25}}"),
+            "conductivity.temperature_k: 25 does not fit",
+        ),
+        (
+            layer("{kind: other, conductivity: {value_s_cm: 1e-6, activation_energy_ev: 50}}"),
+            "layers[0].conductivity.activation_energy_ev: 50 does not fit: input should be less than or equal to 5",
+        ),
+        ('id: a\ntitle: "\\ud800"\n', "a.yaml: line 2, column 8: "),
+        (
+            layer("{kind: other, thickness: {value_um: 0,3, u_um: 1}}"),
+            "line 4, column 43: a key must be text (decimal comma?)",
+        ),
         (f"{HEAD}layers: glass\n", 'a.yaml: layers: "glass" does not fit; it should be a list'),
         (f"{HEAD}layers: {{kind: polymer}}\n", "a.yaml: layers: {'kind': 'polymer'} does not fit; it should be a list"),
         (HEAD, "a.yaml: layers: it is missing and has no default"),
