@@ -27,6 +27,7 @@ A look never moves a cell: how often a client asks changes no sample.
 from __future__ import annotations
 
 import hmac
+import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -180,7 +181,11 @@ class _General:
         return web.json_response({"now_nanosecond": clock.now_nanosecond()})
 
     async def begin_fault(self, request: web.Request) -> web.Response:
-        return web.json_response({"fault": self._faults().begin(await request.json())})
+        try:
+            wanted = json.loads(await request.read())
+        except ValueError as error:
+            raise Refusal(422, f"fault: it is no JSON ({error})") from None
+        return web.json_response({"fault": self._faults().begin(wanted)})
 
     async def clear_fault(self, request: web.Request) -> web.Response:
         self._faults().clear(request.match_info["fault"])

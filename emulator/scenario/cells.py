@@ -81,8 +81,8 @@ class CellSettings(Written):
         try:
             self.parameters()
         except pydantic.ValidationError as error:
-            first = error.errors()[0]
-            raise wrong(first["msg"], f"overrides.{'.'.join(map(str, first['loc']))}") from None
+            bad = complaint(error, self.overrides)
+            raise wrong(bad.what, f"overrides.{bad.where}") from None
         if self.geometry is Geometry.SYMMETRIC and self.excess == 0.0:
             raise ValueError("a symmetric cell needs lithium: excess_mah_cm2 must be positive")
         return self

@@ -116,9 +116,13 @@ def _kind(*keys: str) -> Discriminator:
 
 
 def _has_one(*keys: str) -> BeforeValidator:
+    offered = f"{', '.join(keys[:-1])} and {keys[-1]}"
+
     def check(found: object) -> object:
-        if isinstance(found, dict) and not any(key in found for key in keys):
-            raise wrong(f"it needs one of {', '.join(keys[:-1])} and {keys[-1]}")
+        if isinstance(found, dict) and sum(key in found for key in keys) != 1:
+            raise wrong(f"it needs one of {offered}")
+        if not isinstance(found, dict | Written):
+            raise wrong(f"{found!r} does not fit; it should hold keys and values, one of {offered} among them")
         return found
 
     return BeforeValidator(check)

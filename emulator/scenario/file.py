@@ -48,7 +48,7 @@ from emulator.scenario.population import Population
 from emulator.scenario.written import Written
 from harness.errors import BadInput
 from harness.model.expectations import Expectations
-from harness.model.written import read_yaml, validated
+from harness.model.written import read_yaml, validated, wrong
 from harness.model.yaml_text import located
 
 _DEEPER = re.compile(r"([a-z0-9_]+(?:\[\d+\]|\.[a-z0-9_]+)+): (.+)", re.DOTALL)
@@ -57,7 +57,7 @@ _DEEPER = re.compile(r"([a-z0-9_]+(?:\[\d+\]|\.[a-z0-9_]+)+): (.+)", re.DOTALL)
 class TruthSettings(Written):
     """Where the truth is written; with ``latent``, the state of every sample too, in a directory beside it."""
 
-    file: str
+    file: Annotated[str, Field(min_length=1)]
     latent: bool = False
 
 
@@ -78,12 +78,14 @@ class Scenario(Written):
 
     @model_validator(mode="after")
     def _names(self) -> Self:
-        names = [channel.name for instrument in self.instruments for channel in instrument.channels]
-        serials = [item.serial_of(place) for item in self.instruments for place in range(len(item.channels))]
-        for kind, values in (("channel name", names), ("serial", serials)):
-            twice = sorted({value for value in values if values.count(value) > 1})
-            if twice:
-                raise ValueError(f'the {kind} "{twice[0]}" stands twice; each must be unique')
+        seen: dict[tuple[str, str], str] = {}
+        for number, instrument in enumerate(self.instruments):
+            for place, channel in enumerate(instrument.channels):
+                where = f"instruments[{number}].channels[{place}]"
+                for key, value in (("name", channel.name), ("serial", instrument.serial_of(place))):
+                    first = seen.setdefault((key, value), where)
+                    if first != where:
+                        raise wrong(f'"{value}" is the {key} of {first} too; each must be unique', f"{where}.{key}")
         return self
 
     @property

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from emulator.instruments.calibration import UNCALIBRATED, Calibration
 from emulator.instruments.converter import PERFECT, TYPICAL, Imperfections, Known, RangeChange
@@ -22,6 +23,8 @@ from harness.units import parse_quantity
 _DEFAULT = Imperfections()
 _BASES = {"none": PERFECT, "typical": TYPICAL}
 _NEAREST = 1e-6
+_LISTENING = re.compile(r"pty|tcp(?::([0-9]{1,5}))?")
+_LAST_PORT = 65_535
 
 
 Thousandth = Annotated[float, Field(ge=0, le=1e-3, allow_inf_nan=False)]
@@ -159,11 +162,18 @@ class StartSettings(Written):
     snapshot: Annotated[str, Field(min_length=1)]
 
 
+def _listening(text: str) -> str:
+    found = _LISTENING.fullmatch(text)
+    if found is None or not 0 < int(found[1] or 1) <= _LAST_PORT:
+        raise wrong(f'"{text}" is no place to listen; write tcp (a free port), tcp:5001 (1 to {_LAST_PORT}) or pty')
+    return text
+
+
 class ChannelSettings(Written):
     """A channel of an instrument. In a file ``calibration`` is the name of another one, which `with_calibrations` reads."""
 
     name: Name
-    listen: Annotated[str, Field(pattern=r"^(tcp(:\d{1,5})?|pty)$")] = "tcp"
+    listen: Annotated[str, AfterValidator(_listening)] = "tcp"
     serial: Serial | None = None
     calibration: CalibrationSettings | None = None
     start_from: StartSettings | None = None

@@ -19,12 +19,13 @@ import math
 from collections.abc import Callable
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from emulator.cell.parameters import CellParameters
 from emulator.scenario.cells import CellSettings
-from emulator.scenario.written import NotNegative, Written
+from emulator.scenario.written import Written
 from harness.errors import BadInput
+from harness.model.yaml_text import complaint
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 OF_THE_CELL = frozenset({"area_cm2", "excess_mah_cm2"})
@@ -33,7 +34,7 @@ OF_THE_CELL = frozenset({"area_cm2", "excess_mah_cm2"})
 class Variation(Written):
     """How one number differs: exactly one of the three."""
 
-    scatter: NotNegative | None = None
+    scatter: Annotated[float, Field(ge=0, le=10)] | None = None
     uniform: tuple[Finite, Finite] | None = None
     choose: Annotated[tuple[Finite, ...], Field(min_length=1)] | None = None
 
@@ -92,8 +93,9 @@ def member(population: Population, settings: CellSettings, name: str, normal: Ca
             changed[parameter] = value
         else:
             overrides[parameter] = value
+    drawn = {**settings.model_dump(by_alias=True), **changed, "overrides": overrides}
     try:
-        return CellSettings.model_validate({**settings.model_dump(by_alias=True), **changed, "overrides": overrides})
-    except ValueError as error:
-        what = " ".join(str(error).split())
+        return CellSettings.model_validate(drawn)
+    except ValidationError as error:
+        what = complaint(error, drawn)
         raise BadInput("population.vary", f"the draw for {name} is no possible cell ({what}); vary less") from None

@@ -17,7 +17,7 @@ from harness.errors import BadInput
 
 LARGEST_BYTES = 1 << 20
 DEEPEST_NESTING = 40
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 Plain = None | bool | int | str | list["Plain"] | dict[str, "Plain"]
 """What a file can hold."""
@@ -96,8 +96,8 @@ class _NarrowLoader(yaml.SafeLoader):
             raise _refused(f"it is nested more than {DEEPEST_NESTING} deep", event)
         node: yaml.Node | None = super().compose_node(parent, index)
         self._depth -= 1
-        if isinstance(node, yaml.ScalarNode) and _HALF_CHARACTER.search(node.value):
-            raise _refused("half of a character (a surrogate, \\ud800 to \\udfff) is no text", node)
+        if isinstance(node, yaml.ScalarNode) and _NO_TEXT.search(node.value):
+            raise _refused("a NUL, or half of a character (\\ud800 to \\udfff), is no text", node)
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Plain]:  # type: ignore[override]  # noqa: FBT001, FBT002

@@ -18,6 +18,7 @@ CHANNEL: dict[str, object] = {"name": "a1", "cell": CELL}
 INSTRUMENT: dict[str, object] = {"serial": "EMU1", "channels": [CHANNEL]}
 GOOD: dict[str, object] = {"instruments": [INSTRUMENT]}
 PLACE = "instruments[0].channels[0].cell"
+SHORT: dict[str, object] = {"at": {"channel": "a1", "cycle": 1}, "do": "C1_soft_short"}
 FOIL: dict[str, object] = {"id": "foil", "active": {"origin": "foil"}, "layers": []}
 
 
@@ -57,9 +58,32 @@ def test_imperfections_can_be_none() -> None:
         ({"instruments": [{**INSTRUMENT, "imperfections": {"offset": -1}}]}, "instruments[0].imperfections.offset", "greater"),
         (with_cell(geometry="round"), "instruments[0].channels[0].cell.geometry", "deposit"),
         (with_cell(overrides={"dead_fraction": 2}), "instruments[0].channels[0].cell.overrides.dead_fraction", "less than 1"),
-        (with_cell(overrides={"magic": 2}), "instruments[0].channels[0].cell.overrides.magic", "not permitted"),
+        (with_cell(overrides={"magic": 2}), "instruments[0].channels[0].cell.overrides.magic", "check its spelling"),
         (with_cell(geometry="symmetric", excess_mah_cm2=0), "instruments[0].channels[0].cell", "needs lithium"),
-        ({"instruments": [INSTRUMENT, INSTRUMENT]}, "", '"a1" stands twice'),
+        (
+            {"instruments": [INSTRUMENT, INSTRUMENT]},
+            "instruments[1].channels[0].name",
+            '"a1" is the name of instruments[0].channels[0] too',
+        ),
+        (
+            {"instruments": [INSTRUMENT, {**INSTRUMENT, "channels": [{**CHANNEL, "name": "a2"}]}]},
+            "instruments[1].channels[0].serial",
+            "EMU1",
+        ),
+        (
+            {"instruments": [{**INSTRUMENT, "channels": [{**CHANNEL, "listen": "tcp:99999"}]}]},
+            "instruments[0].channels[0].listen",
+            "1 to 65535",
+        ),
+        ({**GOOD, "truth": {"file": ""}}, "truth.file", "at least 1"),
+        ({**GOOD, "events": [{"at": "noon", "do": "T9_reset"}]}, "events[0].at", "'noon' does not fit; it should hold keys"),
+        ({**GOOD, "events": [{**SHORT, "for": "ever"}]}, "events[0].for", "one of count, duration, wall and cycles"),
+        ({**GOOD, "events": [{**SHORT, "for": {"count": 1, "cycles": 1}}]}, "events[0].for", "it needs one of count, duration"),
+        (
+            {**GOOD, "population": {"count": 2, "vary": {"area_cm2": {"scatter": 1e200}}}},
+            "population.vary.area_cm2.scatter",
+            "10",
+        ),
         (with_cell(counter="Li"), f"{PLACE}.counter", "makes no cell of geometry deposit"),
         (with_cell(counter="Na"), f"{PLACE}.counter", "'Cu', 'Li', 'NMC532'"),
         (with_cell(build="bare-foil", preset="lhce"), f"{PLACE}.preset", "one or the other"),
