@@ -140,7 +140,7 @@ class Lab:
         """Every run of a cell, in the order of their starts; the station's own are left out."""
         return self.store.runs().filter(~pl.col("run_id").str.contains(_STATION_RUN))
 
-    def cells(self, *, claim: int | None = None, verdict: str = Verdict.MEETS, **facts: object) -> pl.DataFrame:
+    def cells(self, *, claim: int | None = None, verdict: str | None = None, **facts: object) -> pl.DataFrame:
         """One row per cell, sorted by ``cell``: what its newest run says of it, how many runs it had, and when.
 
         ``claim`` keeps the cells whose build meets that claim by its strict reading, or has another ``verdict`` (``does_not``,
@@ -148,7 +148,7 @@ class Lab:
         ``substrate="metal_foil"``, ``counter=["Cu", "Li"]``, ``batch=None``. A cell whose run pinned no build has no verdict.
 
         Raises:
-            BadInput: there is no such claim, verdict or column.
+            BadInput: there is no such claim, verdict or column, or a verdict without a claim.
         """
         cells = (
             self.runs()
@@ -163,7 +163,9 @@ class Lab:
             .sort("cell")
         )
         if claim is not None:
-            facts = {**facts, _claim_column(claim): _known_verdict(verdict)}
+            facts = {**facts, _claim_column(claim): _known_verdict(verdict or Verdict.MEETS)}
+        elif verdict is not None:
+            raise BadInput("verdict", f'"{verdict}" is said of a claim; say of which, as in claim=12')
         for name, wanted in facts.items():
             if name.startswith("claim_") and isinstance(wanted, str):
                 _known_verdict(wanted)

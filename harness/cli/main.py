@@ -97,7 +97,7 @@ def demo(
     exit_when_done: Annotated[bool, typer.Option("--exit", help="End when the table is printed.")] = False,
     report: Annotated[Path | None, typer.Option(help="Also write the table's numbers to this JSON file.")] = None,
     directory: Annotated[Path, typer.Option(help="Where the demo station lives.")] = Path("demo-station"),
-    port: Annotated[int, typer.Option(help="The live page's port.")] = 8080,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="The live page's port.")] = 8080,
     ideal: Annotated[bool, typer.Option("--ideal", help="Switch the instruments' imperfections off.")] = False,
 ) -> None:
     """Ten emulated cells of six builds, the whole pipeline, a live page, and what came out beside the truth."""

@@ -218,5 +218,5 @@ def _each(layers: Sequence[Layer], kind: LayerKind, test: LayerTest, holding: st
 
 
 def _some_layer(facts: Sequence[Fact], absent: str) -> Fact:
-    """Whether one of the layers will do; the first of those that nearly did speaks for them, ``absent`` where there is none."""
-    return some(facts, facts[0].sentence if facts else absent)
+    """Whether one of the layers will do; if none, each that might have says why it does not, ``absent`` where there is none."""
+    return some(facts, "; ".join(fact.sentence for fact in facts) or absent)

@@ -66,6 +66,8 @@ def _after(state: _State, kind: LayerKind, least: int, reading: Reading) -> _Sta
 
 def _interruption(layers: Sequence[Layer], index: int) -> str:
     here, layer = layer_label(layers, index), layers[index]
+    if not core_indices(layers) and first_unknown_kind(layers) is None:
+        return _shortage(layers, "")
     if layer.kind not in CORE:
         where = "between the lithium and the first polymer or single-ion-conducting layer"
         return f"{here}: kind {spoken(layer.kind)} {where} is neither a temporary metal nor a gas interlayer"

@@ -144,13 +144,15 @@ def _shown(one: Beside, scale: float, digits: int) -> tuple[str, str, str, str]:
 
 def _sweep_table(found: TruthComparison) -> Table:
     columns = ("series Ω", "true Ω", "off/σ #", "interface Ω", "true Ω", "off/σ #")
-    table = headed("Resistances of the fits beside the truth", "n #", *columns, "across the end", "flags", tight=True)
+    table = headed("Resistances of the fits beside the truth", "n #", *columns, "flags", tight=True)
+    if across := sorted({arc for sweep in found.sweeps for arc in sweep.across}):
+        table.caption = f"across the end of a sweep lie the arcs of {', '.join(across)}: truth in intervals"
+        table.caption_justify = "left"
     for sweep in found.sweeps:
         series, interface = _shown(sweep.series_resistance_ohm, 1.0, 2), _shown(sweep.interface_resistance_ohm, 1.0, 1)
         table.add_row(
-            str(sweep.cycle_count), series[0], series[1], series[3], interface[0], interface[1], interface[3],
-            ", ".join(sweep.across), sweep.flags,
-        )  # fmt: skip
+            str(sweep.cycle_count), series[0], series[1], series[3], interface[0], interface[1], interface[3], sweep.flags
+        )
     return table
 
 

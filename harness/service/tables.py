@@ -23,7 +23,6 @@ from harness.store.registry import Facts, Registered
 _STATE_STYLE = {"running": "green", "idle": "dim", "paused": "yellow", "lost": "bold red", "alarm": "bold white on red"}
 _ROWS_SHOWN = 40
 _NUMERIC = (" V", "mA", "mAh", "Ω", "%", "#", "seq", "cm²")
-_WRAPPED = ("flags", "message", "reason", "description", "changed", "why")
 
 
 def plus_minus(value: float | None, std: float | None, scale: float = 1.0, digits: int = 3) -> str:
@@ -35,7 +34,10 @@ def plus_minus(value: float | None, std: float | None, scale: float = 1.0, digit
 
 
 def headed(title: str, *columns: str, tight: bool = False) -> Table:
-    """An empty table; columns whose head ends with a unit hold numbers, and ``#`` marks counts. ``tight`` fits 80 columns."""
+    """An empty table; columns whose head ends with a unit hold numbers, and ``#`` marks counts. ``tight`` fits 80 columns.
+
+    Where there is no room its cells wrap, the widest first: a number or a name that lost its end would be another one.
+    """
     table = Table(
         title=title or None,
         title_justify="left",
@@ -48,7 +50,7 @@ def headed(title: str, *columns: str, tight: bool = False) -> Table:
     )
     for column in columns:
         justify: Literal["left", "right"] = "right" if column.endswith(_NUMERIC) else "left"
-        table.add_column(column.removesuffix(" #"), justify=justify, no_wrap=column not in _WRAPPED, overflow="fold")
+        table.add_column(column.removesuffix(" #"), justify=justify, overflow="fold")
     return table
 
 

@@ -30,6 +30,7 @@ def test_control_port_is_for_who_can_read_the_ports_file(tmp_path: Path) -> None
         ("POST /advance", {"second": -3}, 422, "second: Input should be greater"),
         ("POST /fault", {"channel": "a1"}, 422, "fault"),
         ("POST /fault", "cake", 422, "keys and values"),
+        ("POST /fault", b"\xff\xfe", 422, "fault: it is no JSON"),
         ("DELETE /fault/ghost", None, 422, 'nothing that lasts is named "ghost"'),
         ("POST /channel/a1/restore", {"kind": "cake"}, 422, "not a snapshot"),
         ("POST /channel/a1/branch", {"onto": "b7"}, 404, 'no channel "b7"'),

@@ -42,6 +42,14 @@ def test_analyze_refuses_what_is_no_area(measured: Path, area: str) -> None:
     assert isinstance(done.exception, BadInput)
 
 
+@pytest.mark.parametrize("port", ["0", "-1", "65536"])
+def test_demo_refuses_what_is_no_port(port: str) -> None:
+    """Before anything is started."""
+    done = RUNNER.invoke(app, ["demo", "--exit", "--port", port])
+    assert done.exit_code == 2
+    assert "Invalid value for '--port'" in done.output
+
+
 def test_every_command_has_help() -> None:
     """Each command says what it does."""
     for command in (["--help"], ["cell", "--help"], ["run", "--help"], ["run", "start", "--help"], ["query", "--help"]):

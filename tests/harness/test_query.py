@@ -151,6 +151,7 @@ def test_lab_lists_cells_by_their_newest_run(lab: Lab) -> None:
         ({"claim": 0}, "claim: 0 is not a claim; they are 1 to 20"),
         ({"claim": 21}, "claim: 21 is not a claim"),
         ({"claim": 1, "verdict": "yes"}, 'verdict: "yes" is not a verdict; say one of meets, does_not, cannot_tell'),
+        ({"verdict": "does_not"}, 'verdict: "does_not" is said of a claim; say of which, as in claim=12'),
         ({"colour": "red"}, "colour: cells have no such column; they have cell, build, "),
         ({"layer_count": "three"}, "layer_count: 'three' is no value of this column, which holds Int64"),
         ({"substrate": 3}, "substrate: 3 is no value of this column, which holds String"),

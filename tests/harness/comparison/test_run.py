@@ -359,6 +359,15 @@ def test_tables_fit_eighty_columns() -> None:
         assert word in text
 
 
+def test_tables_lose_no_digit_where_there_is_no_room() -> None:
+    """In sixty columns numbers wrap; none of them is cut off into another number."""
+    console = Console(width=60, record=True, file=io.StringIO())
+    for table in comparison_tables(compared(), judge(compared())):
+        console.print(table)
+    printed = set(console.export_text().split())
+    assert {"95.020", "0.010", "95.000", "70.0", "40.0", "90.0"} <= printed
+
+
 def test_json_holds_differences() -> None:
     """What is derived from measured and true is there too, and all of it is JSON."""
     plain = json.loads(json.dumps(comparison_json(compared())))

@@ -72,6 +72,7 @@ def numbered(*numbers: int | None, lithium: int | None) -> AnodeBuild:
         ([GLASS, POLYMER], "..", "only layers[0] and layers[1] are of kind polymer or single-ion conducting, and 3"),
         ([METAL, GLASS], "..", "only layers[1] is of kind"),
         ([METAL], "..", "over the lithium: layers[0] (copper) is neither"),
+        ([TIN], "..", "layers has none of kind polymer or single-ion conducting over the lithium: layers[0] (tin) is neither"),
         ([], "..", "layers is empty"),
         (None, "??", "layers is not known"),
         ([GLASS, UNKNOWN, GLASS], "??", "layers[1] (film): kind is not known"),
@@ -257,6 +258,11 @@ def test_uncertain_sum_names_the_layer_that_widens_it() -> None:
             "..",
             "layers[1] (tin): composition names none of",
         ),
+        (
+            [GLASS, TIN | {"name": "cap", "composition": [{"material": "copper"}]}, POLYMER, TIN, GLASS],
+            ".M",
+            "aluminium; layers[3] (tin): kind alloy lies between layers[2] and layers[4], not directly on the first layer",
+        ),
         ([GLASS, TIN | {"composition": None}, POLYMER, GLASS], "??", "layers[1] (tin): composition is not known"),
         (
             [GLASS, POLYMER, GLASS, TIN],
@@ -354,6 +360,12 @@ def test_claim_9_wants_acrylates(monomers: list[Edit] | None, expected: str, rea
     found = finding(build([GLASS, polymer(monomers=monomers), GLASS]), 9)
     assert marks(found) == expected * 2
     assert reason in found.strict.reason
+
+
+def test_claim_12_says_of_every_interlayer_why_it_does_not_do() -> None:
+    """Of two, one made by another gas and one without plasma, neither is passed over."""
+    found = finding(build([treated(species=["N2"]), treated(plasma=False), *STACK]), 12)
+    assert found.strict.reason == "layers[0] (carbonate): gas.species has no CO2; layers[1] (carbonate): gas.plasma is false"
 
 
 def treated(**changes: Any) -> Edit:
