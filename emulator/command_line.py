@@ -88,7 +88,7 @@ def _add_branch(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("scenario", type=Path, help="the scenario's YAML file")
+    parser.add_argument("scenario", help="the scenario's YAML file, or a ready one that has a schedule, like nominal")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write the files")
     parser.set_defaults(act=_generate)
 
@@ -121,10 +121,8 @@ def _branch(given: argparse.Namespace) -> int:
 def _generate(given: argparse.Namespace) -> int:
     from emulator.generation import generate  # noqa: PLC0415 - only this command pays for it
 
-    made = generate.run(given.scenario, given.out)
-    print(f"{made.cells} cells, {made.samples} samples in {given.out}")
-    for name, reason in made.stopped.items():
-        print(f"{name} stopped early: {reason}")
+    for line in generate.run(find_scenario(given.scenario), given.out).lines(given.out):
+        _say(line)
     return 0
 
 

@@ -1,6 +1,7 @@
 """``python -m emulator generate scenario.yaml --out DIR``: measurements and their truth without any wire.
 
-Every cell of the scenario goes through the scenario's ``schedule`` on its own channel. ``DIR`` gets ``<cell>.bdf.parquet`` and,
+Every cell of the scenario goes through the scenario's ``schedule`` on its own channel, new and undisturbed: a scenario that
+begins with a snapshot is refused, and events do not happen. ``DIR`` gets ``<cell>.bdf.parquet`` and,
 where impedance is measured, ``<cell>.impedance.parquet`` in the Battery Data Format's machine names, and ``truth.jsonl``. The
 same scenario gives the same bytes.
 """
@@ -44,6 +45,15 @@ class Generated:
     cells: int
     samples: int
     stopped: dict[str, str]
+    events: int
+
+    def lines(self, out: Path) -> Iterator[str]:
+        """What a person is told."""
+        yield f"{self.cells} cells, {self.samples} samples in {out}"
+        for name, reason in self.stopped.items():
+            yield f"{name} stopped early: {reason}"
+        if self.events:
+            yield f"the scenario's {self.events} events did not happen: they need a port and a host"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +80,7 @@ def run(scenario_path: Path, out: Path) -> Generated:
     """
     scenario = read_scenario(scenario_path)
     schedule = _schedule(scenario, scenario_path)
+    _begins_anew(scenario, scenario_path)
     seats = list(_seats(scenario))
     _check(schedule, seats)
     _prepare(out)
@@ -97,7 +108,7 @@ def _generate(scenario: Scenario, schedule: Schedule, seats: list[_Seat], truth:
         samples += len(recording.samples)
         if reason != "completed":
             stopped[seat.name] = reason
-    return Generated(len(seats), samples, stopped)
+    return Generated(len(seats), samples, stopped, len(scenario.events))
 
 
 def _cycle(channel: Channel, recording: Recording, schedule: Schedule, seat: _Seat) -> str:
@@ -122,6 +133,14 @@ def _schedule(scenario: Scenario, path: Path) -> Schedule:
     except (OSError, UnicodeDecodeError):
         ready = ", ".join(ready_schedules())
         raise BadInput(f"{path}: schedule", f'"{written}" is neither a ready schedule ({ready}) nor a readable file') from None
+
+
+def _begins_anew(scenario: Scenario, path: Path) -> None:
+    for number, instrument in enumerate(scenario.instruments):
+        for place, channel in enumerate(instrument.channels):
+            if channel.start_from is not None:
+                where = f"{path}: instruments[{number}].channels[{place}].start_from"
+                raise BadInput(where, "a generated cell is always a new one; leave it out, or serve the scenario")
 
 
 def _seats(scenario: Scenario) -> Iterator[_Seat]:

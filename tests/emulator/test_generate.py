@@ -250,6 +250,17 @@ def test_latent_state_of_every_sample_is_written_when_asked_for(tmp_path: Path) 
             r"population\.vary: the draw for cu-01-0001",
         ),
         ({"population": {"count": 0}}, r"population\.count"),
+        (
+            {
+                "instruments": [
+                    {
+                        "serial": "EMU1",
+                        "channels": [{"name": "a", "cell": {"geometry": "deposit"}, "start_from": {"snapshot": "x"}}],
+                    }
+                ]
+            },
+            r"scenario\.yaml: instruments\[0\]\.channels\[0\]\.start_from: a generated cell is always a new one",
+        ),
         ({"expect": {"records_missing": 0}}, r"expect\.records_missing"),
         ({"expect": {"ce_abs_error_max": -1}}, r"expect\.ce_abs_error_max"),
     ],
@@ -269,6 +280,23 @@ def test_a_directory_that_is_not_empty_is_left_alone(tmp_path: Path, capsys: pyt
     assert capsys.readouterr().err == f"--out: {tmp_path} is not empty; name another directory\n"
     assert main(["generate", str(file), "--out", str(tmp_path / "out")]) == 0
     assert capsys.readouterr().out.startswith("1 cells, ")
+
+
+def test_command_says_what_was_written_and_what_was_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """How much, which cell stopped early, and that events need a wire."""
+    short = {"at": {"channel": "a1", "cycle": 1}, "do": "C1_soft_short", "for": {"cycles": 1}}
+    file = tmp_path / "scenario.yaml"
+    file.write_text(json.dumps(scenario(cycling(PLATE, count=1), events=[short])))
+    assert main(["generate", str(file), "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("1 cells, ")
+    assert "the scenario's 1 events did not happen" in told
+
+
+def test_command_finds_a_ready_scenario_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One without a schedule is told so, by its file."""
+    assert main(["generate", "knee", "--out", str(tmp_path / "out")]) == 2
+    assert "knee.yaml: schedule: it is missing" in capsys.readouterr().err
 
 
 def test_two_cells_of_one_name_are_refused(tmp_path: Path) -> None:
