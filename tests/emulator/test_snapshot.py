@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from emulator.snapshots.branch import branched
+from emulator.scenario.file import read_scenario
+from harness.model.anode import load_build, ready_build
+from harness.model.schedule import ready_schedule
 from tests.emulated import PLATE, START, Emulator, Host, Refused, leased, running, scenario
 
 PLATING = PLATE.format(current="-500u", second=1800)
@@ -83,14 +87,38 @@ def test_a_branch_under_another_scenario_has_the_same_cell(tmp_path: Path, first
     command = [sys.executable, "-m", "emulator", "branch", "base.yaml", "kept.snapshot", "--out", "branched.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30)
     assert (done.returncode, done.stderr) == (0, "")
-    branched = yaml.safe_load((tmp_path / "branched.yaml").read_text())
-    assert branched["instruments"][0]["channels"][0]["start_from"] == {"snapshot": "kept.snapshot"}
-    with running(tmp_path, json.loads(json.dumps(branched, default=str)) | {"clock": given["clock"]}) as emulator:
+    made = yaml.safe_load((tmp_path / "branched.yaml").read_text())
+    assert made["instruments"][0]["channels"][0]["start_from"] == {"snapshot": "kept.snapshot"}
+    with running(tmp_path, json.loads(json.dumps(made, default=str)) | {"clock": given["clock"]}) as emulator:
         with leased(emulator) as host:
             for program in CYCLES:
                 host.run(program)
         emulator.end()
         assert rows(emulator) == truth
+
+
+def test_a_branch_in_another_directory_finds_the_files_of_the_original(tmp_path: Path, first: Original) -> None:
+    """Names of builds, calibrations, schedules and snapshots are written anew; those of ready ones stay."""
+    (tmp_path / "kept.snapshot").write_bytes(first[0])
+    base, out = tmp_path / "base", tmp_path / "out"
+    base.mkdir()
+    out.mkdir()
+    (base / "mine.yaml").write_text(ready_build("three-layers"))
+    (base / "own.yaml").write_text(ready_schedule("demo-li-cu"))
+    (base / "a2.yaml").write_text("current: []\n")
+    given = scenario("self_advancing", channels=3, schedule="own.yaml")
+    _, second, third = given["instruments"][0]["channels"]
+    second |= {"cell": {"build": "mine.yaml"}, "calibration": "a2.yaml", "start_from": {"snapshot": "../kept.snapshot"}}
+    third["cell"] = {"build": "three-layers"}
+    (base / "base.yaml").write_text(json.dumps(given))
+    text = branched(base / "base.yaml", [tmp_path / "kept.snapshot"], "a1", out / "branched.yaml")
+    (out / "branched.yaml").write_text(text)
+    made = yaml.safe_load(text)
+    one, two, three = made["instruments"][0]["channels"]
+    assert one["start_from"] == two["start_from"] == {"snapshot": "../kept.snapshot"}
+    assert (two["cell"]["build"], two["calibration"]) == ("../base/mine.yaml", "../base/a2.yaml")
+    assert (three["cell"]["build"], made["schedule"]) == ("three-layers", "../base/own.yaml")
+    assert read_scenario(out / "branched.yaml").channels["a2"].cell.build == load_build("three-layers")
 
 
 def test_state_of_one_channel_goes_onto_another(tmp_path: Path) -> None:
