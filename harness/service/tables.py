@@ -204,4 +204,5 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
     try:
         writers[path.suffix](path)
     except OSError as error:
-        raise BadInput("--out", f"{path} cannot be written ({error.strerror})") from None
+        why = error.strerror or " ".join(str(error).split())
+        raise BadInput("--out", f"{path} cannot be written ({why})") from None
