@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from emulator.snapshots.branch import branched
 from emulator.scenario.file import read_scenario
+from emulator.snapshots.branch import branched
 from harness.model.anode import load_build, ready_build
 from harness.model.schedule import ready_schedule
 from tests.emulated import PLATE, START, Emulator, Host, Refused, leased, running, scenario
