@@ -10,7 +10,7 @@ ARGS ?=
 .PHONY: help demo test referee bench dashboards clean
 
 help:
-	@echo "make demo   cycle eight emulated cells and watch them     (ARGS='--exit --cycles 10 --report report.json')"
+	@echo "make demo   cycle ten emulated cells and watch them     (ARGS='--exit --cycles 10 --report report.json')"
 	@echo "make test   lint, types, import contracts, all tests"
 	@echo "make referee  hold the cell model to PyBaMM and the wire to foreign code, in a venv of its own (2 GB)"
 	@echo "make bench  measure the figures in the README, in the same venv"

@@ -14,6 +14,7 @@ from emulator.instruments.channel import Channel
 from emulator.scenario.cells import CellSettings
 from emulator.scenario.file import Scenario, TruthSettings
 from emulator.truth import LatentFile, SealedTruth, TruthFile, Value
+from harness.errors import BadInput
 
 TRUTH_VERSION = 2
 """Rises when a row of the truth changes its meaning."""
@@ -27,9 +28,12 @@ def open_truth(settings: TruthSettings | None, directory: Path, *, blind: bool =
     if settings is None:
         return TruthFile(None)
     path = directory / settings.file
-    if blind:
-        return SealedTruth(path)
-    return TruthFile(path, LatentFile(path.with_suffix(".latent")) if settings.latent else None)
+    try:
+        if blind:
+            return SealedTruth(path)
+        return TruthFile(path, LatentFile(path.with_suffix(".latent")) if settings.latent else None)
+    except OSError as error:
+        raise BadInput("truth.file", f"{path} cannot be written ({error.strerror}); name another file") from None
 
 
 def scenario_row(scenario: Scenario, channels: Mapping[str, Value], now_nanosecond: int, time_scale: float) -> dict[str, Value]:

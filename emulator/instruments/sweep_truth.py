@@ -8,7 +8,7 @@ distribution of relaxation times below 1/ω_max; for a depressed arc R / (1 + (j
     share = 1/2 + arctan(tanh(n s / 2) / tan(θ / 2)) / (n π)        (Cole and Cole 1941, their distribution integrated)
 
 and for n = 1 the step at ω_max τ = 1. An arc whose share is neither near 0 nor near 1 is cut by f_max; a fit may put it on either
-side.
+side. A short inside the cell, ``shunt_siemens``, lies across all of that: a sweep then shows less than the resistances behind it.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ def sweep_row(elements: Elements, frequencies: Sequence[float]) -> dict[str, Val
         "frequency_max_hertz": highest,
         "frequency_min_hertz": min(frequencies),
         **resistances(elements),
+        "shunt_siemens": elements.shunt_siemens,
         "hidden_resistance_ohm": hidden,
         "apparent_series_resistance_ohm": elements.series_ohm + hidden,
         "visible_interface_resistance_ohm": elements.interface_ohm - hidden,

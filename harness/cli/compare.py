@@ -27,7 +27,7 @@ def compare_truth(
     """Compare a run with the emulator's truth: efficiency, resistance, records, faults, and what the scenario expects."""
     from harness.comparison.judging import judge  # noqa: PLC0415
     from harness.comparison.run import compare_run  # noqa: PLC0415 - help must not wait for frames
-    from harness.comparison.truth_rows import read_truth  # noqa: PLC0415
+    from harness.comparison.truth_rows import check_channel, read_truth  # noqa: PLC0415
     from harness.config import load_site  # noqa: PLC0415
     from harness.service.compare_figure import draw_comparison  # noqa: PLC0415
     from harness.service.compare_report import comparison_json, comparison_tables, read_run  # noqa: PLC0415
@@ -37,6 +37,7 @@ def compare_truth(
         check_figure_path(figure)
     rows = read_truth(truth)
     measured, samples = read_run(load_site(site).state_directory if site.suffix == ".toml" else site, run)
+    check_channel(rows, measured.context.channel, truth)
     found = compare_run(rows, measured)
     judged = judge(found)
     if as_json:

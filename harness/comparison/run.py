@@ -21,6 +21,8 @@ from harness.units import NANOSECOND
 
 EDGE_SHARE = 0.05
 """An arc with more than this on either side of a sweep's end lies across it."""
+FLAG_SHORTED = "shorted"
+"""A short lay across the cell during the sweep."""
 REACTION_SECOND = 60.0
 REACTION_WALL_SECOND = 10.0
 """An incident this long after a fault (in the run's time, and on the wall) is still its consequence."""
@@ -90,7 +92,7 @@ class CycleComparison:
 
 @dataclass(frozen=True, slots=True)
 class SweepComparison:
-    """One sweep; ``across`` names the arcs that lie across the sweep's ends."""
+    """One sweep; ``across`` names the arcs that lie across the sweep's ends. Of a shorted cell no part has a truth of its own."""
 
     cycle_count: int
     sweep_count: int
@@ -274,7 +276,8 @@ def _sweep(fit: ImpedanceFitRow, true: TrueSweep | None) -> SweepComparison:
     series: tuple[float | None, float | None] = (None, None)
     interface = series
     across: tuple[str, ...] = ()
-    if true is not None:
+    shorted = true is not None and true.shunt_siemens > 0.0
+    if true is not None and not shorted:
         series, interface, across = sides(true)
     return SweepComparison(
         fit.cycle_count,
@@ -282,7 +285,7 @@ def _sweep(fit: ImpedanceFitRow, true: TrueSweep | None) -> SweepComparison:
         Beside(fit.series_resistance_ohm, fit.series_resistance_ohm_std, *series),
         Beside(fit.interface_resistance_ohm, fit.interface_resistance_ohm_std, *interface),
         across,
-        fit.flags,
+        f"{fit.flags} {FLAG_SHORTED}".strip() if shorted else fit.flags,
     )
 
 

@@ -46,13 +46,14 @@ class TrueArc:
 
 @dataclass(frozen=True, slots=True)
 class TrueSweep:
-    """One sweep; ``series_resistance_ohm`` is the resistance without any arc."""
+    """One sweep; ``series_resistance_ohm`` is the resistance without any arc, ``shunt_siemens`` a short across everything."""
 
     channel: str
     start_nanosecond: int
     end_nanosecond: int
     series_resistance_ohm: float
     arcs: tuple[TrueArc, ...]
+    shunt_siemens: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,30 @@ def read_truth(truth_path: Path) -> TruthRows:
     for number, line in enumerate(whole.splitlines(), start=1):
         if line.strip():
             _take(rows, line, f"{truth_path}:{number}")
+    _refuse_two_histories(rows, truth_path)
     return rows
+
+
+def check_channel(rows: TruthRows, channel: str, truth_path: Path) -> None:
+    """Refuse a truth that says nothing of ``channel``, for everything measured there would then stand without comparison.
+
+    Raises:
+        BadInput: no current and no sweep of that channel is in it.
+    """
+    known = {row.channel for row in rows.half_cycles} | {row.channel for row in rows.sweeps}
+    if channel not in known:
+        there = ", ".join(sorted(known)) or "no channel at all"
+        raise BadInput(str(truth_path), f"it holds nothing of channel {channel}, only of {there}; name the truth of this run")
+
+
+def _refuse_two_histories(rows: TruthRows, truth_path: Path) -> None:
+    """A channel has one past: rows that overlap come of two emulators that wrote one file, and must not be added up."""
+    ended: dict[str, int] = {}
+    for row in rows.half_cycles:
+        if row.start_nanosecond < ended.get(row.channel, row.start_nanosecond):
+            what = f"currents of channel {row.channel} overlap in time: the emulator was started twice with one truth file"
+            raise BadInput(str(truth_path), f"{what}; cut it at the second line of kind scenario")
+        ended[row.channel] = row.end_nanosecond
 
 
 def _take(rows: TruthRows, line: str, where: str) -> None:
@@ -134,7 +158,8 @@ def _sweep(rows: TruthRows, content: Content) -> None:
         raise TypeError("its arcs are no table")
     found = tuple(_arc(str(name), values) for name, values in arcs.items())
     series = _finite(content["series_resistance_ohm"])
-    rows.sweeps.append(TrueSweep(str(content["channel"]), start, end, series, found))
+    shunt = _finite(content.get("shunt_siemens", 0.0))
+    rows.sweeps.append(TrueSweep(str(content["channel"]), start, end, series, found, shunt))
 
 
 def _arc(name: str, values: Mapping[str, object]) -> TrueArc:

@@ -215,6 +215,7 @@ def test_a_layer_faster_than_the_sweep_hides_in_the_series_resistance() -> None:
     tau = 1.0 / (2.0 * math.pi * 217e3)
     elements = Elements(0.0, 8.0, (Arc("layers", 50.0, tau, 0.95), Arc("charge_transfer", 30.0, 1e-3, 0.8)), ((4.0, 10.0),))
     low, high = sweep_row(elements, [200e3, 0.1]), sweep_row(elements, [1e7, 0.1])
+    assert low["shunt_siemens"] == 0.0
     assert 25.0 < float(str(low["hidden_resistance_ohm"])) < 40.0
     assert float(str(high["hidden_resistance_ohm"])) < 1.5
     for row in (low, high):

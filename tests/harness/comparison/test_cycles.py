@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.comparison.cycles import HalfCycleWindow, half_cycle_windows, true_cycles
-from harness.comparison.truth_rows import read_truth
+from harness.comparison.truth_rows import check_channel, read_truth
 from harness.errors import BadInput
 from harness.model.records import Record, StepEnded, StepStarted
 from harness.model.run import Geometry, Role, RunContext
@@ -76,7 +76,7 @@ def test_truth_rows_of_one_half_cycle_add_up(tmp_path: Path) -> None:
 
 def test_truth_of_the_other_direction_or_another_time_is_counted_apart(tmp_path: Path) -> None:
     """A row that overlaps no window of its direction belongs nowhere, and is counted."""
-    lines = [line(0, 3600, -2.0), line(100, 200, 0.5), line(90_000, 90_100, -1.0)]
+    lines = [line(0, 3500, -2.0), line(3500, 3600, 0.5), line(90_000, 90_100, -1.0)]
     found = true_cycles(written(tmp_path / "t", lines), [window(1, 0, 3600, deposits=True)])
     assert found.unmatched == 2
     assert found.cycles[0].true_coulombic_efficiency is None
@@ -97,6 +97,26 @@ def test_truth_that_is_none_is_refused_with_its_line(text: str, tmp_path: Path) 
     """A damaged file is named with the line."""
     with pytest.raises(BadInput, match=r":2: this line"):
         read_truth(written(tmp_path / "t", ["{}", text]))
+
+
+def test_truth_of_two_emulators_in_one_file_is_refused(tmp_path: Path) -> None:
+    """Both of them lived through the same time; added up they would be a current that never flowed."""
+    session = ['{"kind":"scenario"}', line(0, 3600, -2.0), line(4000, 7000, 1.9)]
+    with pytest.raises(BadInput, match="channel a1 overlap in time"):
+        read_truth(written(tmp_path / "t", session + session))
+    assert (
+        len(read_truth(written(tmp_path / "t", [*session, line(7000, 8000, -1.0), line(0, 9000, -1.0, "a2")])).half_cycles) == 4
+    )
+
+
+def test_truth_of_other_channels_is_refused(tmp_path: Path) -> None:
+    """A comparison with nothing says so, and what there is."""
+    path = written(tmp_path / "t", [line(0, 1, 1.0, "a2")])
+    check_channel(read_truth(path), "a2", path)
+    with pytest.raises(BadInput, match="nothing of channel a1, only of a2"):
+        check_channel(read_truth(path), "a1", path)
+    with pytest.raises(BadInput, match="no channel at all"):
+        check_channel(read_truth(written(tmp_path / "e", [])), "a1", path)
 
 
 def test_truth_that_is_absent_is_refused(tmp_path: Path) -> None:

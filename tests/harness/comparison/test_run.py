@@ -235,6 +235,14 @@ def test_fits_find_their_sweeps() -> None:
     assert [one.interface_resistance_ohm.difference for one in found] == [pytest.approx(1.0), pytest.approx(1.0), None]
 
 
+def test_a_sweep_of_a_shorted_cell_is_compared_with_nothing() -> None:
+    """No part of what it shows has a truth of its own, and the row says why."""
+    sweep = TrueSweep("a1", at(10_007), at(10_090), 9.0, (TrueArc("film", 40.0, 0.0, 0.0),), shunt_siemens=1e-3)
+    (found,) = compare_run(truth(sweeps=[sweep]), measured(fits=[fit_row(1, 9.1, 41.0)])).sweeps
+    assert (found.series_resistance_ohm.difference, found.interface_resistance_ohm.difference) == (None, None)
+    assert "shorted" in found.flags.split()
+
+
 # -- what was done on purpose
 
 
