@@ -18,6 +18,7 @@ from emulator.server import serve
 from emulator.snapshots import branch
 from emulator.wire_log import replay
 from harness.errors import BadInput
+from harness.model.yaml_text import located
 
 _COMMANDS = ("serve", "replay", "branch", "generate")
 _EPILOG = """\
@@ -97,7 +98,10 @@ def _serve(given: argparse.Namespace) -> int:
     started = time.time_ns()
     path = find_scenario(given.scenario)
     scenario, directory = read_scenario(path), directory_for(path)
-    _until_signalled(serve(scenario, directory, given.ports, _say, started, blind=given.blind, record=given.record))
+    try:
+        _until_signalled(serve(scenario, directory, given.ports, _say, started, blind=given.blind, record=given.record))
+    except BadInput as bad:
+        raise BadInput(located(bad.where, str(path)), bad.what) from None
     return 0
 
 

@@ -218,13 +218,25 @@ def test_slow_host_does_not_hold_up_another_channel(emulated: Emulated) -> None:
     host.close()
 
 
-def test_bad_scenario_is_one_sentence_and_status_2(tmp_path: Path) -> None:
-    """The complaint names the place in the file; nothing is served."""
+UNKNOWN_STATE = 'events: [{when: "dead_mah > 0.2", channel: a1, do: C2_hard_short, for: {duration: 1 h}}]'
+
+
+@pytest.mark.parametrize(
+    ("listen", "extra", "place"),
+    [
+        ("carrier pigeon", "", "instruments[0].channels[0].listen"),
+        ("tcp", UNKNOWN_STATE, "events[0].when"),
+        ("tcp", "truth: {file: scenario.yaml/truth.jsonl}", "truth.file"),
+    ],
+)
+def test_bad_scenario_is_one_sentence_and_status_2(listen: str, extra: str, place: str, tmp_path: Path) -> None:
+    """The complaint names the place in the file, also where only the cells can tell; nothing is served."""
     path = tmp_path / "scenario.yaml"
-    path.write_text(SCENARIO.format(scale=1000, listen="carrier pigeon"))
+    text = SCENARIO.format(scale=1000, listen=listen)
+    path.write_text((text.replace("truth: {file: truth.jsonl}\n", "") if "truth" in extra else text) + extra)
     done = subprocess.run([sys.executable, "-m", "emulator", str(path)], capture_output=True, text=True, check=False, timeout=30)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"{path}: instruments[0].channels[0].listen: ")
+    assert done.stderr.startswith(f"{path}: {place}: ")
     assert done.stderr.count("\n") == 1
 
 
