@@ -74,7 +74,7 @@ class ClockJump(Fault[JumpParameters]):
 
     def begin(self) -> None:
         """See `Fault.begin`."""
-        self.channel.shift_clock(self.parameters.second)
+        self.channel.timer.shift(self.parameters.second)
 
 
 class DriftParameters(Written):
@@ -98,7 +98,7 @@ class ClockDrift(Fault[DriftParameters]):
 
     def tick(self, second: float) -> None:
         """See `Fault.tick`."""
-        self.channel.shift_clock((second - self._second) * self.parameters.ppm * 1e-6)
+        self.channel.timer.shift((second - self._second) * self.parameters.ppm * 1e-6)
         self._second = second
 
 
@@ -179,7 +179,7 @@ class CounterReset(Fault[NoParameters]):
 
     def begin(self) -> None:
         """See `Fault.begin`."""
-        self.channel.start_timer()
+        self.channel.timer.start(self.channel.elapsed)
 
 
 FAULTS: tuple[FaultType, ...] = (

@@ -212,7 +212,7 @@ class Cycler:
     @property
     def _elapsed(self) -> float:
         """Seconds since the step began, on the instrument's clock."""
-        return (self.channel.elapsed - self._step_start) * self.channel.clock_rate
+        return (self.channel.elapsed - self._step_start) * self.channel.timer.rate
 
     @property
     def _rows(self) -> float:
@@ -220,7 +220,7 @@ class Cycler:
         return self.channel.ledger.charge_coulomb
 
     def _advance_to(self, second: float) -> None:
-        self.channel.advance(self._step_start + second / self.channel.clock_rate)
+        self.channel.advance(self._step_start + second / self.channel.timer.rate)
 
     def _volt(self) -> float:
         """The voltage at the leads, computed once for each moment."""
@@ -232,7 +232,7 @@ class Cycler:
         return volt
 
     def _times(self) -> tuple[float, float]:
-        return self.channel.elapsed * self.channel.clock_rate, self._elapsed
+        return self.channel.elapsed * self.channel.timer.rate, self._elapsed
 
     def _sample(self, step: Step) -> None:
         channel, counts = self.channel, self.counts

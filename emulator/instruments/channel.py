@@ -28,12 +28,12 @@ from emulator.instruments.converter import Converter, Imperfections, Streams
 from emulator.instruments.leads import Leads
 from emulator.instruments.ledger import Ledger
 from emulator.instruments.models import SPAN, Model
+from emulator.instruments.timer import Timer
 from emulator.truth import TruthFile, Value
 
 _STIFF_STEPS = 16
 _STEPS_PER_TIME_CONSTANT = 4
 _TIME_CONSTANTS = 8.0
-_LARGEST_JITTER = 0.25
 _NANOSECOND = 1e9
 
 
@@ -70,8 +70,8 @@ class Channel:
         self.ledger = Ledger(name, self.cell_name, cell, truth, now_nanosecond)
         self._truth = truth
         self._imperfections = made = imperfections
-        self._impedance_normal, self._jitter_normal = normal("impedance"), normal("jitter")
-        self._impedance_index = self._jitter_index = 0
+        self._impedance_normal, self._impedance_index = normal("impedance"), 0
+        self.timer = Timer(made, normal)
         amps, volts = converter.current(made), converter.voltage(made, model.top_voltage_span)
         self.ammeter = Converter(model.current_ranges, made, amps, streams=normal, second=self.second, known=calibration.current)
         self.voltmeter = Converter(
@@ -80,8 +80,6 @@ class Channel:
         self.leads = Leads(cell, made, model.top_voltage_span)
         self._created_nanosecond = self.base_nanosecond = now_nanosecond
         self.elapsed = 0.0
-        self.clock_rate = 1.0 + made.clock_ppm * 1e-6 * normal("clock")(0)
-        self._clock_shift = self._timer_zero = 0.0
         self.mode = Mode.OFF
         self.polarised = False
         self.stuck_on = False
@@ -118,30 +116,9 @@ class Channel:
             reached = now_nanosecond
         self._interrupted_until -= self.elapsed
         self._overshoot_since -= self.elapsed
-        self._timer_zero -= self.elapsed
+        self.timer.rebase(self.elapsed)
         self.base_nanosecond = reached
         self.elapsed = 0.0
-
-    def start_timer(self) -> None:
-        """The instrument's timer counts from 0."""
-        self._timer_zero = self.elapsed + self._clock_shift
-
-    def timer_second(self) -> float:
-        """The instrument's timer, on its own clock."""
-        return (self.elapsed + self._clock_shift - self._timer_zero) * self.clock_rate
-
-    def shift_clock(self, second: float) -> None:
-        """The instrument's clock jumps; what its loops wait for is not moved."""
-        self._clock_shift += second
-
-    def jitter(self, interval_second: float) -> float:
-        """How much too late the next sample is taken (s, mostly below zero as often as above)."""
-        size = self._imperfections.jitter_second
-        if not size:
-            return 0.0
-        self._jitter_index += 1
-        bound = _LARGEST_JITTER * interval_second
-        return min(max(size * self._jitter_normal(self._jitter_index), -bound), bound)
 
     def advance(self, elapsed: float) -> None:
         """Bring the cell to ``elapsed`` seconds; an earlier moment does nothing."""
@@ -386,7 +363,7 @@ class Channel:
 
     def drawn(self) -> dict[str, Value]:
         """What was drawn for this channel once, or said by its calibration: by nominal range, A and V."""
-        found: dict[str, Value] = {"clock_rate": self.clock_rate}
+        found: dict[str, Value] = {"clock_rate": self.timer.rate}
         for one, offset, gain in (
             (self.ammeter, "current_offset_ampere", "current_gain"), (self.voltmeter, "voltage_offset_volt", "voltage_gain")
         ):  # fmt: skip

@@ -16,11 +16,12 @@ Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 State = dict[str, Plain]
 
 _CHANNEL = (
-    "_clock_shift", "_impedance_index", "_interrupted_until", "_jitter_index", "_overshoot_since", "_overshoot_volt",
-    "_regulated", "_timer_zero", "current", "current_autorange", "elapsed", "leakage_coulomb", "mode", "owed", "polarised",
-    "set_current", "set_potential", "terminal_volt", "voltage_autorange",
+    "_impedance_index", "_interrupted_until", "_overshoot_since", "_overshoot_volt", "_regulated", "current",
+    "current_autorange", "elapsed", "leakage_coulomb", "mode", "owed", "polarised", "set_current", "set_potential",
+    "terminal_volt", "voltage_autorange",
 )  # fmt: skip
 _CHANNEL_MOMENTS = ("_created_nanosecond", "base_nanosecond")
+_TIMER = ("_jitter_index", "_shift", "_zero")
 _CONVERTER = ("_index", "_kelvin", "_settled", "doubtful", "range")
 _LEDGER = ("_books_before", "_books_last", "_charge", "_direction", "charge_coulomb")
 _LEDGER_MOMENTS = ("_start",)
@@ -31,10 +32,11 @@ _ACCOUNT = (
 
 
 def state_of(channel: Channel) -> dict[str, State]:
-    """The state of ``channel``, its two converters and its ledger."""
+    """The state of ``channel``, its timer, its two converters and its ledger."""
     ledger = channel.ledger
     return {
         "channel": _taken(channel, (*_CHANNEL, *_CHANNEL_MOMENTS)),
+        "timer": _taken(channel.timer, _TIMER),
         "ammeter": _taken(channel.ammeter, _CONVERTER),
         "voltmeter": _taken(channel.voltmeter, _CONVERTER),
         "ledger": _taken(ledger, (*_LEDGER, *_LEDGER_MOMENTS)),
@@ -50,6 +52,7 @@ def restore_state(channel: Channel, state: dict[str, State], shift_nanosecond: i
     """
     _given(channel, state["channel"], _CHANNEL)
     _moved(channel, state["channel"], _CHANNEL_MOMENTS, shift_nanosecond)
+    _given(channel.timer, state["timer"], _TIMER)
     for name in ("ammeter", "voltmeter"):
         converter: Converter = getattr(channel, name)
         _given(converter, state[name], _CONVERTER)

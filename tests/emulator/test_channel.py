@@ -116,23 +116,23 @@ def test_drawn_offset_biases_every_cycle_alike() -> None:
 def test_fast_clock_shortens_charges_and_no_efficiency() -> None:
     """An instrument's hour is 3600 / (1 + ε) s of truth; what its timer says is right on its own clock."""
     made = channel(replace(PERFECT, clock_ppm=50.0))
-    rate = made.clock_rate
+    rate = made.timer.rate
     assert 1e-7 < abs(rate - 1.0) < 3e-4
-    made.start_timer()
+    made.timer.start(made.elapsed)
     made.advance(HOUR / rate)
-    assert made.timer_second() == pytest.approx(HOUR, rel=1e-12)
+    assert made.timer.second(made.elapsed) == pytest.approx(HOUR, rel=1e-12)
     assert made.second() == pytest.approx(HOUR / rate, rel=1e-12)
 
 
 def test_clock_that_jumps_moves_the_timer_and_nothing_else() -> None:
     """The next restart of the timer forgets the jump."""
     made = channel()
-    made.start_timer()
+    made.timer.start(made.elapsed)
     made.advance(10.0)
-    made.shift_clock(3600.0)
-    assert (made.timer_second(), made.elapsed) == (3610.0, 10.0)
-    made.start_timer()
-    assert made.timer_second() == 0.0
+    made.timer.shift(3600.0)
+    assert (made.timer.second(made.elapsed), made.elapsed) == (3610.0, 10.0)
+    made.timer.start(made.elapsed)
+    assert made.timer.second(made.elapsed) == 0.0
 
 
 def test_relay_opens_late_and_the_charge_is_in_the_truth(tmp_path: Path, truth: TruthFile) -> None:
@@ -210,9 +210,9 @@ def test_overshoot_dies_away_with_its_time_constant() -> None:
 def test_jitter_belongs_to_the_sample_and_is_bounded() -> None:
     """Two channels of one seed jitter alike; never by more than a quarter of the interval."""
     one, other = channel(TYPICAL), channel(TYPICAL)
-    assert [one.jitter(1.0) for _ in range(50)] == [other.jitter(1.0) for _ in range(50)]
-    assert all(abs(one.jitter(0.004)) <= 0.001 for _ in range(200))
-    assert channel(PERFECT).jitter(1.0) == 0.0
+    assert [one.timer.jitter(1.0) for _ in range(50)] == [other.timer.jitter(1.0) for _ in range(50)]
+    assert all(abs(one.timer.jitter(0.004)) <= 0.001 for _ in range(200))
+    assert channel(PERFECT).timer.jitter(1.0) == 0.0
 
 
 # -- what faults do to it

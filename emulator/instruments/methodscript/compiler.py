@@ -205,7 +205,7 @@ def _waiting(node: Simple, machine: Machine) -> Timed:
         second = number_of(machine, node.operands[0], line)
         if second < 0.0:
             raise ScriptFault(codes.MUST_BE_POSITIVE, line)
-        due = channel.elapsed + second / channel.clock_rate
+        due = channel.elapsed + second / channel.timer.rate
         yield due
         if machine.stop is Stop.ABORT:
             channel.advance(machine.stop_elapsed)

@@ -65,7 +65,7 @@ class Machine:
         self.lines: list[str] = []
         self.output = True
         self.say_set_points = say_set_points
-        channel.start_timer()
+        channel.timer.start(channel.elapsed)
         self.stop = Stop.NONE
         self.stop_elapsed = 0.0
         self.held = False

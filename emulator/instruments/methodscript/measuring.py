@@ -56,7 +56,7 @@ def _sampled(machine: Machine, node: Measure, body: Timed | None, plain: Callabl
         for count in range(max(1, math.ceil(last / interval - 1e-9)) + 1):
             due = start + min(count * interval, last)
             if count and due < start + last:
-                due += channel.jitter(interval)
+                due += channel.timer.jitter(interval)
             yield due
             if channel.elapsed > due:
                 start += channel.elapsed - due
@@ -91,7 +91,7 @@ def _prepare(machine: Machine, node: Measure) -> tuple[float, float]:
     interval, last = numbers[-2], numbers[-1]
     if interval <= 0.0 or last <= 0.0:
         raise ScriptFault(codes.MUST_BE_POSITIVE, line)
-    interval, last = interval / channel.clock_rate, last / channel.clock_rate
+    interval, last = interval / channel.timer.rate, last / channel.timer.rate
     if node.name == "meas_loop_ocp":
         if channel.polarised:
             raise ScriptFault(codes.OPEN_CIRCUIT_WITH_CELL_ON, line)

@@ -146,7 +146,7 @@ def _timer_get(node: Simple, machine: Machine) -> Step:
     values, types, metas = machine.values, machine.types, machine.metas
 
     def run() -> int:
-        values[slot] = channel.timer_second()
+        values[slot] = channel.timer.second(channel.elapsed)
         types[slot] = "eb"
         metas[slot] = ""
         return GO
@@ -156,7 +156,7 @@ def _timer_get(node: Simple, machine: Machine) -> Step:
 
 def _timer_start(_node: Simple, machine: Machine) -> Step:
     def run() -> int:
-        machine.channel.start_timer()
+        machine.channel.timer.start(machine.channel.elapsed)
         return GO
 
     return run
