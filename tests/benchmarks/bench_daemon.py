@@ -73,8 +73,7 @@ class Fleet(Bench):
         scenario.write_text(yaml.safe_dump({"seed": 1, "instruments": instruments}, sort_keys=False), encoding="utf-8")
         ports = self.directory / "ports.json"
         self.emulator = self._spawn("emulator", "-m", "emulator", str(scenario), "--ports", str(ports))
-        self.wait(ports.exists)
-        self.ports = json.loads(ports.read_text(encoding="utf-8"))
+        self.wait_ports(ports)
 
     def start_probed_daemon(self) -> subprocess.Popen[bytes]:
         """Start it and wait until it answers."""

@@ -82,8 +82,12 @@ class Bench:
         (self.directory / "scenario.yaml").write_text(json.dumps(scenario), encoding="utf-8")
         ports = self.directory / "ports.json"
         self.emulator = self._spawn("emulator", "-m", "emulator", str(self.directory / "scenario.yaml"), "--ports", str(ports))
-        self.wait(ports.exists)
-        told = json.loads(ports.read_text(encoding="utf-8"))
+        self.wait_ports(ports)
+
+    def wait_ports(self, file: Path) -> None:
+        """Wait until the emulator says where its channels are, and keep it."""
+        self.wait(file.exists)
+        told = json.loads(file.read_text(encoding="utf-8"))
         self.ports = {name: port for name, port in told.items() if not name.startswith("@")}
 
     def write_site(self, extra: str = "", channel: str = "") -> None:
