@@ -25,11 +25,9 @@ from harness.model.schedule import (
     RepeatStep,
     RestStep,
     Schedule,
+    labels_of,
     roles_of,
 )
-
-SAMPLING = conditions.Sampling(every="60 s", on_change="5 mV", check="2 s")
-"""Where neither step nor schedule says; the same as the harness's."""
 
 magnitude_of = functools.lru_cache(maxsize=1024)(conditions.magnitude_of)
 """The same few texts are read again in every pass of a repeat and for every cell of a population."""
@@ -109,7 +107,7 @@ class _Binding:
 
     def unrolled(self, steps: Sequence[Leaf | RepeatStep], prefix: str, where: str, turn: int = 0) -> Iterator[Step]:
         """The steps of one pass, those that come in it."""
-        for index, (step, role, label) in enumerate(zip(steps, roles_of(steps), _labels(steps), strict=True)):
+        for index, (step, role, label) in enumerate(zip(steps, roles_of(steps), labels_of(steps), strict=True)):
             if not self.once and turn % (step.every or 1):
                 continue
             place = f"{where}[{index}]"
@@ -178,24 +176,10 @@ class _Binding:
         """(every, on_change, check) of the step over those of the schedule over the default."""
         found = []
         for name, unit in (("every", "s"), ("on_change", "V"), ("check", "s")):
-            layers = (written, self.schedule.sampling, SAMPLING)
+            layers = (written, self.schedule.sampling, conditions.DEFAULT_SAMPLING)
             text = next(getattr(layer, name) for layer in layers if getattr(layer, name) is not None)
             found.append(magnitude_of(text, unit)[0])
         return found[0], found[1], min(found[2], found[0])
-
-
-def _labels(steps: Sequence[Leaf | RepeatStep]) -> list[str]:
-    """Names in paths: a step's own, else its kind, numbered from the second of a kind (``rest-2``)."""
-    taken = {step.name for step in steps if step.name is not None}
-    labels: list[str] = []
-    for step in steps:
-        label, number = step.name or step.step, 1
-        while step.name is None and label in taken:
-            number += 1
-            label = f"{step.step}-{number}"
-        taken.add(label)
-        labels.append(label)
-    return labels
 
 
 def _frequencies(step: ImpedanceStep) -> tuple[float, ...]:

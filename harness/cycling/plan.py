@@ -47,13 +47,11 @@ from harness.model.schedule import (
     RepeatStep,
     RestStep,
     Schedule,
+    labels_of,
     roles_of,
 )
 from harness.model.yaml_text import joined
 from potentiostat_drivers.program import Sampling, Until
-
-DEFAULT_SAMPLING = conditions.Sampling(every="60 s", on_change="5 mV", check="2 s")
-"""For what neither step nor schedule says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +249,7 @@ class _Binding:
 
     def _sampling_of(self, written: conditions.Sampling) -> Sampling:
         """The step's sampling over the schedule's over the default; a check never longer than the interval it is within."""
-        layers = (written, self.sampling, DEFAULT_SAMPLING)
+        layers = (written, self.sampling, conditions.DEFAULT_SAMPLING)
         every = magnitude_of(_first(*(layer.every for layer in layers)), "s")[0]
         change = magnitude_of(_first(*(layer.on_change for layer in layers)), "V")[0]
         check = magnitude_of(_first(*(layer.check for layer in layers)), "s")[0]
@@ -287,20 +285,6 @@ class _Binding:
     def _refuse_above_channel(self, current: float, where: str) -> None:
         if current > self.window.current_max_ampere:
             raise BadInput(where, f"{current:g} A exceeds what the channel may pass, {self.window.current_max_ampere:g} A")
-
-
-def labels_of(steps: Sequence[Leaf | RepeatStep]) -> list[str]:
-    """How each step of a list is called in paths: its name, else its kind, numbered from the second of a kind (``rest-2``)."""
-    taken = {step.name for step in steps if step.name is not None}
-    labels: list[str] = []
-    for step in steps:
-        label, number = step.name or step.step, 1
-        while step.name is None and label in taken:
-            number += 1
-            label = f"{step.step}-{number}"
-        taken.add(label)
-        labels.append(label)
-    return labels
 
 
 def _longest_of(step: MeasuredStep, until: Until, sampling: Sampling) -> float:

@@ -128,6 +128,10 @@ class Sampling(Written):
     check: Duration | None = None
 
 
+DEFAULT_SAMPLING = Sampling(every="60 s", on_change="5 mV", check="2 s")
+"""For what neither step nor schedule says."""
+
+
 class Limits(Written):
     """Hard limits of every step: reaching one stops the run. What is absent is the channel's."""
 

@@ -225,6 +225,20 @@ def roles_of(steps: Sequence[Leaf | RepeatStep]) -> Iterator[Role | None]:
         yield role
 
 
+def labels_of(steps: Sequence[Leaf | RepeatStep]) -> list[str]:
+    """How each step of a list is called in paths: its name, else its kind, numbered from the second of a kind (``rest-2``)."""
+    taken = {step.name for step in steps if step.name is not None}
+    labels: list[str] = []
+    for step in steps:
+        label, number = step.name or step.step, 1
+        while step.name is None and label in taken:
+            number += 1
+            label = f"{step.step}-{number}"
+        taken.add(label)
+        labels.append(label)
+    return labels
+
+
 def _shelf() -> Traversable:
     return resources.files("harness").joinpath("schedules")
 
