@@ -6,8 +6,9 @@ P1 (checksum), P4 (transaction id) and P12 (sequence counter) have no counterpar
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field
 
@@ -19,6 +20,8 @@ from harness.model.written import Written
 
 _VARIABLE_BYTES = 10
 _PREFIXES = b"afpnum kMGTPE"
+
+P = TypeVar("P", bound=Written)
 
 ErrorCode = Annotated[str, Field(pattern=r"^[0-9A-F]{4}$")]
 VariableType = Annotated[str, Field(pattern=r"^[a-z]{2}$")]
@@ -70,13 +73,11 @@ class RefusalParameters(Written):
     commands: tuple[Annotated[str, Field(min_length=1, max_length=1)], ...] = ()
 
 
-class Refusing(Fault[RefusalParameters]):
-    """Commands are refused with ``code``, whatever they are."""
+class Refusing(Fault[P]):
+    """The session asks `_refusal` about every command and script, and refuses with the code it gives."""
 
     layer = Layer.WIRE
-    parameters_type = RefusalParameters
     counted = True
-    code = codes.WRONG_MODE
 
     def begin(self) -> None:
         """See `Fault.begin`."""
@@ -87,6 +88,17 @@ class Refusing(Fault[RefusalParameters]):
         if self.target.session.refusal == self._refusal:
             self.target.session.refusal = None
 
+    @abstractmethod
+    def _refusal(self, line: str, script: bool) -> str | None:  # noqa: FBT001 - the session's signature
+        """The code with which ``line``, the beginning of a script or a command, is refused; ``None``: it is not."""
+
+
+class CommandRefused(Refusing[RefusalParameters]):
+    """Commands are refused with ``code``, whatever they are."""
+
+    parameters_type = RefusalParameters
+    code = codes.WRONG_MODE
+
     def _refusal(self, line: str, script: bool) -> str | None:  # noqa: FBT001 - the session's signature
         if script or (self.parameters.commands and line[0] not in self.parameters.commands):
             return None
@@ -94,7 +106,7 @@ class Refusing(Fault[RefusalParameters]):
         return self.code
 
 
-class UnknownCommand(Refusing):
+class UnknownCommand(CommandRefused):
     """P5."""
 
     id = "P5_unknown_command"
@@ -102,7 +114,7 @@ class UnknownCommand(Refusing):
     code = codes.UNKNOWN_COMMAND
 
 
-class Busy(Refusing):
+class Busy(CommandRefused):
     """P6. While it lasts even ``Z`` can be refused, although a script runs."""
 
     id = "P6_busy"
@@ -115,23 +127,12 @@ class LoadErrorParameters(Written):
     code: ErrorCode = codes.UNKNOWN_STATEMENT
 
 
-class LoadError(Fault[LoadErrorParameters]):
+class LoadError(Refusing[LoadErrorParameters]):
     """P7, before anything ran."""
 
     id = "P7_load_error"
-    layer = Layer.WIRE
     summary = "a script is refused with an error code when it was loaded"
     parameters_type = LoadErrorParameters
-    counted = True
-
-    def begin(self) -> None:
-        """See `Fault.begin`."""
-        self.target.session.refusal = self._refusal
-
-    def end(self) -> None:
-        """See `Fault.end`."""
-        if self.target.session.refusal == self._refusal:
-            self.target.session.refusal = None
 
     def _refusal(self, line: str, script: bool) -> str | None:  # noqa: FBT001 - the session's signature
         if not script:
