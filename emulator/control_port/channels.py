@@ -11,9 +11,9 @@ from pydantic import Field
 
 from emulator.clocks.clock import Clock
 from emulator.control_port.words import Refusal, asked
-from emulator.scenario.written import Written
 from emulator.snapshots import snapshot
 from emulator.station import Station
+from harness.model.written import Written
 
 
 class SnapshotWanted(Written):

@@ -23,7 +23,7 @@ from emulator.clocks.clock import NANOSECOND
 from emulator.clocks.leases import Lease, Told, Traffic
 from emulator.clocks.virtual_time import SelfAdvancingClock
 from emulator.control_port.words import Nothing, Refusal, asked
-from emulator.scenario.written import Written
+from harness.model.written import Written
 
 KEEP_ALIVE_SECOND = 30.0
 

@@ -41,10 +41,10 @@ from emulator.clocks.virtual_time import SelfAdvancingClock, SteppedClock
 from emulator.control_port.channels import add_channel_routes
 from emulator.control_port.leases import add_lease_routes
 from emulator.control_port.words import Refusal, asked
-from emulator.scenario.written import Written
 from emulator.snapshots.snapshot import SnapshotRefused
 from emulator.station import Faults, Station
 from harness.errors import BadInput
+from harness.model.written import Written
 
 TOKEN_HEADER = "X-Emulator-Token"  # noqa: S105 - the name of a header
 ENTRY = "@control"

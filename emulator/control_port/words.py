@@ -7,7 +7,7 @@ from typing import TypeVar
 import pydantic
 from aiohttp import web
 
-from emulator.scenario.written import Written
+from harness.model.written import Written
 
 Asked = TypeVar("Asked", bound=Written)
 

@@ -21,12 +21,12 @@ from pydantic import Field, field_validator, model_validator
 from emulator.cell.effective import Counter
 from emulator.cell.layers import BARE, Electrolyte, cell_parameters
 from emulator.cell.parameters import CellParameters, PresetName, preset_parameters
-from emulator.scenario.written import Name, NotNegative, Written
+from emulator.scenario.written import Name, NotNegative
 from harness.errors import BadInput
 from harness.model.anode import AnodeBuild, load_build, parse_build, ready_builds
 from harness.model.anode_parameters import anode_parameters
 from harness.model.run import Geometry
-from harness.model.written import read_yaml, wrong
+from harness.model.written import Written, read_yaml, wrong
 from harness.model.yaml_text import Plain, complaint
 
 _DEFAULT_EXCESS = {Geometry.DEPOSIT: 0.0, Geometry.SYMMETRIC: 20.0, Geometry.FULL: 4.0}

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from emulator.clocks.clock import Mode
-from emulator.scenario.written import Written
+from harness.model.written import Written
 
 
 class ClockSettings(Written):

@@ -45,10 +45,9 @@ from emulator.scenario.clock import ClockSettings
 from emulator.scenario.events import Event
 from emulator.scenario.instruments import ChannelSettings, InstrumentSettings, with_calibrations
 from emulator.scenario.population import Population
-from emulator.scenario.written import Written
 from harness.errors import BadInput
 from harness.model.expectations import Expectations
-from harness.model.written import read_yaml, validated, wrong
+from harness.model.written import Written, read_yaml, validated, wrong
 from harness.model.yaml_text import located
 
 _DEEPER = re.compile(r"([a-z0-9_]+(?:\[\d+\]|\.[a-z0-9_]+)+): (.+)", re.DOTALL)

@@ -14,9 +14,9 @@ from emulator.instruments.calibration import UNCALIBRATED, Calibration
 from emulator.instruments.converter import PERFECT, TYPICAL, Imperfections, Known, RangeChange
 from emulator.instruments.models import MODELS, ModelName, Range
 from emulator.scenario.cells import CellSettings, with_build
-from emulator.scenario.written import Name, Serial, Written
+from emulator.scenario.written import Name, Serial
 from harness.errors import BadInput
-from harness.model.written import read_yaml, validated, wrong
+from harness.model.written import Written, read_yaml, validated, wrong
 from harness.model.yaml_text import Plain
 from harness.units import parse_quantity
 

@@ -23,8 +23,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from emulator.cell.parameters import CellParameters
 from emulator.scenario.cells import CellSettings
-from emulator.scenario.written import Written
 from harness.errors import BadInput
+from harness.model.written import Written
 from harness.model.yaml_text import complaint
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -1,10 +1,10 @@
-"""What all parts of a scenario share: strict frozen models, durations, names."""
+"""What parts of a scenario share: durations, names, serial numbers."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from harness.errors import BadInput
 from harness.units import parse_quantity
@@ -30,9 +30,3 @@ Duration = Annotated[str, AfterValidator(_second)]
 Serial = Annotated[str, AfterValidator(_emulated_serial)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,47}$")]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class Written(BaseModel):
-    """A part of a scenario file: frozen, and nothing unknown in it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")

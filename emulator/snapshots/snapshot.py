@@ -22,10 +22,10 @@ from pydantic import Field, model_validator
 
 from emulator.instruments.channel import Channel
 from emulator.scenario.cells import CellSettings
-from emulator.scenario.written import Written
 from emulator.snapshots.state import restore_state, state_of
 from harness.errors import BadInput
 from harness.model.run import Geometry
+from harness.model.written import Written
 
 
 class SnapshotRefused(Exception):

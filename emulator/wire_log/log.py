@@ -19,8 +19,8 @@ from typing import IO, Literal, Self, TypeVar
 import pydantic
 from pydantic import model_validator
 
-from emulator.scenario.written import Written
 from harness.errors import BadInput
+from harness.model.written import Written
 
 Line = TypeVar("Line", bound=Written)
 
