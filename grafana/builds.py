@@ -13,9 +13,9 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana.influxql import table as frame
 from grafana.panels import (
     bars,
+    board,
     by_cycle,
     choice_variable,
-    datasource_variable,
     first_cycle_variable,
     number,
     properties,
@@ -47,15 +47,13 @@ _CHOSEN = f"{_CELLS} AND $timeFilter"
 def builds() -> dashboard.Dashboard:
     """Builds compared: efficiency, interface, verdicts and facts of the cells that the variables choose."""
     made = (
-        dashboard.Dashboard("Harness: builds compared")
-        .uid("harness-builds")
-        .description("Anode builds compared, chosen by the verdicts on a claim and by the facts of build and cell.")
-        .tags(["harness"])
-        .time("now-90d", "now")
-        .refresh("1m")
-        .timezone("browser")
-        .tooltip(models.DashboardCursorSync.CROSSHAIR)
-        .with_variable(datasource_variable())
+        board(
+            "Harness: builds compared",
+            "Anode builds compared, chosen by the verdicts on a claim and by the facts of build and cell.",
+            uid="harness-builds",
+            since="now-90d",
+            refresh="1m",
+        )
         .with_variable(choice_variable("claim", "Claim", _CLAIMS, "1"))
         .with_variable(several_variable("verdict", "Verdict", 'SHOW TAG VALUES FROM "cell" WITH KEY = "claim_${claim}"'))
     )

@@ -9,8 +9,8 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana.influxql import series
 from grafana.influxql import table as frame
 from grafana.panels import (
+    board,
     by_cycle,
-    datasource_variable,
     lines,
     nyquist,
     properties,
@@ -27,15 +27,13 @@ _RUN = "\"cell\" = '$cell' AND \"run\" = '$run' AND $timeFilter"
 def cell() -> dashboard.Dashboard:
     """One run: voltage, current, efficiency with its error, capacities, resistances, spectra and events."""
     return (
-        dashboard.Dashboard("Harness: one cell")
-        .uid("harness-cell")
-        .description("One run of one cell. The newest run of the cell is shown first.")
-        .tags(["harness"])
-        .time("now-7d", "now")
-        .refresh("10s")
-        .timezone("browser")
-        .tooltip(models.DashboardCursorSync.CROSSHAIR)
-        .with_variable(datasource_variable())
+        board(
+            "Harness: one cell",
+            "One run of one cell. The newest run of the cell is shown first.",
+            uid="harness-cell",
+            since="now-7d",
+            refresh="10s",
+        )
         .with_variable(tag_variable("cell", "Cell", 'SHOW TAG VALUES FROM "cell" WITH KEY = "cell"'))
         .with_variable(
             tag_variable("run", "Run", 'SHOW TAG VALUES FROM "cell" WITH KEY = "run" WHERE "cell" = \'$cell\'').sort(

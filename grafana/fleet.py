@@ -9,8 +9,8 @@ from grafana_foundation_sdk.models import dashboard as models
 from grafana.influxql import series
 from grafana.influxql import table as frame
 from grafana.panels import (
+    board,
     by_cycle,
-    datasource_variable,
     first_cycle_variable,
     lines,
     number,
@@ -30,15 +30,13 @@ _CHOSEN = '"cell" =~ /^${cell:regex}$/ AND "build" =~ /^${build:regex}$/ AND $ti
 def fleet() -> dashboard.Dashboard:
     """Every cell: state, efficiency, interface, incidents, and how fast records arrive."""
     return (
-        dashboard.Dashboard("Harness: all cells")
-        .uid("harness-fleet")
-        .description("Every cell of every station, and the builds compared.")
-        .tags(["harness"])
-        .time("now-7d", "now")
-        .refresh("10s")
-        .timezone("browser")
-        .tooltip(models.DashboardCursorSync.CROSSHAIR)
-        .with_variable(datasource_variable())
+        board(
+            "Harness: all cells",
+            "Every cell of every station, and the builds compared.",
+            uid="harness-fleet",
+            since="now-7d",
+            refresh="10s",
+        )
         .with_variable(several_variable("build", "Build", 'SHOW TAG VALUES FROM "cell" WITH KEY = "build"'))
         .with_variable(
             several_variable("cell", "Cell", 'SHOW TAG VALUES FROM "cell" WITH KEY = "cell" WHERE "build" =~ /^${build:regex}$/')

@@ -164,9 +164,19 @@ def severity_colours() -> dict[str, object]:
     }
 
 
-def datasource_variable() -> dashboard.DatasourceVariable:
-    """Which InfluxDB."""
-    return dashboard.DatasourceVariable("datasource").label("InfluxDB").type("influxdb")
+def board(title: str, description: str, *, uid: str, since: str, refresh: str) -> dashboard.Dashboard:
+    """An empty dashboard of ours, which asks the InfluxDB that is chosen in it."""
+    return (
+        dashboard.Dashboard(title)
+        .uid(uid)
+        .description(description)
+        .tags(["harness"])
+        .time(since, "now")
+        .refresh(refresh)
+        .timezone("browser")
+        .tooltip(models.DashboardCursorSync.CROSSHAIR)
+        .with_variable(dashboard.DatasourceVariable("datasource").label("InfluxDB").type("influxdb"))
+    )
 
 
 def tag_variable(name: str, label: str, query: str) -> dashboard.QueryVariable:
