@@ -17,8 +17,8 @@ import numpy as np
 
 from harness.analysis.charge import Accuracy
 from harness.analysis.coulombic import METHOD_VERSION as CYCLE_VERSION
-from harness.analysis.impedance import METHOD_VERSION as IMPEDANCE_VERSION
-from harness.analysis.impedance import fit_impedance
+from harness.analysis.impedance.fit import METHOD_VERSION as IMPEDANCE_VERSION
+from harness.analysis.impedance.fit import fit_impedance
 from harness.analysis.run_cycle import OpenCycle
 from harness.clock import SHORTEST_DEADLINE_SECOND
 from harness.errors import AnalysisError, JournalError

@@ -58,4 +58,38 @@ class ImpedanceFitRow:
     method_version: str
 
 
+@dataclass(frozen=True, slots=True)
+class HalfCycleRow:
+    """The shape of one half cycle and what speaks for a short in it; ``role`` is that of its first step.
+
+    Overpotentials are magnitudes against the cell's open voltage; ``arcing_1`` is (η_end − η_middle) / η_middle;
+    ``short_grade`` is "" (nothing), ``suspect``, ``likely`` or ``hard``, and ``short_evidence`` the signs with the samples that
+    show them, as JSON. ``unix_time_nanosecond`` is the stamp of the half cycle's first sample.
+    """
+
+    run_id: str
+    cycle_count: int
+    unix_time_nanosecond: int
+    role: str
+    current_ampere: float | None
+    capacity_ah: float | None
+    capacity_ah_std: float | None
+    duration_second: float | None
+    nucleation_overpotential_volt: float | None
+    nucleation_overpotential_volt_std: float | None
+    plateau_overpotential_volt: float | None
+    plateau_overpotential_volt_std: float | None
+    end_overpotential_volt: float | None
+    end_overpotential_volt_std: float | None
+    arcing_1: float | None
+    arcing_1_std: float | None
+    noise_volt: float | None
+    apparent_resistance_ohm: float | None
+    apparent_resistance_ohm_std: float | None
+    short_grade: str
+    short_evidence: str
+    flags: str
+    method_version: str
+
+
 DerivedRow = CycleRow | ImpedanceFitRow

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from harness.analysis.impedance import fit_impedance
+from harness.analysis.impedance.fit import fit_impedance
 from harness.interop.cycles import analyze_file
 from harness.model.run import Geometry
 from tests.benchmarks.figure import Figure

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -15,9 +14,8 @@ from harness.errors import BadInput
 from harness.interop.cycles import analysis_json, analyze_file
 from harness.model.derived import CycleRow
 from harness.model.run import Geometry
+from tests.realdata import REALDATA, real
 
-REALDATA = Path(os.environ.get("HARNESS_REALDATA", Path(__file__).parents[4] / "shared" / "realdata"))
-real = pytest.mark.skipif(not REALDATA.is_dir(), reason=f"the real measurements are not at {REALDATA}; set HARNESS_REALDATA")
 CURRENT = 1e-3
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -14,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.analysis.charge import Array
-from harness.analysis.impedance import (
+from harness.analysis.impedance.fit import (
     FLAG_NO_ARC,
     FLAG_NO_SERIES,
     FLAG_OPEN_ARC,
@@ -26,8 +24,8 @@ from harness.analysis.impedance import (
     fit_impedance,
 )
 from harness.errors import AnalysisError
+from tests.realdata import REALDATA, real
 
-REALDATA = Path(os.environ.get("HARNESS_REALDATA", Path(__file__).parents[4] / "shared" / "realdata"))
 FREQUENCY = np.logspace(math.log10(2e5), -1, 61)
 JOMEGA: NDArray[np.complex128] = np.asarray(2j * math.pi * FREQUENCY, dtype=np.complex128)
 
@@ -133,11 +131,11 @@ def test_fit_refuses_a_narrow_sweep() -> None:
 
 def test_module_imports_without_scipy() -> None:
     """Importing the module does not import scipy, which takes longer than everything else."""
-    code = "import sys, harness.analysis.impedance; sys.exit('scipy' in sys.modules)"
+    code = "import sys, harness.analysis.impedance.fit; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.skipif(not REALDATA.is_dir(), reason=f"the real measurements are not at {REALDATA}; set HARNESS_REALDATA")
+@real
 def test_fit_of_real_spectra_follows_the_growth_of_a_real_cell() -> None:
     """NMC811||graphite over 71 days: R₁ + R₂ of an independent fit, within three of our standard deviations and 4 %."""
     frame = pl.read_parquet(REALDATA / "nmc_graphite_peis_biologic.parquet")
