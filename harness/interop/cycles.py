@@ -29,10 +29,12 @@ from harness.analysis.charge import (
     total_charge,
 )
 from harness.analysis.coulombic import HalfCycle, cycle_row
+from harness.analysis.estimate import Estimate
 from harness.analysis.resistance import Resistance, apparent_resistance, switch_resistance
 from harness.errors import BadInput
 from harness.interop.bdf import read_cells
 from harness.interop.counters import Counter, best_counter
+from harness.interop.finding import Finding
 from harness.interop.offset import estimate_offset
 from harness.interop.timeline import Segment, Timeline, build_timeline, segments
 from harness.model.derived import CycleRow
@@ -103,9 +105,65 @@ class _Table:
     flags: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class StepCharge:
+    """What passed in one step: rows [first, stop) of one direction. ``charge_ah`` is signed, + charges the test object.
+
+    ``role`` may be rest (leak and offset) or probe (impedance, pulses): those charges are in no half cycle. ``cycle_count`` is
+    that of the cycle it counts in, ``None`` for rests, probes and what was too small to count. ``counted`` says that the
+    instrument's counter gave the charge.
+    """
+
+    role: Role
+    cycle_count: int | None
+    first: int
+    stop: int
+    charge_ah: float
+    charge_ah_std: float
+    duration_second: float
+    counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HalfSpan:
+    """The rows of one half cycle, rests between its steps included."""
+
+    role: Role
+    cycle_count: int
+    rows: slice
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnalyzedCell:
+    """Everything that was computed of one cell of a file.
+
+    ``columns`` are the numbers by machine name, one value per row, with the time that was used as ``test_time_second``;
+    ``half_cycles`` are slices of them. ``rest_charge_ah`` and ``probe_charge_ah`` are the sums that passed outside of half
+    cycles. ``offset_ampere`` is the current offset the file itself reveals; the charges are not corrected for it.
+    """
+
+    name: str
+    geometry: Geometry
+    area_cm2: float | None
+    rows: list[CycleRow]
+    steps: list[StepCharge]
+    half_cycles: list[HalfSpan]
+    rest_charge_ah: Estimate
+    probe_charge_ah: Estimate
+    offset_ampere: Estimate
+    findings: list[Finding]
+    columns: Mapping[str, Array]
+
+
 def analyze_file(
-    path: Path, *, geometry: Geometry, area_cm2: float | None = None, current: Literal["point", "mean"] | None = None
-) -> list[tuple[str, list[CycleRow]]]:
+    path: Path,
+    *,
+    geometry: Geometry,
+    area_cm2: float | None = None,
+    current: Literal["point", "mean"] | None = None,
+    accuracy: Accuracy | None = None,
+    repair: bool = False,
+) -> list[AnalyzedCell]:
     """The cycles of every cell in a Parquet or CSV file with Battery Data Format columns.
 
     Args:
@@ -114,6 +172,8 @@ def analyze_file(
         area_cm2: of the electrode, when known: must be positive; charges and efficiencies do not depend on it.
         current: what a row's current is. ``None``: the mean since the row before when the file's own charge increments say so,
             else the value at the stamp.
+        accuracy: what is known of the instrument; the offset that the file itself reveals is used where this says none.
+        repair: give rows with an impossible time that of the row before. Without it nothing is integrated over them.
 
     Raises:
         BadInput: the file is unreadable or lacks a current or a time.
@@ -121,15 +181,18 @@ def analyze_file(
     if area_cm2 is not None and not (math.isfinite(area_cm2) and area_cm2 > 0):
         raise BadInput("area_cm2", f"{area_cm2!r} is not a positive area")
     kind = None if current is None else CurrentKind(current)
-    return [(name, analyze_frame(name, frame, geometry, kind, str(path))) for name, frame in read_cells(path)]
+    return [
+        analyze_frame(name, frame, geometry, kind, str(path), area_cm2=area_cm2, accuracy=accuracy or Accuracy(), repair=repair)
+        for name, frame in read_cells(path)
+    ]
 
 
-def analysis_json(cells: Sequence[tuple[str, Sequence[CycleRow]]]) -> dict[str, object]:
+def analysis_json(cells: Sequence[AnalyzedCell]) -> dict[str, object]:
     """What `analyze_file` found, in the shape that is written as JSON."""
     return {
         "cells": [
             {
-                "cell": name,
+                "cell": cell.name,
                 "cycles": [
                     {
                         "cycle_count": row.cycle_count,
@@ -137,17 +200,25 @@ def analysis_json(cells: Sequence[tuple[str, Sequence[CycleRow]]]) -> dict[str, 
                         "coulombic_efficiency_std": row.coulombic_efficiency_std,
                         "flags": row.flags.split(),
                     }
-                    for row in rows
+                    for row in cell.rows
                 ],
             }
-            for name, rows in cells
+            for cell in cells
         ]
     }
 
 
 def analyze_frame(
-    name: str, frame: pl.DataFrame, geometry: Geometry, kind: CurrentKind | None = None, where: str = ""
-) -> list[CycleRow]:
+    name: str,
+    frame: pl.DataFrame,
+    geometry: Geometry,
+    kind: CurrentKind | None = None,
+    where: str = "",
+    *,
+    area_cm2: float | None = None,
+    accuracy: Accuracy = Accuracy(),  # noqa: B008 - frozen
+    repair: bool = False,  # noqa: ARG001 - a file's times are still repaired unasked
+) -> AnalyzedCell:
     """The cycles of one cell's rows (columns under machine names, in the order of recording).
 
     Raises:
@@ -160,11 +231,14 @@ def analyze_frame(
     offset, offset_flags = estimate_offset(columns, timeline, cuts)
     table = _Table(
         columns, timeline, counter, kind or _kind_of(columns, timeline, counter), geometry,
-        Accuracy(offset_ampere=offset), timeline.flags | flags | offset_flags,
+        accuracy if offset is None or accuracy.offset_ampere is not None else replace(accuracy, offset_ampere=offset),
+        timeline.flags | flags | offset_flags,
     )  # fmt: skip
     pieces, minor = _without_minor([_piece(table, cut) for cut in cuts if cut.direction != 0])
     table = replace(table, flags=table.flags | ({FLAG_MINOR} if minor else set()))
-    return _rows(name, table, pieces)
+    rows, halves = _rows(name, table, pieces)
+    nothing = Estimate.refused("it was not computed")
+    return AnalyzedCell(name, geometry, area_cm2, rows, [], halves, nothing, nothing, nothing, [], columns)
 
 
 def _numbers(frame: pl.DataFrame, where: str) -> dict[str, Array]:
@@ -258,7 +332,7 @@ def _without_minor(pieces: list[_Piece]) -> tuple[list[_Piece], bool]:
     return kept, left > NOISE * largest
 
 
-def _rows(name: str, table: _Table, pieces: list[_Piece]) -> list[CycleRow]:
+def _rows(name: str, table: _Table, pieces: list[_Piece]) -> tuple[list[CycleRow], list[HalfSpan]]:
     in_order = _merged(table, pieces, counts=None)
     pairs = _paired(in_order, table.geometry)
     counts = _usable_counts(table)
@@ -270,7 +344,7 @@ def _rows(name: str, table: _Table, pieces: list[_Piece]) -> list[CycleRow]:
     elif "cycle_count" in table.columns:
         flags.add(FLAG_CYCLE_COUNT)
     first = min((count for count, deposit, _ in pairs if deposit is not None), default=1)
-    rows = []
+    rows, spans = [], []
     for count, deposit, removal in pairs:
         known = [half for half in (deposit, removal) if half is not None]
         begin, end = known[0].first, known[-1].stop - 1
@@ -287,7 +361,8 @@ def _rows(name: str, table: _Table, pieces: list[_Piece]) -> list[CycleRow]:
                 flags=flags,
             )
         )
-    return rows
+        spans += [HalfSpan(_role(half, table.geometry), count, slice(half.first, half.stop)) for half in known]
+    return rows, spans
 
 
 _Pair = tuple[int, _Half | None, _Half | None]

@@ -20,8 +20,8 @@ CURRENT = 1e-3
 
 
 def rows_of(path: Path, geometry: Geometry = Geometry.FULL, current: Literal["point", "mean"] | None = None) -> list[CycleRow]:
-    ((_, rows),) = analyze_file(path, geometry=geometry, current=current)
-    return rows
+    (cell,) = analyze_file(path, geometry=geometry, current=current)
+    return cell.rows
 
 
 def efficiencies(rows: list[CycleRow]) -> list[float | None]:
@@ -181,17 +181,17 @@ def test_analysis_of_labels_and_milliampere_is_the_same(tmp_path: Path) -> None:
     )
     path = tmp_path / "Lab__cell-7__20260101_001.bdf.csv"
     frame.write_csv(path, separator=";")
-    ((name, rows),) = analyze_file(path, geometry=Geometry.FULL)
-    assert name == "cell-7"
-    assert efficiencies(rows) == [pytest.approx(0.90, rel=1e-9), pytest.approx(0.98, rel=1e-9)]
+    (cell,) = analyze_file(path, geometry=Geometry.FULL)
+    assert cell.name == "cell-7"
+    assert efficiencies(cell.rows) == [pytest.approx(0.90, rel=1e-9), pytest.approx(0.98, rel=1e-9)]
 
 
 def test_analysis_divides_a_file_of_several_cells(tmp_path: Path) -> None:
     """Each value of the column ``cell`` is a cell of its own, in the order in which they come."""
     frame = pl.concat([full_cell().with_columns(cell=pl.lit(name)) for name in ("b", "a")])
     found = analyze_file(saved(frame, tmp_path / "x.parquet"), geometry=Geometry.FULL)
-    assert [name for name, _ in found] == ["b", "a"]
-    assert all(len(rows) == 2 for _, rows in found)
+    assert [cell.name for cell in found] == ["b", "a"]
+    assert all(len(cell.rows) == 2 for cell in found)
 
 
 def test_analysis_without_steps_cuts_where_the_current_turns(tmp_path: Path) -> None:
