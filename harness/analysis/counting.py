@@ -33,7 +33,8 @@ class RunningTotal:
         values repeat the one before.
         """
         values = _forward_filled(counter, before_first)
-        fallen = np.flatnonzero(values[1:] < 0.5 * values[:-1]) + 1
+        fallen = np.flatnonzero(values[1:] < values[:-1]) + 1
+        fallen = fallen[values[fallen] < 0.5 * values[fallen - 1]]
         if values.size and values[0] < 0.5 * before_first:
             fallen = np.append(0, fallen)
         return cls(values, before_first, fallen)

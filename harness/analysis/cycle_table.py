@@ -159,7 +159,8 @@ def cycle_rows(
 
 def _knows_offset(charge: Charges, systematic: Systematic) -> Mask:
     unknown = np.isnan(systematic.offset_ampere) & (charge.second > 0)
-    return np.count_nonzero(unknown, axis=1) == 0
+    known: Mask = np.count_nonzero(unknown, axis=1) == 0
+    return known
 
 
 def _bits(cycles: Cycles, found: Efficiencies, counted: Mask, known: Mask, *, complete: Mask, first_cycle: int) -> Index:

@@ -9,7 +9,6 @@ intervals that lead from one step into the next are set to zero first, so no rul
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -24,8 +23,7 @@ Index = NDArray[np.int64]
 Bits = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-ROWS_AT_ONCE = 32_768
-ROWS_FOR_THREADS = 200_000
+ROWS_AT_ONCE = 131_072
 
 GAP_SECOND = 60.0
 GAP_FACTOR = 10.0
@@ -182,22 +180,12 @@ def integrate(
 
 
 def _integrate_whole(readings: _Readings, starts: Index, edges: Edges) -> Charges:
-    """`integrate` where every row is finite and every step has one: some thousand rows at a time, so that they stay in the
-    processor's cache, and on two threads where there are many.
-    """
+    """`integrate` where every row is finite and every step has one; so many rows at a time as stay in the processor's cache."""
     size = readings.time.size
     stops = np.append(starts[1:], size)
     cuts = np.unique(np.searchsorted(starts, np.arange(0, size, ROWS_AT_ONCE)))
     blocks = [slice(begin, end) for begin, end in pairwise([*cuts.tolist(), starts.size]) if end > begin]
-
-    def one(block: slice) -> Charges:
-        return _integrate_block(readings, starts[block], stops[block], edges.taken(block))
-
-    if size < ROWS_FOR_THREADS:
-        parts = [one(block) for block in blocks]
-    else:
-        with ThreadPoolExecutor(2) as pool:
-            parts = list(pool.map(one, blocks))
+    parts = [_integrate_block(readings, starts[block], stops[block], edges.taken(block)) for block in blocks]
     if len(parts) == 1:
         return parts[0]
     return Charges(
