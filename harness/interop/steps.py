@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.analysis.charge import Array
-from harness.analysis.integrals import Edges, Index, Mask
+from harness.analysis.integrals import Edges, Index, Mask, all_finite
 from harness.analysis.spread import Spread, medians_by_step
 from harness.interop.columns import Columns, Stated
 from harness.interop.timeline import Timeline
@@ -52,7 +52,7 @@ class Steps:
 def cut_steps(columns: Columns, timeline: Timeline, stated: Stated) -> tuple[Steps, frozenset[str]]:
     """The file cut where a step, a direction or a probe begins; with flags about clocks that disagree."""
     current = columns["current_ampere"]
-    current = current if bool(np.isfinite(current).all()) else np.nan_to_num(current, nan=0.0, posinf=0.0, neginf=0.0)
+    current = current if all_finite(current) else np.nan_to_num(current, nan=0.0, posinf=0.0, neginf=0.0)
     edge = timeline.step_edge.copy()
     probe = _probes(columns, stated, current.size)
     if probe is not None:
