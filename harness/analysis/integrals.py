@@ -154,14 +154,16 @@ class Edges:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranges:
-    """The current range of every row: its place in ``range_ampere`` (NaN where only that it is another one is known)."""
+    """The current range of every row: its place in ``range_ampere`` (NaN where only that it is another one is known). Of a single
+    range ``of_row`` says nothing.
+    """
 
     of_row: Index
     range_ampere: Array
 
     def taken(self, rows: slice | Mask) -> Ranges:
         """The ranges of some rows."""
-        return self if self.of_row.size == 1 else Ranges(self.of_row[rows], self.range_ampere)
+        return self if self.range_ampere.size == 1 else Ranges(self.of_row[rows], self.range_ampere)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -188,7 +190,7 @@ def integrate(
 
     Rows without a finite time or current are left out and flagged; a step without any other row is flagged ``no_samples``, and
     one whose first or last row lacks only its current still reaches to its stamp.
-    Repeated and backward stamps add nothing. ``ranges.of_row`` has one value, or one per row.
+    Repeated and backward stamps add nothing.
     """
     readings = _Readings(time_second, current_ampere, kind, ranges)
     if all_finite(time_second) and all_finite(current_ampere):
@@ -253,7 +255,7 @@ def _integrate_block(readings: _Readings, starts: Index, stops: Index, edges: Ed
     coulomb, second = _by_range(amount, interval, starts, kind, ranges)
     place = np.arange(starts.size)
     for rows, value, held in ((starts, first, head), (stops - 1, last, tail)):
-        owner = ranges.of_row[rows] if ranges.of_row.size > 1 else np.zeros_like(rows)
+        owner = ranges.of_row[rows] if ranges.range_ampere.size > 1 else np.zeros_like(rows)
         coulomb[place, owner] += value * held
         second[place, owner] += held
     variance = ((last * edges.resolution_second) ** 2 + (first * edges.unknown_second) ** 2) / 12
@@ -310,7 +312,7 @@ def _between_points(interval: Array, current: Array, stops: Index) -> Array:
 def _by_range(amount: Array, interval: Array, starts: Index, kind: CurrentKind, ranges: Ranges) -> tuple[Array, Array]:
     """Sums by step and range: an interval of means is owned by the row that ends it, one of points by the row that begins it."""
     size = ranges.range_ampere.size
-    if ranges.of_row.size == 1:
+    if size == 1:
         return np.add.reduceat(amount, starts)[:, None], np.add.reduceat(interval, starts)[:, None]
     owner = np.append(ranges.of_row[1:], ranges.of_row[-1:]) if kind is CurrentKind.MEAN else ranges.of_row
     key = owner + size * np.repeat(np.arange(starts.size), np.diff(np.append(starts, amount.size)))
