@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from harness.analysis.charge import COULOMB_PER_AH, Accuracy, Array
-from harness.analysis.cycle_table import Mask, charge_std_coulomb
+from harness.analysis.cycle_table import Mask, charge_std_coulomb, knows_offset
 from harness.analysis.estimate import Estimate
 from harness.analysis.integrals import CurrentKind
 from harness.errors import BadInput
@@ -222,13 +222,17 @@ def _step_charges(measured: Measured, halves: PairedHalves, counts: Mapping[int,
 
 
 def _outside(measured: Measured, chosen: Mask, nothing: str) -> Estimate:
-    """The charge that passed in steps that count in no cycle; their offsets are one, so their errors add."""
+    """The charge that passed in steps that count in no cycle; their offsets are one, so their errors add. Where the offset is
+    unknown, nobody knows its σ: then there is only the value.
+    """
     steps = np.flatnonzero(chosen)
     if steps.size == 0:
         return Estimate.refused(nothing)
     total = measured.charge.taken(steps).joined(np.zeros(1, dtype=np.int64))
-    std = float(charge_std_coulomb(total, measured.systematic)[0])
-    return Estimate.normal(float(total.total_coulomb()[0]) / COULOMB_PER_AH, std / COULOMB_PER_AH)
+    value = float(total.total_coulomb()[0]) / COULOMB_PER_AH
+    if not bool(knows_offset(total, measured.systematic)[0]):
+        return Estimate(value, None, None, None, "the offset of the current is unknown")
+    return Estimate.normal(value, float(charge_std_coulomb(total, measured.systematic)[0]) / COULOMB_PER_AH)
 
 
 def _longest_used(measured: Measured) -> Estimate:
