@@ -18,7 +18,11 @@ from harness.analysis.charge import Array
 from harness.errors import AnalysisError
 
 EDGE_SHARE = 0.02
-"""A change of the current by more than this share of the largest in the record is a switch."""
+"""A change of the current by more than this share of the larger of two neighbours is a switch, …"""
+FLOOR_SHARE = 1e-3
+"""… if it is more than this share of the largest in the record and …"""
+NOISE_FACTOR = 8.0
+"""… this many times the record's typical step from reading to reading, too: below lies the noise of a rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,9 @@ def switches(record: Record) -> list[Switch]:
     largest = float(np.max(np.abs(current)))
     if largest == 0.0:
         return []
-    edges = np.flatnonzero(np.abs(np.diff(current)) > EDGE_SHARE * largest) + 1
+    size, change = np.abs(current), np.abs(np.diff(current))
+    floor = max(FLOOR_SHARE * largest, NOISE_FACTOR * float(np.median(change)))
+    edges = np.flatnonzero(change > np.maximum(EDGE_SHARE * np.maximum(size[1:], size[:-1]), floor)) + 1
     starts, ends = np.concatenate(([0], edges)), np.concatenate((edges, [current.size]))
     steady = _steady(starts, ends, current)
     found = []

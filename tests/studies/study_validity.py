@@ -62,7 +62,7 @@ def growing(seeds: int) -> list[Figure]:
             repeated.append(judge_spectrum(sweep, repeated_first=complex(again.impedance_ohm[0])).verdict)
             second.append(judge_spectrum(sweep, again=again).verdict)
         for how, found in (("Kramers–Kronig alone", alone), ("the first point again", repeated), ("a second sweep", second)):
-            beside = "false doubts, at most 1" if growth == 0.0 else "cannot see slow drift" if found is alone else ""
+            beside = "false doubts, at most 1" if growth == 0.0 else "blind to slow drift" if found is alone else ""
             figures.append(Figure(f"interface + {growth:.0%} in the sweep, not good by {how}", _doubted(found), "%", beside))
     return figures
 

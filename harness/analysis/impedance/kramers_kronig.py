@@ -185,7 +185,9 @@ def _numbers(matrix: Array, target: Array, part: Part, first: int) -> Array:
 
 def _mu(resistances: Array) -> float:
     negative, positive = -float(resistances[resistances < 0].sum()), float(resistances[resistances >= 0].sum())
-    return 1 - negative / max(positive, np.finfo(np.float64).tiny)
+    if positive == 0.0:
+        return 1.0 if negative == 0.0 else -math.inf
+    return 1 - negative / positive
 
 
 def _result(sweep: Sweep, times: Array, numbers: Array, *, capacitance: bool, resolution: float) -> KramersKronig:

@@ -117,6 +117,19 @@ def test_long_currents_and_rests_are_no_pulses() -> None:
     assert pulse_resistances(time, voltage, spike) == []
 
 
+def test_a_small_pulse_is_found_beside_a_large_current() -> None:
+    """A hundredth of a current that flows for hours elsewhere in the record, with a rest that is not quite zero."""
+    time, voltage, current = record()
+    current = current + np.random.default_rng(1).normal(scale=2e-5, size=time.size)
+    hours = np.arange(100.0, 7300.0, 10.0)
+    whole = (
+        np.concatenate((time, hours)),
+        np.concatenate((voltage, np.full(hours.size, 3.9))),
+        np.concatenate((current, np.full(hours.size, 0.2))),
+    )
+    assert single(pulse_resistances(*whole)).last.resistance_ohm.value == pytest.approx(R0 + R1, rel=0.05)
+
+
 def test_unknown_noise_is_a_refusal() -> None:
     """Too few readings before the pulse to see it, and none stated."""
     pulse = single(pulse_resistances(*(column[57:] for column in record())))

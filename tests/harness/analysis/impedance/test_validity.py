@@ -62,6 +62,7 @@ def test_inductive_points_are_no_fault() -> None:
         (off_at(30, 0.03), Verdict.SUSPECT, r"Kramers–Kronig leaves 2\.\d% at 178 Hz"),
         (spectrum().real + 1.2j * spectrum().imag, Verdict.REFUSED, r"Kramers–Kronig leaves \d\.\d% rms, at most 11\.\d% at"),
         (spectrum(1e-4).real + 1.012j * spectrum(1e-4).imag, Verdict.SUSPECT, r"\(0\.\d\d% rms\) is systematic, not noise"),
+        (spectrum().conj(), Verdict.REFUSED, r"turned over, the imaginary part is valid: it must be negative where the cell"),
         (spectrum() - 6.0, Verdict.REFUSED, r"the real part is below zero at .* Hz, which no passive cell has"),
         (
             np.where(FREQUENCY > 2e5, spectrum() - 6.5, spectrum()),
