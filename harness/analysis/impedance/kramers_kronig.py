@@ -116,7 +116,7 @@ def kramers_kronig_by_mu(
     """
     _check(sweep)
     omega, weight, target = _weighted(sweep)
-    for order in range(1, min(most, np.unique(omega).size - 3) + 1):
+    for order in range(1, max(1, min(most, np.unique(omega).size - 3)) + 1):
         times = np.geomspace(1 / omega[0], 1 / omega[-1], order) if order > 1 else 1 / omega[-1:]
         numbers = _numbers(_design(omega, weight, times, capacitance=capacitance), target, part, 2 + capacitance)
         if _mu(numbers[2 + capacitance :]) <= cutoff:
