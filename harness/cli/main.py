@@ -294,15 +294,16 @@ def query(
     out: Annotated[Path | None, typer.Option(help="Write to this .csv, .parquet or .json file instead of the screen.")] = None,
 ) -> None:
     """Ask for samples, cycles, impedance or events, on the screen or as a file."""
+    from harness.interop.export import write_table  # noqa: PLC0415
     from harness.query import Lab  # noqa: PLC0415
-    from harness.service.tables import show_frame, write_frame  # noqa: PLC0415
+    from harness.service.tables import show_frame  # noqa: PLC0415
 
     with Lab.connect(source) if "://" in source else Lab.open(Path(source)) as lab:
         frame = _frame(lab, table, cell, dict(map(_fact, where or [])))
     if out is None:
         show_frame(console, frame)
     else:
-        write_frame(frame, out)
+        write_table(frame, out)
 
 
 def _fact(text: str) -> tuple[str, str]:

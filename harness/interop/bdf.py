@@ -14,50 +14,13 @@ import numpy as np
 import polars as pl
 
 from harness.errors import BadInput
+from harness.interop.column_names import NUMERIC_ENDINGS, machine_name
 from harness.interop.ndax import ENDINGS as NEWARE_ENDINGS
 from harness.interop.ndax import read_neware
 from harness.interop.text_table import read_text_table
 
 LARGEST_FILE_BYTE = 4 * 2**30
 
-_UNITS = {
-    "1": ("", 1.0), "s": ("second", 1.0), "ms": ("second", 1e-3), "us": ("second", 1e-6), "Sec": ("second", 1.0),
-    "min": ("second", 60.0), "h": ("second", 3600.0), "d": ("second", 86400.0),
-    "V": ("volt", 1.0), "mV": ("volt", 1e-3), "A": ("ampere", 1.0),
-    "mA": ("ampere", 1e-3), "uA": ("ampere", 1e-6), "µA": ("ampere", 1e-6), "μA": ("ampere", 1e-6), "nA": ("ampere", 1e-9),
-    "Ah": ("ah", 1.0), "mAh": ("ah", 1e-3), "uAh": ("ah", 1e-6), "µAh": ("ah", 1e-6), "A.h": ("ah", 1.0), "mA.h": ("ah", 1e-3),
-    "Wh": ("wh", 1.0), "mWh": ("wh", 1e-3), "W.h": ("wh", 1.0), "mW.h": ("wh", 1e-3), "W": ("watt", 1.0), "mW": ("watt", 1e-3),
-    "ohm": ("ohm", 1.0), "Ohm": ("ohm", 1.0), "Ω": ("ohm", 1.0), "mOhm": ("ohm", 1e-3), "mΩ": ("ohm", 1e-3),
-    "Hz": ("hertz", 1.0), "kHz": ("hertz", 1e3), "deg": ("degree", 1.0), "degC": ("celsius", 1.0), "°C": ("celsius", 1.0),
-    "Pa": ("pascal", 1.0), "kPa": ("pascal", 1e3), "bar": ("pascal", 1e5),
-}  # fmt: skip
-_SUFFIXES = {
-    "_milliampere": ("_ampere", 1e-3), "_microampere": ("_ampere", 1e-6), "_millivolt": ("_volt", 1e-3), "_mah": ("_ah", 1e-3),
-    "_mwh": ("_wh", 1e-3), "_hour": ("_second", 3600.0), "_minute": ("_second", 60.0), "_millisecond": ("_second", 1e-3),
-    "_nanosecond": ("_second", 1e-9),
-}  # fmt: skip
-_WORDS = {
-    "seconds": "test_time_second", "amps": "current_ampere", "volts": "voltage_volt", "ah": "capacity_ah", "step": "step_index",
-    "cycle": "cycle_count", "cycle_number": "cycle_count", "cycle_index": "cycle_count", "data_point": "record_index",
-    "half_cycle": "half_cycle_count", "control_v_ma": "control_volt_or_milliampere",
-}  # fmt: skip
-_SYNONYMS = {
-    "time_second": "test_time_second", "total_time_second": "test_time_second", "ewe_volt": "voltage_volt",
-    "ecell_volt": "voltage_volt", "ewe_ece_volt": "voltage_volt", "i_ampere": "current_ampere",
-    "charge_capacity_ah": "charging_capacity_ah", "discharge_capacity_ah": "discharging_capacity_ah",
-    "charge_energy_wh": "charging_energy_wh", "discharge_energy_wh": "discharging_energy_wh", "q_qo_ah": "net_capacity_ah",
-    "dq_ah": "charge_increment_ah", "p_watt": "power_watt", "freq_hertz": "frequency_hertz", "f_hertz": "frequency_hertz",
-    "abs_z_ohm": "absolute_impedance_ohm", "z_ohm": "absolute_impedance_ohm", "phase_z_degree": "phase_degree",
-    "time_sec": "test_time_second",
-}  # fmt: skip
-_KINDS = (*{f"_{unit}" for unit, _ in _UNITS.values() if unit}, "_count", "_index")
-_LABEL = re.compile(r"(?P<name>[^/]+?)\s*(?:/\s*(?P<unit>[^\s/]+)|\((?P<round>[^()\s]+)\)|\[(?P<square>[^\[\]\s]+)\])")
-_IMPEDANCE = re.compile(
-    r"(?P<minus>(?:[-−–]|neg(?:ative)?[ _]|minus[ _])\s*)?"
-    r"(?:(?P<real>re ?\(z\)|z'|z_?re(?:al)?|real(?:[ _]impedance)?)"
-    r"|im ?\(z\)|z''|z\"|z_?im(?:ag)?|imag(?:inary)?(?:[ _]impedance)?)"
-    r"\s*(?:_ohm|\([ab]\)|[/(\[]\s*(?P<unit>[^\s)\]]+)[)\]]?)?"
-)
 _CELL_FILE = re.compile(r"[^_]+(?:_[^_]+)*?__(?P<cell>.+?)__\d{8}.*")
 _ENDINGS = (".parquet", ".csv", ".tsv", ".txt", ".bdf", ".mpt", ".z", *NEWARE_ENDINGS)
 _NO_NUMBER = ("", "nan", "-nan", "na", "n/a", "null", "none", "-", "--", "inf", "-inf", "ovld", "overload")
@@ -115,41 +78,6 @@ def with_machine_names(frame: pl.DataFrame, where: str) -> pl.DataFrame:
     return pl.DataFrame(list(columns.values()))
 
 
-def machine_name(column: str) -> tuple[str, float]:
-    """The machine name of a column's heading, and the factor that brings its values to that name's unit."""
-    text = column.strip().lstrip("\ufeff")
-    if (part := _impedance_name(text)) is not None:
-        return part
-    match = _LABEL.fullmatch(text)
-    written = match and (match["unit"] or match["round"] or match["square"])
-    if match and written in _UNITS:
-        unit, factor = _UNITS[written]
-        name = "_".join(filter(None, (_snake(match["name"]), unit)))
-        return _SYNONYMS.get(name, name), factor
-    lower = text.lower()
-    word = _snake(text)
-    if word in _WORDS:
-        return _WORDS[word], 1.0
-    for ending, (unit_ending, factor) in _SUFFIXES.items():
-        if lower.endswith(ending):
-            return lower.removesuffix(ending) + unit_ending, factor
-    return (_snake(text) if " " in text else text), 1.0
-
-
-def _impedance_name(text: str) -> tuple[str, float] | None:
-    """The parts of an impedance as programs head them (``Z'``, ``-Im(Z)/Ohm``, ``Z''(b)``): primes survive no machine name."""
-    match = _IMPEDANCE.fullmatch(text.strip().lower())
-    if match is None:
-        return None
-    unit = next((factor for name, (kind, factor) in _UNITS.items() if kind == "ohm" and name.lower() == match["unit"]), 1.0)
-    turned = -1.0 if match["minus"] else 1.0
-    return ("real_impedance_ohm", unit) if match["real"] else ("imaginary_impedance_ohm", turned * unit)
-
-
-def _snake(text: str) -> str:
-    return re.sub(r"[^0-9a-z]+", "_", text.lower()).strip("_")
-
-
 def _read(path: Path) -> pl.DataFrame:
     try:
         if path.is_dir():
@@ -183,7 +111,7 @@ def _numeric(frame: pl.DataFrame, where: str) -> pl.DataFrame:
     for name, dtype in frame.schema.items():
         if dtype.is_temporal():
             made.append(_seconds(frame[name]).alias(name if name.endswith("_second") else "unix_time_second"))
-        elif dtype == pl.Boolean or isinstance(dtype, pl.Decimal) or not (dtype == pl.String and name.endswith(_KINDS)):
+        elif dtype == pl.Boolean or isinstance(dtype, pl.Decimal) or not (dtype == pl.String and name.endswith(NUMERIC_ENDINGS)):
             made.append(frame[name].cast(pl.Float64) if isinstance(dtype, pl.Decimal) else frame[name])
         else:
             made.append(_parsed(frame[name], where))

@@ -21,7 +21,8 @@ import polars as pl
 from harness.analysis.charge import Array
 from harness.analysis.impedance.spectrum import Sweep, sweep_of
 from harness.errors import AnalysisError, BadInput
-from harness.interop.bdf import cell_name, machine_name, read_cells
+from harness.interop.bdf import cell_name, read_cells
+from harness.interop.column_names import machine_name
 from harness.interop.finding import Finding
 from harness.interop.text_table import encoding_of
 

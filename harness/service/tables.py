@@ -1,10 +1,9 @@
-"""Tables and files for people at a terminal. Views only: percent and areal units live here, nowhere below."""
+"""Tables for people at a terminal. Views only: percent and areal units live here, nowhere below."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import polars as pl
@@ -14,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.clock import iso_from_nanosecond
-from harness.errors import BadInput
 from harness.model.cell import Cell
 from harness.model.derived import CycleRow
 from harness.model.status import ChannelStatus, LinkStatus, RunStatus, StationStatus
@@ -186,23 +184,3 @@ def _broken(name: str) -> str:
 
 def _text(value: object) -> str:
     return "–" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def write_frame(frame: pl.DataFrame, path: Path) -> None:
-    """Write a frame to a file whose ending says how.
-
-    Raises:
-        BadInput: the ending is none of .csv, .parquet and .json, or the file cannot be written.
-    """
-    writers: dict[str, Callable[[Path], object]] = {
-        ".csv": frame.write_csv,
-        ".parquet": frame.write_parquet,
-        ".json": frame.write_json,
-    }
-    if path.suffix not in writers:
-        raise BadInput("--out", f'"{path}" ends in none of {", ".join(writers)}')
-    try:
-        writers[path.suffix](path)
-    except OSError as error:
-        why = error.strerror or " ".join(str(error).split())
-        raise BadInput("--out", f"{path} cannot be written ({why})") from None

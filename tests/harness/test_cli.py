@@ -3,13 +3,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
 from harness.errors import BadInput
-from harness.service.tables import write_frame
 
 RUNNER = CliRunner()
 
@@ -50,13 +48,6 @@ def test_demo_refuses_what_is_no_port(port: str) -> None:
     done = RUNNER.invoke(app, ["demo", "--exit", "--port", port])
     assert done.exit_code == 2
     assert "Invalid value for '--port'" in done.output
-
-
-@pytest.mark.parametrize("ending", [".csv", ".parquet", ".json"])
-def test_frame_that_cannot_be_written_says_why(tmp_path: Path, ending: str) -> None:
-    """A folder that is not there is named as the reason, whoever writes."""
-    with pytest.raises(BadInput, match=r"--out: .* cannot be written \(.*[Nn]o such file"):
-        write_frame(pl.DataFrame({"a": [1]}), tmp_path / "absent" / f"a{ending}")
 
 
 def test_every_command_has_help() -> None:

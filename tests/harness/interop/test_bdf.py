@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from harness.errors import BadInput
-from harness.interop.bdf import cell_name, machine_name, read_cells
+from harness.interop.bdf import cell_name, read_cells
+from harness.interop.column_names import machine_name
 from tests.realdata import REALDATA, real
 
 
