@@ -24,8 +24,6 @@ LARGEST_FILE_BYTE = 4 * 2**30
 _CELL_FILE = re.compile(r"[^_]+(?:_[^_]+)*?__(?P<cell>.+?)__\d{8}.*")
 _ENDINGS = (".parquet", ".csv", ".tsv", ".txt", ".bdf", ".mpt", ".z", *NEWARE_ENDINGS)
 _NO_NUMBER = ("", "nan", "-nan", "na", "n/a", "null", "none", "-", "--", "inf", "-inf", "ovld", "overload")
-_UNORDERED = 0.25
-"""Above this share of stamps that fall, rows are in no order: a clock that is set back falls once."""
 
 
 def read_cells(path: Path) -> list[tuple[str, pl.DataFrame]]:
@@ -43,10 +41,10 @@ def read_cells(path: Path) -> list[tuple[str, pl.DataFrame]]:
     for name in ("cell", "cell_id"):
         if name in frame.columns and frame[name].n_unique() > 1:
             groups = frame.partition_by(name, maintain_order=True)
-            return [(str(group[name][0]), _ordered(group, str(path))) for group in groups]
+            return [(str(group[name][0]), _ordered(group)) for group in groups]
         if name in frame.columns and frame[name][0] is not None:
-            return [(str(frame[name][0]), _ordered(frame, str(path)))]
-    return [(cell_name(path), _ordered(frame, str(path)))]
+            return [(str(frame[name][0]), _ordered(frame))]
+    return [(cell_name(path), _ordered(frame))]
 
 
 def cell_name(path: Path) -> str:
@@ -141,21 +139,10 @@ def _parsed(series: pl.Series, where: str) -> pl.Series:
     return number
 
 
-def _ordered(frame: pl.DataFrame, where: str) -> pl.DataFrame:
-    """Rows by record index, where there is a usable one: exports may come sorted by a clock that went back.
-
-    Raises:
-        BadInput: no index says the order, and the test time falls as often as in shuffled rows.
-    """
-    if "record_index" in frame.columns:
-        index = frame["record_index"]
-        if index.dtype.is_numeric() and index.null_count() == 0 and index.n_unique() == frame.height:
-            return frame if index.is_sorted() else frame.sort("record_index", maintain_order=True)
-    time = next((frame[name] for name in ("test_time_second", "unix_time_second") if name in frame.columns), None)
-    if time is None or not time.dtype.is_numeric() or frame.height < 3:
+def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
+    """Rows by record index, where there is a usable one: exports may come sorted by a clock that went back."""
+    if "record_index" not in frame.columns:
         return frame
-    falls = int((time.cast(pl.Float64).diff() < 0).sum())
-    if falls > _UNORDERED * frame.height:
-        said = f"its rows are not in the order of recording ({time.name} falls {falls} times in {frame.height} rows)"
-        raise BadInput(where, f"{said} and no record_index says it; sort them by time")
-    return frame
+    index = frame["record_index"]
+    usable = index.dtype.is_numeric() and index.null_count() == 0 and index.n_unique() == frame.height
+    return frame if not usable or index.is_sorted() else frame.sort("record_index", maintain_order=True)

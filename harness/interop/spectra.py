@@ -64,7 +64,7 @@ def read_spectra(path: Path, *, repair: bool = False) -> list[ImportedSpectrum]:
     Raises:
         BadInput: the file cannot be read, holds no spectrum, or one that no circuit can have.
     """
-    frames = _text_spectrum(path) or read_cells(path)
+    frames = text_spectrum(path) or read_cells(path)
     found = [spectrum for cell, frame in frames for spectrum in spectra_of(cell, frame, str(path), repair=repair)]
     if not found:
         raise BadInput(str(path), f"it holds no spectrum; it needs the columns {FREQUENCY}, {REAL} and {IMAGINARY}")
@@ -161,7 +161,7 @@ def _sweeps(frame: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
 # -- text --------------------------------------------------------------------------------------------------------------
 
 
-def _text_spectrum(path: Path) -> list[tuple[str, pl.DataFrame]]:
+def text_spectrum(path: Path) -> list[tuple[str, pl.DataFrame]]:
     """A ZPlot file or one of three numbers a line; nothing for every other file."""
     try:
         if path.stat().st_size > _LARGEST_TEXT_BYTE or path.suffix.lower() in {".parquet", ".ndax", ".nda"}:

@@ -287,7 +287,7 @@ def _steps_that_differ(file: Evidence, found: Sequence[Witness]) -> Iterator[Fin
         expected, counted = np.abs(amounts.expected), np.abs(amounts.counted)
         side = side_of(counter) * (-1 if votes.get(counter, 0.0) > MAJORITY else 1)
         meant = np.ones_like(counted, dtype=np.bool_) if side == 0 else np.sign(amounts.expected) == side
-        allowed = STEP_TOLERANCE * np.maximum(expected, counted) + amounts.bracket + 2 * _lump(file.columns[counter], counter)
+        allowed = STEP_TOLERANCE * np.maximum(expected, counted) + amounts.bracket + 2 * amounts.lump
         odd = meant & (np.abs(expected - counted) > allowed) & (expected > 0.01 * float(np.max(expected, initial=0.0)))
         if bool(odd.any()):
             worst = int(np.argmax(np.where(odd, np.abs(expected - counted) / np.maximum(expected, counted), 0.0)))
@@ -315,7 +315,7 @@ def _coarse(file: Evidence, counter: str) -> Iterator[Finding]:
     if file.time is None or counter not in file.amounts or "increment" in counter:
         return
     typical = float(np.max(np.abs(file.amounts[counter].counted), initial=0.0))
-    lump = _lump(file.columns[counter], counter)
+    lump = file.amounts[counter].lump
     if typical == 0.0 or lump < COARSE_SHARE * typical:
         return
     current = np.nan_to_num(file.columns["current_ampere"])
@@ -324,13 +324,6 @@ def _coarse(file: Evidence, counter: str) -> Iterator[Finding]:
     if int(flowing.sum()) >= 10 and float(np.mean(gained(file.columns[counter], counter)[flowing] == 0)) > 0.3:
         text = f"{counter} counts in lumps of {lump:.4g} Ah, {lump / typical:.0%} of the largest step's charge"
         yield Finding(COARSE, counter, text)
-
-
-def _lump(values: Array, counter: str) -> float:
-    """The smallest amount by which a counter ever moves."""
-    added = np.abs(gained(values, counter))
-    moved = added[added > 1e-9 * float(np.nanmax(np.abs(values), initial=0.0))]
-    return float(moved.min()) if moved.size else 0.0
 
 
 def _many(count: int, what: str) -> str:

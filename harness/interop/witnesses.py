@@ -59,11 +59,15 @@ class Steps:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StepAmounts:
-    """Per step: what the current says (signed, ± ``bracket``) and what a counter says (signed), in the counter's unit."""
+    """Per step: what the current says (signed, ± ``bracket``) and what a counter says (signed), in the counter's unit.
+
+    ``lump`` is the smallest amount by which the counter ever moves.
+    """
 
     expected: Array
     bracket: Array
     counted: Array
+    lump: float
 
     def usable(self) -> NDArray[np.bool_]:
         """Steps that hold enough for a verdict, and whose rows are dense enough for one."""
@@ -175,10 +179,13 @@ def _step_amounts(columns: Mapping[str, Array], steps: Steps, time: str, counter
     flow = np.nan_to_num(flow)
     interval = np.where(np.isfinite(interval) & (interval > 0), interval, 0.0) / COULOMB_PER_AH
     before = np.concatenate((flow[:1], flow[:-1]))
+    added = gained(columns[counter], counter)
+    moved = np.abs(added[np.abs(added) > 1e-9 * float(np.nanmax(np.abs(columns[counter]), initial=0.0))])
     return StepAmounts(
         steps.sums(interval * (flow + before) / 2),
         steps.sums(interval * np.abs(flow - before)) / 2,
-        steps.sums(gained(columns[counter], counter)),
+        steps.sums(added),
+        float(np.min(moved, initial=np.inf)) if moved.size else 0.0,
     )
 
 

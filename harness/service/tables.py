@@ -14,7 +14,6 @@ from rich.table import Table
 
 from harness.clock import iso_from_nanosecond
 from harness.model.cell import Cell
-from harness.model.derived import CycleRow
 from harness.model.status import ChannelStatus, LinkStatus, RunStatus, StationStatus
 from harness.store.registry import Facts, Registered
 
@@ -133,20 +132,6 @@ def history_table(title: str, revisions: Sequence[Registered[Facts]]) -> Table:
 
 def _changed(before: BaseModel, after: BaseModel) -> list[str]:
     return [name for name in type(after).model_fields if getattr(before, name) != getattr(after, name)]
-
-
-def cycle_table(cell: str, rows: Sequence[CycleRow]) -> Table:
-    """The cycle table of one cell, efficiency in percent."""
-    table = headed(cell, "cycle #", "plated / mAh", "stripped / mAh", "efficiency / %", "flags")
-    for row in rows:
-        table.add_row(
-            str(row.cycle_count),
-            plus_minus(row.plating_capacity_ah, row.plating_capacity_ah_std, 1e3, 5),
-            plus_minus(row.stripping_capacity_ah, row.stripping_capacity_ah_std, 1e3, 5),
-            plus_minus(row.coulombic_efficiency, row.coulombic_efficiency_std, 1e2, 3),
-            row.flags,
-        )
-    return table
 
 
 def show_frame(console: Console, frame: pl.DataFrame) -> None:

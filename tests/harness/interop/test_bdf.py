@@ -165,7 +165,6 @@ def test_missing_values_in_words_are_missing(tmp_path: Path) -> None:
         ("Current / mA,Test Time / s\n1,0\nlots,1\n", '("lots" in row 2)'),
         ("some words\nand more words\n", "no line names its columns"),
         ("\n \n", "empty"),
-        ("test_time_second,voltage_volt\n5,1\n2,1\n7,1\n1,1\n6,1\n0,1\n", "not in the order of recording"),
     ],
 )
 def test_text_that_cannot_be_understood_says_why(text: str, said: str, tmp_path: Path) -> None:

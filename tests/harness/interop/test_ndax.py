@@ -51,9 +51,9 @@ def test_neware_file_gives_the_efficiency_that_was_written(tmp_path: Path) -> No
     """Through the one door of all files: 0.98, from the tester's counters, to their single precision."""
     path = tmp_path / "cell-4.ndax"
     path.write_bytes(ndax_of_three_members(cycle()))
-    [(name, rows)] = analyze_file(path, geometry=Geometry.FULL)
-    assert name == "cell-4"
-    assert rows[0].coulombic_efficiency == pytest.approx(0.98, rel=2e-7)
+    [cell] = analyze_file(path, geometry=Geometry.FULL)
+    assert cell.name == "cell-4"
+    assert cell.rows[0].coulombic_efficiency == pytest.approx(0.98, rel=2e-7)
 
 
 def test_neware_step_in_both_directions_keeps_its_net_charge(tmp_path: Path) -> None:
