@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
+from harness.analysis.integrals import Array, Index, all_finite
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +31,8 @@ class RunningTotal:
         values repeat the one before.
         """
         values = _forward_filled(counter, before_first)
-        fallen = np.flatnonzero(values[1:] < 0.5 * values[:-1]) + 1
+        fallen = np.flatnonzero(values[1:] < values[:-1]) + 1
+        fallen = fallen[values[fallen] < 0.5 * values[fallen - 1]]
         if values.size and values[0] < 0.5 * before_first:
             fallen = np.append(0, fallen)
         return cls(values, before_first, fallen)
@@ -82,7 +81,7 @@ def decimal_resolution(values: Array, finest: int = 9) -> float:
 
 
 def _forward_filled(values: Array, before_first: float) -> Array:
-    if bool(np.isfinite(values).all()):
+    if all_finite(values):
         return values
     present = np.isfinite(values)
     index = np.maximum.accumulate(np.where(present, np.arange(values.size), -1))

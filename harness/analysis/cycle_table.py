@@ -9,7 +9,7 @@ in every cycle and is reported by itself, with the converter's step, which at co
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import repeat
 
 import numpy as np
@@ -154,12 +154,14 @@ def cycle_rows(
         "flags": names,
         "method_version": repeat(METHOD_VERSION),
     }
-    return [CycleRow(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=False)]
+    ordered = (columns.get(place.name, repeat(place.default)) for place in fields(CycleRow))
+    return [CycleRow(*row) for row in zip(*ordered, strict=False)]
 
 
 def _knows_offset(charge: Charges, systematic: Systematic) -> Mask:
     unknown = np.isnan(systematic.offset_ampere) & (charge.second > 0)
-    return np.count_nonzero(unknown, axis=1) == 0
+    known: Mask = np.count_nonzero(unknown, axis=1) == 0
+    return known
 
 
 def _bits(cycles: Cycles, found: Efficiencies, counted: Mask, known: Mask, *, complete: Mask, first_cycle: int) -> Index:

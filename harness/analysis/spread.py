@@ -16,7 +16,8 @@ Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
 MOST_ROWS = 128
-STEPS_AT_ONCE = 4096
+STEPS_AT_ONCE = 256
+"""Their matrices stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +40,7 @@ def medians_by_step(steps: Spread, values: Callable[[Index], Array], *, both: bo
 
 
 def spread_rows(steps: Spread) -> Iterator[tuple[slice, Index, NDArray[np.bool_]]]:
-    """For some thousand steps at a time: which steps, a matrix of their rows, and which of its places hold one."""
+    """For some hundred steps at a time: which steps, a matrix of their rows, and which of its places hold one."""
     length = np.maximum(steps.stop - steps.first, 0)
     for begin in range(0, length.size, STEPS_AT_ONCE):
         part = slice(begin, begin + STEPS_AT_ONCE)

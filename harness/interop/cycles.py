@@ -27,7 +27,6 @@ from harness.interop.columns import numbers, stated_of
 from harness.interop.finding import Finding
 from harness.interop.halves import PairedHalves, pair_halves, rows_of
 from harness.interop.measured import Measured, measure
-from harness.interop.steps import Stated
 from harness.interop.timeline import build_timeline, out_of_order
 from harness.model.derived import CycleRow
 from harness.model.run import Geometry, Role
@@ -168,12 +167,13 @@ def analyze_frame(
     Raises:
         BadInput: there is no current, no time, or no finite number in one of them, or the rows are out of order.
     """
-    columns, stated, findings = numbers(frame, where), stated_of(frame), list[Finding]()
+    columns, findings = numbers(frame, where), list[Finding]()
     if repair and out_of_order(columns.get("test_time_second", np.zeros(0))):
-        columns, stated = _sorted(columns, stated)
+        frame = frame.sort("test_time_second", maintain_order=True)
+        columns = numbers(frame, where)
         findings.append(Finding(SORTED, "test_time_second", "its rows were put in the order of time", repaired=True))
     timeline = build_timeline(columns, where, repair=repair)
-    measured = measure(columns, timeline, stated, kind, accuracy or Accuracy())
+    measured = measure(columns, timeline, stated_of(frame), kind, accuracy or Accuracy())
     halves = pair_halves(measured, geometry)
     resting = (measured.steps.direction == 0) & ~measured.steps.probe
     counts = {half: count for count, *pair in halves.pairs for half in pair if half >= 0}
@@ -192,13 +192,6 @@ def analyze_frame(
         columns,
         timeline.time_second,
     )
-
-
-def _sorted(columns: Mapping[str, Array], stated: Stated) -> tuple[dict[str, Array], Stated]:
-    """The rows in the order of test time."""
-    order = np.argsort(columns["test_time_second"], kind="stable")
-    masks = (None if mask is None else mask[order] for mask in (stated.rest, stated.probe))
-    return {name: values[order] for name, values in columns.items()}, Stated(*masks)
 
 
 def _counting(measured: Measured) -> Mask:

@@ -84,7 +84,7 @@ def rows_of(name: str, measured: Measured, halves: PairedHalves, geometry: Geome
         time[end] - time[begin],
         _half(halves, whole, resistance, deposit),
         _half(halves, whole, resistance, removal),
-        [halves.flags_of_file.union(*(halves.flags[half] for half in pair[1:] if half >= 0)) for pair in halves.pairs],
+        _flags_of_pairs(halves),
     )
     first = min((number for number, half, _ in halves.pairs if half >= 0), default=1)
     efficient = geometry is not Geometry.SYMMETRIC
@@ -114,6 +114,13 @@ def _own_flags(measured: Measured, first: Index, stop: Index, mismatch: Mask) ->
         return [frozenset()] * first.size
     table = zip(*(mask.tolist() for mask in masks.values()), strict=True)
     return [frozenset(name for name, there in zip(masks, line, strict=True) if there) for line in table]
+
+
+def _flags_of_pairs(halves: PairedHalves) -> list[frozenset[str]]:
+    own, of_file = halves.flags, halves.flags_of_file
+    if not any(own):
+        return [of_file] * len(halves.pairs)
+    return [of_file.union(*(own[half] for half in pair[1:] if half >= 0)) for pair in halves.pairs]
 
 
 def _half(halves: PairedHalves, whole: Mask, resistance: tuple[Array, Array], chosen: Index) -> Halves:

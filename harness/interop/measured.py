@@ -5,18 +5,17 @@ Counters win over integrals where the file has one; both are kept, so that a hal
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.analysis.charge import COULOMB_PER_AH, Accuracy, Array
+from harness.analysis.charge import COULOMB_PER_AH, Accuracy
 from harness.analysis.cycle_table import Systematic
 from harness.analysis.integrals import FLAG_BACKWARD, FLAG_GAP, Charges, CurrentKind, Index, Ranges, flag_bits, integrate
-from harness.interop.columns import ranges_of
+from harness.interop.columns import Columns, Stated, ranges_of
 from harness.interop.counters import Counter, best_counter
 from harness.interop.offset import Offset, estimate_offsets
-from harness.interop.steps import Stated, Steps, cut_steps
+from harness.interop.steps import Steps, cut_steps
 from harness.interop.timeline import Timeline
 
 FLAG_MINOR = "minor_charge_left_out"
@@ -36,7 +35,7 @@ class Measured:
     ``systematic``; ``flags`` hold for the whole file.
     """
 
-    columns: Mapping[str, Array]
+    columns: Columns
     timeline: Timeline
     steps: Steps
     integral: Charges
@@ -53,9 +52,7 @@ class Measured:
         return self.integral if self.counted is None else self.counted
 
 
-def measure(
-    columns: Mapping[str, Array], timeline: Timeline, stated: Stated, kind: CurrentKind | None, accuracy: Accuracy
-) -> Measured:
+def measure(columns: Columns, timeline: Timeline, stated: Stated, kind: CurrentKind | None, accuracy: Accuracy) -> Measured:
     """Steps, charges and what is known of the instrument. ``kind`` ``None``: as the file's own increments say."""
     steps, flags = cut_steps(columns, timeline, stated)
     counter, ranges = best_counter(columns, timeline), ranges_of(columns)
@@ -74,7 +71,7 @@ def measure(
     )
 
 
-def _kind_of(columns: Mapping[str, Array], timeline: Timeline, counter: Counter | None) -> CurrentKind:
+def _kind_of(columns: Columns, timeline: Timeline, counter: Counter | None) -> CurrentKind:
     """Interval means when the increments equal mean × interval, row by row, better than they equal the trapezoid."""
     if counter is None or not counter.rounded_each or timeline.time_second.size < 3:
         return CurrentKind.POINT

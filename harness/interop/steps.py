@@ -8,18 +8,15 @@ shows the same current.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.analysis.charge import Array
-from harness.analysis.integrals import Edges, Index
+from harness.analysis.integrals import Edges, Index, Mask, all_finite
 from harness.analysis.spread import Spread, medians_by_step
+from harness.interop.columns import Columns, Stated
 from harness.interop.timeline import Timeline
-
-Mask = NDArray[np.bool_]
 
 FLAG_DISAGREES = "time_disagrees"
 """Step time and test time differ by more than 1 % over a step."""
@@ -38,14 +35,6 @@ SMALLEST_MOVE_VOLT = 5e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Stated:
-    """What a file's words say of each row, ``None`` where it has no such words."""
-
-    rest: Mask | None = None
-    probe: Mask | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Steps:
     """Steps of one direction: rows [first, stop), +1, −1 or 0 (rest or probe), and their edges on `Timeline.clock_second`.
 
@@ -60,10 +49,10 @@ class Steps:
     edges: Edges
 
 
-def cut_steps(columns: Mapping[str, Array], timeline: Timeline, stated: Stated) -> tuple[Steps, frozenset[str]]:
+def cut_steps(columns: Columns, timeline: Timeline, stated: Stated) -> tuple[Steps, frozenset[str]]:
     """The file cut where a step, a direction or a probe begins; with flags about clocks that disagree."""
     current = columns["current_ampere"]
-    current = current if bool(np.isfinite(current).all()) else np.nan_to_num(current, nan=0.0, posinf=0.0, neginf=0.0)
+    current = current if all_finite(current) else np.nan_to_num(current, nan=0.0, posinf=0.0, neginf=0.0)
     edge = timeline.step_edge.copy()
     probe = _probes(columns, stated, current.size)
     if probe is not None:
@@ -80,7 +69,7 @@ def cut_steps(columns: Mapping[str, Array], timeline: Timeline, stated: Stated) 
     return Steps(first, stop, direction, is_probe, same, edges), flags
 
 
-def _probes(columns: Mapping[str, Array], stated: Stated, size: int) -> Mask | None:
+def _probes(columns: Columns, stated: Stated, size: int) -> Mask | None:
     probe = stated.probe
     if "frequency_hertz" in columns:
         sounding = np.nan_to_num(columns["frequency_hertz"], nan=0.0) > 0
@@ -88,9 +77,7 @@ def _probes(columns: Mapping[str, Array], stated: Stated, size: int) -> Mask | N
     return None if probe is None or probe.size != size else probe
 
 
-def _directions(
-    columns: Mapping[str, Array], timeline: Timeline, current: Array, starts: Index, stated: Stated
-) -> tuple[Index, Index]:
+def _directions(columns: Columns, timeline: Timeline, current: Array, starts: Index, stated: Stated) -> tuple[Index, Index]:
     """Pieces of steps and the direction of each: whole steps where the current has one sign, else runs of one kind of current."""
     low, high = np.minimum.reduceat(current, starts), np.maximum.reduceat(current, starts)
     size = np.maximum(-low, high)
@@ -150,7 +137,7 @@ def _faint_pieces(time: Array, current: Array, first: Index) -> _Pieces:
     return _Pieces(first, stop, mean, scatter, np.add.reduceat(np.abs(current), first) / lengths, charge)
 
 
-def _faint_directions(columns: Mapping[str, Array], pieces: _Pieces, stated: Stated, largest: float) -> Index:
+def _faint_directions(columns: Columns, pieces: _Pieces, stated: Stated, largest: float) -> Index:
     """+1, −1 or 0 for each piece, provided that its current is faint (module docstring)."""
     mean, lengths = pieces.mean, pieces.stop - pieces.first
     resting = (pieces.size < FAINT_CURRENT * largest) & (pieces.charge < FAINT_CHARGE * float(pieces.charge.max()))

@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.analysis.charge import Array
 from harness.analysis.counting import decimal_resolution
-from harness.analysis.integrals import FLAG_BACKWARD, GAP_FACTOR, GAP_SECOND, Index
+from harness.analysis.integrals import FLAG_BACKWARD, GAP_FACTOR, GAP_SECOND, Index, Mask, all_finite, any_finite
 from harness.errors import BadInput
+from harness.interop.columns import Columns
 from harness.interop.finding import Finding
 
-STEP_KEYS = ("step_count", "step_index", "step_id", "half_cycle_count", "cycle_count", "frequency_hertz")
+STEP_KEYS = ("step_count", "step_index", "step_id", "half_cycle_count", "cycle_count")
 FLAG_DERIVED = "time_derived"
 """The file has no test time: it was put together from step time or wall time."""
 FLAG_REPAIRED = "time_repaired"
@@ -51,7 +51,7 @@ class Timeline:
     clock_second: Array
     step_second: Array | None
     resolution_second: float
-    step_edge: NDArray[np.bool_]
+    step_edge: Mask
     flags: frozenset[str]
     flagged_rows: Mapping[str, Index]
     findings: tuple[Finding, ...]
@@ -71,14 +71,14 @@ class _Found:
         self.findings.append(Finding(kind, self.column, text, tuple(rows.tolist()), repaired=repaired))
 
 
-def build_timeline(columns: Mapping[str, Array], where: str, *, repair: bool = False) -> Timeline:
+def build_timeline(columns: Columns, where: str, *, repair: bool = False) -> Timeline:
     """The time axis of a file.
 
     Raises:
         BadInput: there is no column of time, none with a number, or its rows are out of order (and no repair was asked for).
     """
     step = columns.get("step_time_second")
-    step = step if step is not None and bool(np.isfinite(step).all()) else None
+    step = step if step is not None and all_finite(step) else None
     name, raw = _raw_time(columns, step, where)
     found = _Found(name, repair, [], {}, [])
     edge = _step_edges(columns, raw.size)
@@ -86,7 +86,7 @@ def build_timeline(columns: Mapping[str, Array], where: str, *, repair: bool = F
         found.name(FIND_DERIVED, np.zeros(0, dtype=np.int64), f"there is no test time; it was put together from {name}")
     time = _without_falls(_filled(raw, found), found, where)
     clock = time if step is None else step
-    if step is None and not bool(np.isfinite(raw).all()):
+    if step is None and not all_finite(raw):
         clock = np.where(np.isfinite(raw), time, np.nan)
     if "unix_time_second" in columns:
         _find_jumps("unix_time_second", columns["unix_time_second"], time if step is None else step, found)
@@ -106,7 +106,7 @@ def out_of_order(time: Array) -> bool:
     return known.size > 3 and int(np.count_nonzero(known[1:] < known[:-1])) > UNSORTED_SHARE * known.size
 
 
-def _raw_time(columns: Mapping[str, Array], step: Array | None, where: str) -> tuple[str, Array]:
+def _raw_time(columns: Columns, step: Array | None, where: str) -> tuple[str, Array]:
     if "test_time_second" in columns:
         name, raw = "test_time_second", columns["test_time_second"]
     elif step is not None:
@@ -116,16 +116,16 @@ def _raw_time(columns: Mapping[str, Array], step: Array | None, where: str) -> t
         raw = raw - np.min(raw, initial=np.inf, where=np.isfinite(raw))
     else:
         raise BadInput(where, "no column holds a time; it needs test_time_second, step_time_second or unix_time_second")
-    if not bool(np.isfinite(raw).any()):
+    if not any_finite(raw):
         raise BadInput(where, f'its column "{name}" holds no number')
     return name, raw
 
 
 def _filled(raw: Array, found: _Found) -> Array:
     """Stamps with the one before in place of each missing one (the first known one at the beginning)."""
-    known = np.isfinite(raw)
-    if bool(known.all()):
+    if all_finite(raw):
         return raw
+    known = np.isfinite(raw)
     rows = np.flatnonzero(~known)
     found.name(FIND_MISSING, rows, f"{rows.size} rows have no time and were left out")
     held = np.maximum.accumulate(np.where(known, np.arange(raw.size), int(np.argmax(known))))
@@ -189,14 +189,14 @@ def _find_jumps(name: str, clock: Array, own: Array, found: _Found) -> None:
         found.findings.append(Finding(FIND_JUMP, name, text, tuple(rows.tolist())))
 
 
-def _drifts(time: Array, step: Array, edge: NDArray[np.bool_]) -> bool:
+def _drifts(time: Array, step: Array, edge: Mask) -> bool:
     """Whether two clocks come apart within a step, by enough to look for a jump."""
     first = np.flatnonzero(edge)
     last = np.append(first[1:], time.size) - 1
     return bool(np.any(np.abs((time[last] - time[first]) - (step[last] - step[first])) > GAP_SECOND))
 
 
-def _joined_steps(step: Array, columns: Mapping[str, Array]) -> Array:
+def _joined_steps(step: Array, columns: Columns) -> Array:
     """Step times laid end to end."""
     starts = np.flatnonzero(_step_edges(columns, step.size))
     ends = np.append(starts[1:], step.size) - 1
@@ -205,16 +205,16 @@ def _joined_steps(step: Array, columns: Mapping[str, Array]) -> Array:
     return joined
 
 
-def _step_edges(columns: Mapping[str, Array], size: int) -> NDArray[np.bool_]:
+def _step_edges(columns: Columns, size: int) -> Mask:
     """Where a step begins: a step's number changed, its time fell, or a probe began or ended."""
     edge = np.zeros(size, dtype=np.bool_)
     edge[0] = True
     for key in STEP_KEYS:
         if key in columns:
-            values = columns[key]
-            values = values if bool(np.isfinite(values).all()) else np.nan_to_num(values, nan=0.0)
-            numbers = np.sign(values) if key == "frequency_hertz" else values
-            edge[1:] |= numbers[1:] != numbers[:-1]
+            edge[1:] |= columns.changes(key)
+    if "frequency_hertz" in columns:
+        sounding = columns["frequency_hertz"] > 0
+        edge[1:] |= sounding[1:] != sounding[:-1]
     if "step_time_second" in columns:
         time = columns["step_time_second"]
         edge[1:] |= time[1:] < time[:-1]
