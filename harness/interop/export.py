@@ -16,9 +16,9 @@ import polars as pl
 
 from harness.errors import BadInput
 from harness.interop.column_names import label
+from harness.interop.columns import Columns
 from harness.interop.counters import best_counter
 from harness.interop.timeline import build_timeline
-from harness.interop.witnesses import numbers_of
 from harness.model.derived import CycleRow
 from harness.model.run import Geometry
 
@@ -102,7 +102,7 @@ def pyprobe_frame(samples: pl.DataFrame) -> pl.DataFrame:
         BadInput: the time, the voltage or the current is missing.
     """
     named = bdf_frame(samples)
-    columns = numbers_of(named)
+    columns = Columns(named)
     timeline = build_timeline(columns, "samples")
     counter = best_counter(columns, timeline)
     current = np.nan_to_num(columns["current_ampere"])

@@ -26,7 +26,7 @@ from harness.service.tables import headed
 
 FLAGS = {
     **DOUBTS,
-    "incomplete": "the cycle lacks a whole half: no efficiency",
+    "incomplete": "the cycle lacks a whole half",
     "formation": "first cycle, left out of the average: films form in it",
     "above_one": "more came back than was put in: other lithium, a soft short, or another pairing",
     "offset_unknown": "nothing says the current's offset, so the errors leave it out; --accuracy-offset states it",
