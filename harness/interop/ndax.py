@@ -9,6 +9,7 @@ files are read without a word; what comes out is checked by `harness.interop.val
 from __future__ import annotations
 
 import importlib
+import logging
 import warnings
 import zipfile
 from pathlib import Path
@@ -29,6 +30,8 @@ _NAMES = {
 }  # fmt: skip
 _ENDINGS_OF_UNITS = {"_V": ("_volt", 1.0), "_mA": ("_ampere", 1000.0), "_degC": ("_celsius", 1.0), "_bar": ("_pascal", 1e-5)}
 _SPLIT = {"step_net_capacity_ah": "step_{}_capacity_ah", "step_net_energy_wh": "step_{}_energy_wh"}
+_DAMAGED = (LookupError, ArithmeticError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, pl.exceptions.PolarsError)
+"""What fastnda and what it stands on raise about bytes that make no sense."""
 
 
 def read_neware(path: Path) -> pl.DataFrame:
@@ -42,6 +45,7 @@ def read_neware(path: Path) -> pl.DataFrame:
         fastnda: Any = importlib.import_module("fastnda")
     except ImportError:
         raise BadInput(str(path), 'Neware files need fastnda; install it with: pip install "anode-harness[neware]"') from None
+    logging.getLogger("fastnda").setLevel(logging.CRITICAL)
     with path.open("rb"):
         pass
     try:
@@ -50,7 +54,7 @@ def read_neware(path: Path) -> pl.DataFrame:
             frame: pl.DataFrame = fastnda.read(path, cycle_mode="raw")
     except NotImplementedError as error:
         raise BadInput(str(path), f"{error}; export it from BTSDA as CSV") from None
-    except (KeyError, IndexError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, pl.exceptions.PolarsError) as error:
+    except _DAMAGED as error:
         said = " ".join(str(error).split())[:100]
         raise BadInput(str(path), f"it is no whole Neware file ({said}); copy it again") from None
     return _machine_named(frame)

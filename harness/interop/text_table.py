@@ -115,7 +115,11 @@ def text_form(text: str, where: str) -> TextForm:
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([line.lstrip("\ufeff")[:LONGEST_LINE]], delimiter=separator), [])]
+    try:
+        cells = next(csv.reader([line.lstrip("\ufeff")[:LONGEST_LINE]], delimiter=separator), [])
+    except csv.Error:
+        return [line]
+    return [cell.strip() for cell in cells]
 
 
 def _numeric(cells: list[str]) -> int:

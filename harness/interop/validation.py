@@ -287,7 +287,8 @@ def _steps_that_differ(file: Evidence, found: Sequence[Witness]) -> Iterator[Fin
         expected, counted = np.abs(amounts.expected), np.abs(amounts.counted)
         side = side_of(counter) * (-1 if votes.get(counter, 0.0) > MAJORITY else 1)
         meant = np.ones_like(counted, dtype=np.bool_) if side == 0 else np.sign(amounts.expected) == side
-        allowed = STEP_TOLERANCE * np.maximum(expected, counted) + amounts.bracket + 2 * amounts.lump
+        rows = np.diff(np.append(file.steps.first, file.steps.edge.size))
+        allowed = STEP_TOLERANCE * np.maximum(expected, counted) + amounts.bracket + 2 * amounts.lump + 2 * expected / rows
         odd = meant & (np.abs(expected - counted) > allowed) & (expected > 0.01 * float(np.max(expected, initial=0.0)))
         if bool(odd.any()):
             worst = int(np.argmax(np.where(odd, np.abs(expected - counted) / np.maximum(expected, counted), 0.0)))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import random
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -108,3 +112,21 @@ def test_missing_neware_file_is_said(tmp_path: Path) -> None:
     """A path that is not there is no damaged file."""
     with pytest.raises(BadInput, match="cannot be read"):
         read_cells(tmp_path / "none.ndax")
+
+
+def test_neware_file_with_damaged_members_is_read_or_one_sentence(tmp_path: Path) -> None:
+    """Bytes changed, cut or missing inside a whole zip: no other exception leaves the door."""
+    draw = random.Random(7)
+    wholes = [zipfile.ZipFile(io.BytesIO(written(cycle()))) for written in (ndax_of_three_members, ndax_of_one_member)]
+    path = tmp_path / "a.ndax"
+    for _ in range(60):
+        source = draw.choice(wholes)
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in source.namelist():
+                content = bytearray(source.read(name))
+                for _ in range(20):
+                    content[draw.randrange(len(content))] = draw.randrange(256)
+                kept = draw.choice([0, 1, draw.random()])
+                archive.writestr(name, bytes(content[: round(kept * len(content))]))
+        with contextlib.suppress(BadInput):
+            read_cells(path)

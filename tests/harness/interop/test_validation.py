@@ -284,6 +284,16 @@ def test_no_real_file_is_accused_of_what_it_did_not_do(name: str) -> None:
 
 @real
 @pytest.mark.parametrize("name", WITNESSED)
+@pytest.mark.parametrize("every", [3, 40])
+def test_no_real_file_is_accused_when_rows_are_missing(name: str, every: int) -> None:
+    """Every third or fortieth row of the truth is still the truth, as far as sparse rows can say (increments are not)."""
+    [(_, frame)] = read_cells(REALDATA / name)
+    thin = frame.gather_every(every).drop([column for column in frame.columns if "increment" in column])
+    assert accusing(validate(thin)) == []
+
+
+@real
+@pytest.mark.parametrize("name", WITNESSED)
 @pytest.mark.parametrize("lie", ["time", "charge", "current", "sign"])
 def test_copies_of_real_files_that_lie_are_caught_with_their_factor(name: str, lie: str) -> None:
     """Time × 3600, charge ÷ 1000, current ÷ 1000, current × −1."""
