@@ -78,7 +78,8 @@ def repaired(frame: pl.DataFrame, findings: Sequence[Finding]) -> tuple[pl.DataF
     told = []
     for finding in findings:
         if finding.kind in {UNIT, SIGN, COUNT_UNIT} and finding.factor is not None and finding.column in frame.columns:
-            frame = frame.with_columns(pl.col(finding.column) * finding.factor)
+            right = pl.col(finding.column) * finding.factor
+            frame = frame.with_columns(right.round() if finding.kind == COUNT_UNIT else right)
             done = f"{finding.text}; repaired: multiplied by {finding.factor:.6g}"
             told.append(replace(finding, text=done, repaired=True))
         else:
@@ -97,14 +98,14 @@ def _units(file: Evidence, found: Sequence[Witness]) -> Iterator[Finding]:
     if not possible:
         for witness in wrong:
             column = next(name for name, power in witness.powers.items() if power < 0 or len(witness.powers) == 1)
-            text = f"{witness.what} gives {witness.ratio:.5g} instead of 1, which is no unit's factor"
+            text = f"{witness.what}: {witness.ratio:.5g} instead of 1, which is no unit's factor"
             yield Finding(MISMATCH, column, text, factor=witness.ratio)
         return
     best, others = possible[0], possible[1:]
     rivals = [one for one in others if _weight(file, best) < SURE * _weight(file, one)]
     for column, error in best.errors.items():
         measured = next((witness for witness in wrong if column in witness.powers), wrong[0])
-        said = f"{column} is {_times(error)}: {measured.what} gives {measured.ratio:.5g} instead of 1"
+        said = f"{column} is {_times(error)} ({measured.what}: {measured.ratio:.5g} instead of 1)"
         said += "".join(f"; or {_told(one)}" for one in rivals)
         yield Finding(UNIT_LIKELY if rivals else UNIT, column, said, factor=1 / error)
 
@@ -134,7 +135,7 @@ def _told(one: Explanation) -> str:
 
 def _unchecked(file: Evidence, found: Sequence[Witness]) -> Iterator[Finding]:
     checked = {column for witness in found for column in witness.powers}
-    checked |= {"unix_time_second"}
+    checked |= {"unix_time_second", *(name for name, amounts in file.amounts.items() if amounts.lump == 0)}
     for column in (*_TESTED, *counter_columns(file.columns), *counter_columns(file.columns, "_wh")):
         if column in file.columns and column not in checked:
             said = f"{column} cannot be checked: no other column of this file says the same in another way"
@@ -266,7 +267,7 @@ def _counts(file: Evidence) -> Iterator[Finding]:
         turns = given / (2 * math.pi)
         if bool(np.allclose(given, np.round(given), atol=1e-6)):
             continue
-        if bool(np.allclose(turns, np.round(turns), atol=1e-3)):
+        if bool(np.allclose(turns, np.round(turns), atol=1e-3, rtol=1e-4)):
             text = f"{name} is multiplied by 2π ({given[given != 0][0]:.5g}): a program took cycles for an angle"
             yield Finding(COUNT_UNIT, name, text, factor=1 / (2 * math.pi))
         else:

@@ -18,6 +18,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from harness.analysis.charge import COULOMB_PER_AH, Array
+from harness.analysis.integrals import any_finite
+from harness.interop.columns import Columns
 from harness.interop.timeline import STEP_KEYS
 
 TIMES = ("test_time_second", "step_time_second", "unix_time_second")
@@ -44,7 +46,7 @@ class Witness:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Steps:
+class StepRows:
     """A file cut where its numbered steps or the current's direction change: ``first`` rows, and which intervals lie inside."""
 
     edge: NDArray[np.bool_]
@@ -84,7 +86,7 @@ class Evidence:
 
     columns: Mapping[str, Array]
     words: Mapping[str, pl.Series]
-    steps: Steps
+    steps: StepRows
     time: str | None
     amounts: Mapping[str, StepAmounts]
 
@@ -93,7 +95,7 @@ class Evidence:
         """Everything a frame with machine names can be asked for."""
         columns = numbers_of(frame)
         words = {name: frame[name] for name in frame.columns if frame.schema[name] == pl.String}
-        steps = steps_of(columns, frame.height)
+        steps = step_rows(columns, frame.height)
         time = next((name for name in TIMES if name in columns), None)
         amounts = {}
         if time is not None and "current_ampere" in columns:
@@ -105,21 +107,15 @@ class Evidence:
 
 def numbers_of(frame: pl.DataFrame) -> dict[str, Array]:
     """The columns that hold numbers, missing ones as NaN; a column of nothing is left out."""
-    made = {}
-    for name, dtype in frame.schema.items():
-        if dtype.is_numeric():
-            values = frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-            if bool(np.isfinite(values).any()):
-                made[name] = values
-    return made
+    return {name: values for name, values in Columns(frame).items() if any_finite(values)}
 
 
-def steps_of(columns: Mapping[str, Array], size: int) -> Steps:
+def step_rows(columns: Mapping[str, Array], size: int) -> StepRows:
     """Where the steps of ``size`` rows begin; probes (rows with a frequency) lie inside none."""
     edge = np.zeros(size, dtype=np.bool_)
     edge[0] = True
     for key in STEP_KEYS:
-        if key in columns and key != "frequency_hertz":
+        if key in columns:
             values = np.nan_to_num(columns[key])
             edge[1:] |= values[1:] != values[:-1]
     current = columns.get("current_ampere")
@@ -132,7 +128,7 @@ def steps_of(columns: Mapping[str, Array], size: int) -> Steps:
     if "frequency_hertz" in columns:
         inside &= ~(np.nan_to_num(columns["frequency_hertz"]) > 0)
     numbered = any(key in columns for key in ("step_count", "step_index", "step_id"))
-    return Steps(edge, np.flatnonzero(edge), inside, numbered)
+    return StepRows(edge, np.flatnonzero(edge), inside, numbered)
 
 
 def witnesses(evidence: Evidence) -> list[Witness]:
@@ -170,7 +166,7 @@ def middle(values: Array) -> float:
     return float(np.nanmedian(values[:: max(1, values.size // 5000)]))
 
 
-def _step_amounts(columns: Mapping[str, Array], steps: Steps, time: str, counter: str) -> StepAmounts:
+def _step_amounts(columns: Mapping[str, Array], steps: StepRows, time: str, counter: str) -> StepAmounts:
     """What the current and a counter say of every step."""
     flow = columns["current_ampere"]
     if counter.endswith("_wh"):
@@ -189,7 +185,7 @@ def _step_amounts(columns: Mapping[str, Array], steps: Steps, time: str, counter
     )
 
 
-def _clocks(columns: Mapping[str, Array], steps: Steps) -> Iterator[Witness]:
+def _clocks(columns: Mapping[str, Array], steps: StepRows) -> Iterator[Witness]:
     """Lengths of short stretches on two clocks each: their median is blind to a clock that jumps once."""
     present = [name for name in TIMES if name in columns]
     for place, one in enumerate(present):
@@ -225,7 +221,7 @@ def _counters(evidence: Evidence) -> Iterator[Witness]:
         if not bool(usable.any()) or evidence.time is None:
             continue
         expected, counted = np.abs(amounts.expected[usable]), np.abs(amounts.counted[usable])
-        spread = float(np.sum(amounts.bracket[usable]) / np.sum(expected))
+        spread = float(np.sum(amounts.bracket[usable]) / np.sum(expected)) + 2 * amounts.lump / float(np.max(counted))
         ratio = math.exp(_median(np.log(expected / counted), counted))
         powers = {"current_ampere": 1, evidence.time: 1, counter: -1}
         if counter.endswith("_wh"):
@@ -257,8 +253,8 @@ def _common_ratio(one: Array, other: Array) -> float | None:
     if int(valid.sum()) < 3:
         return None
     log = np.log(one[valid] / other[valid])
-    middle = float(np.median(log))
-    return math.exp(middle) if float(np.mean(np.abs(log - middle) < 0.05)) > 0.5 else None
+    common = float(np.median(log))
+    return math.exp(common) if float(np.mean(np.abs(log - common) < 0.05)) > 0.5 else None
 
 
 def _median(values: Array, weights: Array) -> float:

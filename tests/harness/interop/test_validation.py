@@ -137,9 +137,11 @@ def test_a_factor_that_is_no_units_is_told_as_measured(ratio: float) -> None:
 
 def test_a_count_of_cycles_in_radians_is_recognised() -> None:
     """2π, 4π, 6π are 1, 2, 3; other fractions are only fractions."""
-    [finding] = validate(times(WHOLE, {"cycle_count": 2 * math.pi}))
-    assert finding.kind == validation.COUNT_UNIT
-    assert finding.factor == pytest.approx(1 / (2 * math.pi))
+    for written in (2 * math.pi, 6.283):
+        [finding] = validate(lying := times(WHOLE, {"cycle_count": written}))
+        assert finding.kind == validation.COUNT_UNIT
+        assert finding.factor == pytest.approx(1 / (2 * math.pi))
+        assert repaired(lying, [finding])[0]["cycle_count"].to_list() == WHOLE["cycle_count"].to_list()
     [finding] = validate(times(WHOLE, {"cycle_count": 1.5}))
     assert finding.kind == validation.COUNT_FRACTION
     assert finding.rows[0] == 0
@@ -160,8 +162,8 @@ def test_a_counter_in_lumps_is_called_coarse() -> None:
     """Charge that is written in steps of 13 % of a half cycle says so."""
     lump = 0.13 * CURRENT
     lumps = WHOLE.with_columns((pl.col("net_capacity_ah") / lump).round() * lump)
-    [finding] = [finding for finding in validate(lumps) if finding.kind == validation.COARSE]
-    assert finding.column == "net_capacity_ah"
+    [finding] = validate(lumps)
+    assert (finding.kind, finding.column) == (validation.COARSE, "net_capacity_ah")
     assert "lumps of 0.000195 Ah, 12% of the largest step's charge" in finding.text
 
 
