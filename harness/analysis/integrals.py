@@ -9,7 +9,7 @@ intervals that lead from one step into the next are set to zero first, so no rul
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
@@ -107,6 +107,28 @@ def any_finite(values: Array) -> bool:
     return bool(np.isfinite(values[::997]).any()) or bool(np.isfinite(values).any())
 
 
+def held(values: Array, starts: Index) -> Array:
+    """``values`` with the one before in its step in place of each that is missing or infinite, or else the one after; 0 where a
+    step (from one of ``starts`` to the next) has none.
+    """
+    known, row = np.isfinite(values), np.arange(values.size)
+    lengths = np.diff(np.append(starts, values.size))
+    before = np.maximum.accumulate(np.where(known, row, -1))
+    after = np.minimum.accumulate(np.where(known, row, values.size)[::-1])[::-1]
+    place = np.where(before >= np.repeat(starts, lengths), before, after)
+    there = place < np.repeat(starts + lengths, lengths)
+    return np.where(there, values[np.where(there, place, 0)], 0.0)
+
+
+def longest_regular(interval: Array) -> float:
+    """Above this an interval is a hole: max(10 × the median, 60 s), but never what an instrument does regularly."""
+    interval = interval[interval > 0]
+    if interval.size < 2:
+        return math.inf
+    limit = max(GAP_FACTOR * float(np.median(interval)), GAP_SECOND)
+    return max(limit, 1.5 * float(np.quantile(interval, 0.98, method="lower")))
+
+
 def flag_bits(names: frozenset[str]) -> int:
     """The value of `Charges.flags` that says ``names``; others have no bit."""
     return sum(1 << place for place, name in enumerate(FLAGS) if name in names)
@@ -132,14 +154,16 @@ class Edges:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranges:
-    """The current range of every row: its place in ``range_ampere`` (NaN where only that it is another one is known)."""
+    """The current range of every row: its place in ``range_ampere`` (NaN where only that it is another one is known). Of a single
+    range ``of_row`` says nothing.
+    """
 
     of_row: Index
     range_ampere: Array
 
     def taken(self, rows: slice | Mask) -> Ranges:
         """The ranges of some rows."""
-        return self if self.of_row.size == 1 else Ranges(self.of_row[rows], self.range_ampere)
+        return self if self.range_ampere.size == 1 else Ranges(self.of_row[rows], self.range_ampere)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,8 +188,9 @@ def integrate(
 ) -> Charges:
     """The charges of the steps that begin at the rows ``starts`` (ascending, the first is 0) and reach to the next one.
 
-    Rows without a finite time or current are left out and flagged; a step without any other row is flagged ``no_samples``.
-    Repeated and backward stamps add nothing. ``ranges.of_row`` has one value, or one per row.
+    Rows without a finite time or current are left out and flagged; a step without any other row is flagged ``no_samples``, and
+    one whose first or last row lacks only its current still reaches to its stamp.
+    Repeated and backward stamps add nothing.
     """
     readings = _Readings(time_second, current_ampere, kind, ranges)
     if all_finite(time_second) and all_finite(current_ampere):
@@ -181,11 +206,22 @@ def integrate(
         return found
     begins = np.concatenate(([0], np.cumsum(kept[filled])[:-1]))
     readings = _Readings(time_second[valid], current_ampere[valid], kind, ranges.taken(valid))
-    part = _integrate_whole(readings, begins, edges.taken(filled))
+    part = _integrate_whole(readings, begins, _with_stamps(edges, time_second, starts).taken(filled))
     found.coulomb[filled], found.second[filled] = part.coulomb, part.second
     found.random_std_coulomb[filled] = part.random_std_coulomb
     found.flags[filled] |= part.flags
     return found
+
+
+def _with_stamps(edges: Edges, time: Array, starts: Index) -> Edges:
+    """Edges that, unless known, reach to the stamps of a step's first and last row: these may lack their current."""
+    first, last = time[starts], time[np.append(starts[1:], time.size) - 1]
+    begins, ends = np.isnan(edges.start_second) & np.isfinite(first), np.isnan(edges.end_second) & np.isfinite(last)
+    return replace(
+        edges,
+        start_second=np.where(begins, first, edges.start_second),
+        end_second=np.where(ends, last, edges.end_second),
+    )
 
 
 def _integrate_whole(readings: _Readings, starts: Index, edges: Edges) -> Charges:
@@ -213,13 +249,13 @@ def _integrate_block(readings: _Readings, starts: Index, stops: Index, edges: Ed
     starts, stops = starts - begin, stops - begin
     interval, flags = _intervals(time, starts, stops)
     amount = _rectangles(interval, current) if kind is CurrentKind.MEAN else _between_points(interval, current, stops)
-    head = np.fmax(np.nan_to_num(time[starts] - edges.start_second, nan=0.0), 0.0)
-    tail = np.fmax(np.nan_to_num(edges.end_second - time[stops - 1], nan=0.0), 0.0)
+    head = np.fmax(time[starts] - edges.start_second, 0.0)
+    tail = np.fmax(edges.end_second - time[stops - 1], 0.0)
     first, last = current[starts], current[stops - 1]
     coulomb, second = _by_range(amount, interval, starts, kind, ranges)
     place = np.arange(starts.size)
     for rows, value, held in ((starts, first, head), (stops - 1, last, tail)):
-        owner = ranges.of_row[rows] if ranges.of_row.size > 1 else np.zeros_like(rows)
+        owner = ranges.of_row[rows] if ranges.range_ampere.size > 1 else np.zeros_like(rows)
         coulomb[place, owner] += value * held
         second[place, owner] += held
     variance = ((last * edges.resolution_second) ** 2 + (first * edges.unknown_second) ** 2) / 12
@@ -276,7 +312,7 @@ def _between_points(interval: Array, current: Array, stops: Index) -> Array:
 def _by_range(amount: Array, interval: Array, starts: Index, kind: CurrentKind, ranges: Ranges) -> tuple[Array, Array]:
     """Sums by step and range: an interval of means is owned by the row that ends it, one of points by the row that begins it."""
     size = ranges.range_ampere.size
-    if ranges.of_row.size == 1:
+    if size == 1:
         return np.add.reduceat(amount, starts)[:, None], np.add.reduceat(interval, starts)[:, None]
     owner = np.append(ranges.of_row[1:], ranges.of_row[-1:]) if kind is CurrentKind.MEAN else ranges.of_row
     key = owner + size * np.repeat(np.arange(starts.size), np.diff(np.append(starts, amount.size)))
@@ -294,22 +330,13 @@ def _holes(interval: Array, current: Array, starts: Index, flags: Bits, held: Ar
     stops = np.append(starts[1:], interval.size)
     for step in np.flatnonzero(longest > GAP_SECOND):
         own = interval[starts[step] : stops[step] - 1]
-        limit = _longest_regular(own)
+        limit = longest_regular(own)
         hole = own > limit
         if longest[step] > limit:
             flags[step] |= _GAP
             change = np.diff(current[starts[step] : stops[step]])[hole]
             variance[step] = float(np.sum((own[hole] * change) ** 2)) / 12
     return variance
-
-
-def _longest_regular(interval: Array) -> float:
-    """Above this an interval is a hole: max(10 × the median, 60 s), but never what an instrument does regularly."""
-    interval = interval[interval > 0]
-    if interval.size < 2:
-        return math.inf
-    limit = max(GAP_FACTOR * float(np.median(interval)), GAP_SECOND)
-    return max(limit, 1.5 * float(np.quantile(interval, 0.98, method="lower")))
 
 
 def _noise_variance(current: Array, starts: Index, stops: Index) -> Array:

@@ -72,7 +72,7 @@ def estimate_offsets(columns: Mapping[str, Array], timeline: Timeline, steps: St
 
 def _range_of_steps(steps: Steps, ranges: Ranges) -> Index:
     """The range each step ends on."""
-    return np.zeros_like(steps.first) if ranges.of_row.size == 1 else ranges.of_row[steps.stop - 1]
+    return np.zeros_like(steps.first) if ranges.range_ampere.size == 1 else ranges.of_row[steps.stop - 1]
 
 
 def _weights(timeline: Timeline, steps: Steps) -> Array:

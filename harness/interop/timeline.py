@@ -15,7 +15,17 @@ import numpy as np
 
 from harness.analysis.charge import Array
 from harness.analysis.counting import decimal_resolution
-from harness.analysis.integrals import FLAG_BACKWARD, GAP_FACTOR, GAP_SECOND, Index, Mask, all_finite, any_finite
+from harness.analysis.integrals import (
+    FLAG_BACKWARD,
+    GAP_FACTOR,
+    GAP_SECOND,
+    Index,
+    Mask,
+    all_finite,
+    any_finite,
+    held,
+    longest_regular,
+)
 from harness.errors import BadInput
 from harness.interop.columns import Columns
 from harness.interop.finding import Finding
@@ -88,7 +98,9 @@ def build_timeline(columns: Columns, where: str, *, repair: bool = False) -> Tim
     clock = time if step is None else step
     if step is None and not all_finite(raw):
         clock = np.where(np.isfinite(raw), time, np.nan)
-    if "unix_time_second" in columns:
+    if name == "unix_time_second":
+        _split_holes(time, found)
+    elif "unix_time_second" in columns:
         _find_jumps("unix_time_second", columns["unix_time_second"], time if step is None else step, found)
     if step is not None:
         if name != "step_time_second" and _drifts(time, step, edge):
@@ -128,9 +140,7 @@ def _filled(raw: Array, found: _Found) -> Array:
     known = np.isfinite(raw)
     rows = np.flatnonzero(~known)
     found.name(FIND_MISSING, rows, f"{rows.size} rows have no time and were left out")
-    held = np.maximum.accumulate(np.where(known, np.arange(raw.size), int(np.argmax(known))))
-    filled: Array = raw[held]
-    return filled
+    return held(raw, np.zeros(1, dtype=np.int64))
 
 
 def _without_falls(time: Array, found: _Found, where: str) -> Array:
@@ -187,6 +197,16 @@ def _find_jumps(name: str, clock: Array, own: Array, found: _Found) -> None:
         found.rows[FLAG_JUMP] = np.union1d(found.rows.get(FLAG_JUMP, rows), rows)
         text = f"{name} jumps {rows.size} times while the instrument's clock goes on, which was used"
         found.findings.append(Finding(FIND_JUMP, name, text, tuple(rows.tolist())))
+
+
+def _split_holes(time: Array, found: _Found) -> None:
+    """Wall time alone cannot tell a hole in the record from a jump of the clock: neither is integrated over."""
+    passed = np.diff(time)
+    rows = np.flatnonzero(passed > longest_regular(passed)) + 1
+    if rows.size:
+        found.rows[FLAG_JUMP] = np.union1d(found.rows.get(FLAG_JUMP, rows), rows)
+        found.split.append(rows)
+        found.name(FIND_JUMP, rows, f"the clock jumps or rows are missing at {rows.size} places; nothing was integrated across")
 
 
 def _drifts(time: Array, step: Array, edge: Mask) -> bool:

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -14,9 +13,8 @@ from harness.errors import BadInput
 from harness.interop.cycles import AnalyzedCell, analysis_json, analyze_file
 from harness.model.derived import CycleRow
 from harness.model.run import Geometry
+from tests.harness.interop.made_files import CURRENT, full_cell, made, saved
 from tests.realdata import REALDATA, expected, real
-
-CURRENT = 1e-3
 
 
 def rows_of(path: Path, geometry: Geometry = Geometry.FULL, current: Literal["point", "mean"] | None = None) -> list[CycleRow]:
@@ -34,40 +32,6 @@ def charges(cell: AnalyzedCell) -> list[float]:
 
 def efficiencies(rows: list[CycleRow]) -> list[float | None]:
     return [row.coulombic_efficiency for row in rows]
-
-
-def made(*steps: tuple[float, float], interval: float = 10.0) -> pl.DataFrame:
-    """Steps of (current, duration) as point samples with a step count; the last sample of a step stands at its end."""
-    time, current, count, step_time = [], [], [], []
-    begin = 0.0
-    for number, (value, duration) in enumerate(steps, start=1):
-        own = np.append(np.arange(0.0, duration, interval), duration)
-        time.append(begin + own)
-        step_time.append(own)
-        current.append(np.full(own.size, value))
-        count.append(np.full(own.size, number))
-        begin += duration
-    values = np.concatenate(current)
-    return pl.DataFrame(
-        {
-            "test_time_second": np.concatenate(time),
-            "step_time_second": np.concatenate(step_time),
-            "current_ampere": values,
-            "voltage_volt": 3.5 + 50 * values,
-            "step_count": np.concatenate(count),
-        }
-    )
-
-
-def saved(frame: pl.DataFrame, path: Path) -> Path:
-    frame.write_parquet(path) if path.suffix == ".parquet" else frame.write_csv(path)
-    return path
-
-
-def full_cell() -> pl.DataFrame:
-    return made(
-        (0.0, 600.0), (CURRENT, 3600.0), (0.0, 60.0), (-CURRENT, 3240.0), (0.0, 60.0), (CURRENT, 3600.0), (-CURRENT, 3528.0)
-    )
 
 
 @real
