@@ -1,4 +1,4 @@
-"""Neware's container written byte by byte, as far as a reader needs it: a zip of blocks of 4096 bytes with packed records.
+"""Neware's files written byte by byte, as far as a reader needs them: a zip of packed blocks, or one list of older records.
 
 Format 14 splits a test into voltages and currents, times and charges, and steps; format 5 keeps everything in one record, in
 units of the current range. Nothing here came out of an instrument.
@@ -84,6 +84,31 @@ def ndax_of_one_member(records: Sequence[Record], version: int = 5) -> bytes:
         row["chg"], row["dchg"] = (round(value * 3.6e6 / unit) for value in (record.charged_ah, record.discharged_ah))
         row["Y"], row["M"], row["D"], row["s"], row["range"] = 2026, 1, 1, place % 60, 1
     return _zipped({"data.ndc": _blocks(1, version, rows)})
+
+
+def nda(records: Sequence[Record], version: int = 8) -> bytes:
+    """A ``.nda``: a header that points to records of 59 bytes, in units of one fixed current range (0.01 mA: 100 mA)."""
+    rows = np.zeros(
+        len(records),
+        dtype=[
+            ("identifier", "<u1"), ("index", "<u4"), ("cycle", "<u4"), ("step", "<u1"), ("type", "<u1"), ("second", "<u4"),
+            ("volt", "<i4"), ("current", "<i4"), ("a", "V8"), ("amount", "<i8"), ("energy", "<i8"), ("unix", "<u8"), ("b", "V4"),
+        ],
+    )  # fmt: skip
+    unit, begin, settings = 0.01, 1024, 256
+    for place, record in enumerate(records):
+        row = rows[place]
+        row["index"], row["cycle"], row["step"], row["type"] = place + 1, record.cycle, record.step, record.step_type
+        row["second"], row["volt"] = round(record.step_second), round(record.volt * 1e4)
+        row["current"] = round(record.ampere * 1e3 / unit)
+        row["amount"] = round((record.charged_ah + record.discharged_ah) * 3.6e6 / unit)
+        row["unix"] = 1_760_000_000 + place
+    header = bytearray(begin)
+    header[:6], header[14] = b"NEWARE", version
+    header[16:20] = settings.to_bytes(4, "little")
+    header[settings + 26 : settings + 30] = (100).to_bytes(4, "little")
+    header[64:72] = begin.to_bytes(4, "little") + rows.nbytes.to_bytes(4, "little")
+    return bytes(header) + rows.tobytes()
 
 
 def _blocks(kind: int, version: int, rows: NDArray[np.void]) -> bytes:

@@ -16,7 +16,7 @@ from harness.interop.bdf import read_cells
 from harness.interop.cycles import analyze_file
 from harness.interop.ndax import read_neware
 from harness.model.run import Geometry
-from tests.neware_bytes import CC_CHARGE, CC_DISCHARGE, REST, Record, ndax_of_one_member, ndax_of_three_members
+from tests.neware_bytes import CC_CHARGE, CC_DISCHARGE, REST, Record, nda, ndax_of_one_member, ndax_of_three_members
 
 CURRENT = 0.0005
 
@@ -33,11 +33,11 @@ def cycle(charge_second: int = 3600, discharge_second: int = 3528) -> list[Recor
     return made
 
 
-@pytest.mark.parametrize("written", [ndax_of_three_members, ndax_of_one_member])
+@pytest.mark.parametrize("written", [ndax_of_three_members, ndax_of_one_member, nda])
 def test_neware_file_comes_in_ampere_volt_and_step_counters(written: object, tmp_path: Path) -> None:
-    """Two generations of the format: milliampere become ampere, positive charges, each step counts from zero."""
+    """Three generations of the format: milliampere become ampere, positive charges, each step counts from zero."""
     assert callable(written)
-    path = tmp_path / "a.ndax"
+    path = tmp_path / ("a.nda" if written is nda else "a.ndax")
     path.write_bytes(written(cycle()))
     frame = read_neware(path)
     assert frame.height == len(cycle())
