@@ -139,7 +139,7 @@ def _judged(spectrum: ImportedSpectrum) -> JudgedSpectrum:
     if spectrum.voltage_volt is not None and bool(np.isfinite(spectrum.voltage_volt).all()):
         in_time = spectrum.voltage_volt[np.argsort(spectrum.rows)]
         before, after = float(in_time[0]), float(in_time[-1])
-    verdict = judge_spectrum(spectrum.sweep, bias_before=before, bias_after=after)
+    verdict = judge_spectrum(spectrum.sweep, bias_before=before, bias_after=after, repeated_first=spectrum.repeated_first_ohm)
     try:
         fit = fit_impedance(verdict.usable.frequency_hertz, verdict.usable.impedance_ohm)
     except AnalysisError as error:

@@ -17,12 +17,14 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from harness.analysis.charge import Array
 from harness.analysis.impedance.spectrum import Sweep, sweep_of
 from harness.errors import AnalysisError, BadInput
 from harness.interop.bdf import cell_name, read_cells
 from harness.interop.column_names import machine_name
+from harness.interop.columns import Columns
 from harness.interop.finding import Finding
 from harness.interop.text_table import encoding_of
 
@@ -35,6 +37,8 @@ _COUNTS = ("spectrum_count", "sweep_count")
 _WHERE = ("cycle_count", "step_count")
 _RESTART = 3.0
 """Neighbours whose frequency goes back by more than this factor belong to two sweeps."""
+_SAME = 1e-3
+_FEWEST_TO_TURN = 4
 _LEAST_CHANGE = 0.05
 _SLOW_SHARE = 2 / 3
 """The fastest third of a sweep, in decades, may be the leads' inductance."""
@@ -45,7 +49,8 @@ _LARGEST_TEXT_BYTE = 2**26
 class ImportedSpectrum:
     """One sweep of a file: ``rows`` are its rows there, in the sweep's order; ``voltage_volt`` the bias where it was written.
 
-    ``sweep_count`` is the file's own count, or its place in the file.
+    ``sweep_count`` is the file's own count, or its place in the file. ``repeated_first_ohm`` is the impedance of the first
+    frequency where it was measured once more at the end; it is in no sweep.
     """
 
     cell: str
@@ -53,6 +58,7 @@ class ImportedSpectrum:
     sweep: Sweep
     rows: Array
     voltage_volt: Array | None
+    repeated_first_ohm: complex | None
     findings: tuple[Finding, ...]
 
 
@@ -104,38 +110,46 @@ def looks_turned(sweep: Sweep) -> bool:
 
 
 def _spectrum(cell: str, count: int, part: pl.DataFrame, where: str, repair: bool) -> ImportedSpectrum:  # noqa: FBT001
-    columns = {
-        name: part[name].cast(pl.Float64).fill_null(math.nan).to_numpy()
-        for name in part.columns
-        if part.schema[name].is_numeric()
-    }
+    columns = Columns(part)
     if REAL in columns and IMAGINARY in columns:
         impedance = columns[REAL] + 1j * columns[IMAGINARY]
     else:
         impedance = columns[_MAGNITUDE] * np.exp(1j * np.deg2rad(columns[_PHASE]))
+    frequency, time = columns[FREQUENCY], columns.get("test_time_second")
+    once = slice(None, -1) if _ends_with_its_first(frequency) else slice(None)
     try:
-        sweep = sweep_of(columns[FREQUENCY], impedance, columns.get("test_time_second"))
+        sweep = sweep_of(frequency[once], impedance[once], None if time is None else time[once])
     except AnalysisError as error:
         raise BadInput(where, f"{error} (sweep {count})") from None
     findings = []
-    if sweep.order.size < impedance.size:
-        left = np.setdiff1d(np.arange(impedance.size), sweep.order)
+    rows = columns["row"]
+    if sweep.order.size < impedance[once].size:
+        left = np.setdiff1d(np.arange(impedance[once].size), sweep.order)
         said = f"{left.size} points without an impedance were left out"
-        findings.append(Finding(LEFT_OUT, REAL, said, tuple(columns["row"][left].astype(int).tolist())))
-    if looks_turned(sweep):
+        findings.append(Finding(LEFT_OUT, REAL, said, tuple(rows[left].astype(int).tolist())))
+    turned = looks_turned(sweep)
+    if turned:
         said = f"sweep {count}: the imaginary part looks turned: no passive cell has it positive where the real part rises"
-        if repair:
-            sweep = Sweep(sweep.frequency_hertz, sweep.impedance_ohm.conj(), sweep.time_second, sweep.order)
-            said += "; repaired: multiplied by -1"
-        findings.append(Finding(IMAGINARY_SIGN, IMAGINARY, said, factor=-1.0, repaired=repair))
-    voltage = columns.get("voltage_volt")
-    return ImportedSpectrum(
-        cell, count, sweep, columns["row"][sweep.order], None if voltage is None else voltage[sweep.order], tuple(findings)
-    )
+        done = "; repaired: multiplied by -1" if repair else ""
+        findings.append(Finding(IMAGINARY_SIGN, IMAGINARY, said + done, factor=-1.0, repaired=repair))
+    if turned and repair:
+        impedance = impedance.conj()
+        sweep = Sweep(sweep.frequency_hertz, sweep.impedance_ohm.conj(), sweep.time_second, sweep.order)
+    voltage, again = columns.get("voltage_volt"), complex(impedance[-1]) if once.stop else None
+    bias = None if voltage is None else voltage[sweep.order]
+    return ImportedSpectrum(cell, count, sweep, rows[sweep.order], bias, again, tuple(findings))
+
+
+def _ends_with_its_first(frequency: Array) -> bool:
+    """Whether the last point repeats the first one's frequency, far from the one before it."""
+    if frequency.size < _FEWEST_TO_TURN:
+        return False
+    first, before, last = (abs(float(frequency[place])) for place in (0, -2, -1))
+    return math.isclose(first, last, rel_tol=0.01) and not 1 / _RESTART < before / last < _RESTART
 
 
 def _sweeps(frame: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
-    """Rows by the file's own count, else cut where the step changes or the frequency starts anew."""
+    """Rows by the file's own count, else cut where rows are missing, the step changes or the frequency starts anew."""
     for name in _COUNTS:
         if name in frame.columns:
             for part in frame.partition_by(name, maintain_order=True):
@@ -144,18 +158,39 @@ def _sweeps(frame: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
             return
     if frame.height == 0:
         return
-    frequency = np.abs(frame[FREQUENCY].cast(pl.Float64).fill_null(math.nan).to_numpy())
-    log = np.log(np.maximum(frequency, np.finfo(float).tiny))
-    step = np.diff(log)
-    direction = np.sign(np.nanmedian(step)) if step.size else 0.0
-    cut = np.concatenate(([True], step * direction < -math.log(_RESTART)))
-    cut[1:] |= np.diff(frame["row"].cast(pl.Int64).to_numpy()) > 1
+    columns = Columns(frame)
+    cut = np.concatenate(([True], _starts_anew(columns[FREQUENCY])))
+    cut[1:] |= np.diff(columns["row"]) > 1
     for name in _WHERE:
-        if name in frame.columns:
-            cut[1:] |= np.diff(frame[name].cast(pl.Float64).fill_null(-1.0).to_numpy()) != 0
+        if name in columns:
+            cut[1:] |= columns.changes(name)
     starts = [*np.flatnonzero(cut).tolist(), frame.height]
     for count, (first, stop) in enumerate(itertools.pairwise(starts)):
         yield count, frame.slice(first, stop - first)
+
+
+def _starts_anew(frequency: Array) -> NDArray[np.bool_]:
+    """Before which points but the first another sweep begins: after a leap back, or where the way turns and stays turned.
+
+    A single point after a leap back is the first frequency once more: it stays with its sweep, and the next begins behind it.
+    """
+    change = np.diff(np.log(np.maximum(np.abs(np.nan_to_num(frequency)), np.finfo(float).tiny)))
+    step = np.sign(change) * (np.abs(change) > _SAME)
+    begins = np.zeros(step.size + 1, dtype=np.bool_)
+    way = 0.0
+    for place, now in enumerate(step):
+        following = step[place + 1] if place + 1 < step.size else 0.0
+        if begins[place]:
+            way = following if now == 0 else float(now)
+        elif way == 0:
+            way = float(now)
+        elif now * way < 0 and abs(change[place]) > math.log(_RESTART):
+            begins[place if following == way else place + 1] = True
+            way = way if following == way else 0.0
+        elif now * way < 0 and np.count_nonzero(step[place : place + _FEWEST_TO_TURN - 1] == now) == _FEWEST_TO_TURN - 1:
+            begins[place - 1 if step[place - 1] == 0 else place] = True
+            way = float(now)
+    return begins[:-1]
 
 
 # -- text --------------------------------------------------------------------------------------------------------------

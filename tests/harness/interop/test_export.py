@@ -88,7 +88,7 @@ def test_cellpy_columns_take_charge_and_discharge_from_the_current(geometry: Geo
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
 
 
-@settings(max_examples=60)
+@settings(deadline=None, max_examples=60)
 @given(
     data=st.lists(st.tuples(finite, finite, finite), min_size=2, max_size=30),
     labels=st.booleans(),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analysis.impedance.spectrum import sweep_of
@@ -108,6 +108,34 @@ def test_sweeps_of_one_file_are_told_apart(name: str | None) -> None:
     ]
 
 
+@pytest.mark.parametrize("counted", [False, True])
+def test_first_frequency_measured_again_is_no_point_of_the_sweep(counted: bool) -> None:
+    """It is kept apart, for the judgement of drift; the next sweep begins after it."""
+    z = impedance()
+    again = pl.DataFrame({"frequency_hertz": [1e5], "real_impedance_ohm": [5.5], "imaginary_impedance_ohm": [-0.1]})
+    one = pl.concat([table(z), again])
+    both = pl.concat([one.with_columns(sweep_count=pl.lit(n)) if counted else one for n in range(2)])
+    found = spectra_of("a", both, "")
+    assert [spectrum.sweep.frequency_hertz.size for spectrum in found] == [37, 37]
+    assert [spectrum.repeated_first_ohm for spectrum in found] == [5.5 - 0.1j] * 2
+
+
+def test_a_sweep_and_its_way_back_are_two() -> None:
+    """Down and up again without a count: two sweeps of all points."""
+    z = impedance()
+    found = spectra_of("a", pl.concat([table(z), table(z).reverse(), table(z)]), "")
+    sizes = [spectrum.sweep.frequency_hertz.size for spectrum in found]
+    assert sizes == [37, 37, 37]
+
+
+def test_a_jittering_frequency_divides_no_sweep() -> None:
+    """One point out of order, and one measured twice, begin no sweep."""
+    order = [*range(10), 11, 10, *range(12, 20), 20, 20, *range(21, 37)]
+    [spectrum] = spectra_of("a", table(impedance())[order], "")
+    assert spectrum.sweep.frequency_hertz.size == 38
+    assert spectrum.repeated_first_ohm is None
+
+
 def test_sweeps_among_readings_are_found() -> None:
     """Rows without a frequency are cycling, and no spectrum."""
     sweep = table(impedance()).with_columns(current_ampere=pl.lit(0.0), test_time_second=pl.Series(np.arange(37.0)))
@@ -126,6 +154,7 @@ def test_points_without_an_impedance_are_left_out_and_said() -> None:
     assert [(finding.kind, finding.rows) for finding in spectrum.findings] == [(LEFT_OUT, (7,))]
 
 
+@settings(deadline=None)
 @given(
     arc=st.floats(1.0, 500.0), series=st.floats(0.1, 50.0), inductance=st.sampled_from([0.0, 1e-7, 3e-6]),
     capacity=st.sampled_from([0.0, 1e-3, 1.0]),
