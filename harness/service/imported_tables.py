@@ -43,6 +43,7 @@ FLAGS = {
     "time_repaired": "rows with an impossible time took that of the row before",
     "time_disagrees": "step time and test time differ by more than 1 % over a step",
     "clock_jump": "a clock of the file jumped; the instrument's own was used",
+    "end_unseen": "the file ends in this half cycle, with nothing to compare its end with: it may be cut short",
     "gap": "rows are missing inside a half cycle; its error holds what may have passed",
     "missing_values": "rows without a current were left out",
     "backward_time": "rows with an impossible time were not integrated over",
