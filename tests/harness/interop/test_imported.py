@@ -59,6 +59,14 @@ def test_json_keeps_its_old_keys_and_says_the_rest(tmp_path: Path) -> None:
     assert {finding["kind"] for finding in cell["findings"]} == {"unchecked"}
 
 
+def test_missing_efficiency_is_null_with_its_reason(tmp_path: Path) -> None:
+    """A lone discharge: never 0, never NaN; flags are a list, and the refusal is in words."""
+    first = told(saved(cycling().filter(pl.col("step_count") > 0), tmp_path / "c.parquet"))["cycles"][0]
+    assert first["coulombic_efficiency"] is None
+    assert {"incomplete", "offset_unknown"} <= set(first["flags"])
+    assert first["refusal"] == "nothing was deposited in this cycle"
+
+
 def test_file_of_spectra_and_cycles_gives_both(tmp_path: Path) -> None:
     """Sweeps among readings are fitted, and are in no half cycle."""
     both = pl.concat([cycling(), sweep().with_columns(current_ampere=pl.lit(0.0), test_time_second=pl.lit(2e4))], how="diagonal")
