@@ -28,7 +28,8 @@ from harness.interop.bdf import read_cells
 from harness.interop.cycles import AnalyzedCell, analyze_frame
 from harness.interop.finding import Finding
 from harness.interop.spectra import ImportedSpectrum, spectra_of, text_spectrum
-from harness.interop.validation import repaired, validate
+from harness.interop.timeline import FIND_JUMP
+from harness.interop.validation import UNIT, UNIT_LIKELY, repaired, validate
 from harness.interop.witnesses import TIMES
 from harness.model.run import Geometry
 
@@ -103,7 +104,7 @@ def import_file(
         if lacking is None:
             try:
                 cell = analyze_frame(name, frame, geometry, kind, str(path), area_cm2=area_cm2, accuracy=accuracy, repair=repair)
-                findings += cell.findings
+                findings += _not_explained(cell.findings, findings)
             except BadInput as error:
                 if not spectra:
                     raise
@@ -112,6 +113,12 @@ def import_file(
             findings.insert(0, _without_cycles(frame, lacking, str(path)))
         made.append(Imported(path, name, geometry, area_cm2, frame, cell, list(map(_judged, spectra)), findings))
     return made
+
+
+def _not_explained(further: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:
+    """Findings that do not merely follow from a clock that is known to be in another unit: beside it, every stamp is a jump."""
+    wrong = {finding.column for finding in known if finding.kind in {UNIT, UNIT_LIKELY} and not finding.repaired}
+    return [finding for finding in further if not (finding.kind == FIND_JUMP and wrong & set(TIMES))]
 
 
 def _lacking(frame: pl.DataFrame) -> str | None:

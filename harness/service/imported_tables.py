@@ -75,13 +75,17 @@ def imported_parts(one: Imported) -> Iterator[RenderableType]:
 
 
 def cycle_table(cell: AnalyzedCell, marks: Sequence[str]) -> Table:
-    """The cycle table of one cell, efficiencies in percent, with the marks of its footnotes behind each row."""
+    """The cycle table of one cell, efficiencies in percent, with the marks of its footnotes behind each row.
+
+    Charges are per area where the area is known.
+    """
     rows, full = cell.rows, cell.geometry is Geometry.FULL
     following = [pairing.next_removal for pairing in pairings(rows)]
     names = ("charged", "discharged") if full else ("plated", "stripped")
     columns = {"cycle #": [str(row.cycle_count) for row in rows]}
-    columns[f"{names[0]} / mAh"] = _column([(row.plating_capacity_ah, row.plating_capacity_ah_std) for row in rows], 1e3)
-    columns[f"{names[1]} / mAh"] = _column([(row.stripping_capacity_ah, row.stripping_capacity_ah_std) for row in rows], 1e3)
+    unit, scale = ("mAh", 1e3) if cell.area_cm2 is None else ("mAh/cm²", 1e3 / cell.area_cm2)
+    columns[f"{names[0]} / {unit}"] = _column([(row.plating_capacity_ah, row.plating_capacity_ah_std) for row in rows], scale)
+    columns[f"{names[1]} / {unit}"] = _column([(row.stripping_capacity_ah, row.stripping_capacity_ah_std) for row in rows], scale)
     if cell.geometry is not Geometry.SYMMETRIC:
         columns["efficiency / %"] = _column([(row.coulombic_efficiency, row.coulombic_efficiency_std) for row in rows], 1e2)
     if full and any(one.value is not None for one in following):
@@ -129,7 +133,7 @@ def _cycle_parts(cell: AnalyzedCell) -> Iterator[RenderableType]:
     own = [[flag for flag in row.flags.split() if flag not in shared] for row in cell.rows]
     notes = list(dict.fromkeys(flag for flags in own for flag in flags))
     mark = {flag: _MARKS[place] if place < len(_MARKS) else f"({place + 1})" for place, flag in enumerate(notes)}
-    table = cycle_table(cell, ["".join(mark[flag] for flag in flags) for flags in own])
+    table = cycle_table(cell, ["".join(mark[flag] for flag in notes if flag in flags) for flags in own])
     yield table
     for flag in notes:
         yield _note(mark[flag], FLAGS.get(flag, flag.replace("_", " ")))

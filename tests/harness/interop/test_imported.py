@@ -134,6 +134,7 @@ def test_repair_of_a_unit_gives_the_true_numbers_and_says_so(tmp_path: Path) -> 
         step_time_second=pl.col("test_time_second") - pl.col("test_time_second").first().over("step_count")
     )
     lying = saved(whole.with_columns(pl.col("test_time_second") * 3600), tmp_path / "c.parquet")
+    assert [finding["kind"] for finding in told(lying)["findings"] if finding["column"] == "test_time_second"] == ["unit"]
     cell = told(lying, repair=True)
     unit = next(finding for finding in cell["findings"] if finding["kind"] == "unit")
     assert (unit["column"], unit["repaired"], unit["factor"]) == ("test_time_second", True, pytest.approx(1 / 3600))

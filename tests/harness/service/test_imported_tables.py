@@ -55,6 +55,7 @@ def test_table_fits_and_says_each_flag_once(width: int, tmp_path: Path) -> None:
 def test_dash_has_a_footnote(tmp_path: Path) -> None:
     """The row without an efficiency carries the mark of the sentence that says why."""
     lines = shown(cycling(0.98), tmp_path / "a.parquet").splitlines()
+    assert "mAh/cm²" in "".join(lines[:3])
     row = next(line for line in lines if line.lstrip().startswith("3 "))
     note = next(line for line in lines if "lacks a whole half" in line)
     assert "—" in row
