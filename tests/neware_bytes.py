@@ -52,7 +52,7 @@ def ndax_of_three_members(records: Sequence[Record], start_unix: int = 1_760_000
     info["dchg"] = [record.discharged_ah for record in records]
     info["chg_e"] = [record.charged_wh for record in records]
     info["dchg_e"] = [record.discharged_wh for record in records]
-    info["unix"] = start_unix + np.arange(len(records))
+    info["unix"] = [start_unix + int(second) for second in _elapsed(records)]
     info["step"] = [record.step for record in records]
     info["index"] = np.arange(1, len(records) + 1)
     firsts = [record for place, record in enumerate(records) if place == 0 or records[place - 1].step != record.step]
@@ -102,13 +102,23 @@ def nda(records: Sequence[Record], version: int = 8) -> bytes:
         row["second"], row["volt"] = round(record.step_second), round(record.volt * 1e4)
         row["current"] = round(record.ampere * 1e3 / unit)
         row["amount"] = round((record.charged_ah + record.discharged_ah) * 3.6e6 / unit)
-        row["unix"] = 1_760_000_000 + place
+        row["unix"] = 1_760_000_000 + int(_elapsed(records)[place])
     header = bytearray(begin)
     header[:6], header[14] = b"NEWARE", version
     header[16:20] = settings.to_bytes(4, "little")
     header[settings + 26 : settings + 30] = (100).to_bytes(4, "little")
     header[64:72] = begin.to_bytes(4, "little") + rows.nbytes.to_bytes(4, "little")
     return bytes(header) + rows.tobytes()
+
+
+def _elapsed(records: Sequence[Record]) -> list[float]:
+    """Seconds since the test began: steps laid end to end."""
+    passed, made = 0.0, list[float]()
+    for place, record in enumerate(records):
+        if place and records[place - 1].step != record.step:
+            passed += records[place - 1].step_second
+        made.append(passed + record.step_second)
+    return made
 
 
 def _blocks(kind: int, version: int, rows: NDArray[np.void]) -> bytes:

@@ -15,6 +15,7 @@ from harness.errors import BadInput
 from harness.interop.bdf import read_cells
 from harness.interop.cycles import analyze_file
 from harness.interop.ndax import read_neware
+from harness.interop.validation import UNCHECKED, validate
 from harness.model.run import Geometry
 from tests.neware_bytes import CC_CHARGE, CC_DISCHARGE, REST, Record, nda, ndax_of_one_member, ndax_of_three_members
 
@@ -55,6 +56,7 @@ def test_neware_file_gives_the_efficiency_that_was_written(tmp_path: Path) -> No
     """Through the one door of all files: 0.98, from the tester's counters, to their single precision."""
     path = tmp_path / "cell-4.ndax"
     path.write_bytes(ndax_of_three_members(cycle()))
+    assert {finding.kind for finding in validate(read_neware(path))} <= {UNCHECKED}
     [cell] = analyze_file(path, geometry=Geometry.FULL)
     assert cell.name == "cell-4"
     assert cell.rows[0].coulombic_efficiency == pytest.approx(0.98, rel=2e-7)
