@@ -161,7 +161,8 @@ def build_inventory(build: AnodeBuild, area_cm2: float, area_cm2_std: float = 0.
 def lithium_losses(rows: Sequence[CycleRow], geometry: Geometry, *, efficiency: Estimate | None = None) -> LithiumLosses | None:
     """What the charges tell of each cycle's lithium (module docstring); ``None`` where they tell nothing (symmetric).
 
-    ``efficiency`` is that of the lithium, for a full cell with lithium to spare; without it Q_charge − Q_discharge is the loss.
+    ``efficiency`` is that of the lithium, for a full cell with lithium to spare; its interval counts, so that one from few cells
+    (Student's) is as wide as it must be. Without it Q_charge − Q_discharge is the loss.
     A cycle whose removal has not begun is left out; one that was cut short counts with what passed; a removal that comes before
     any deposit moves lithium and loses none.
 
@@ -263,7 +264,7 @@ def predict_knee(rows: Sequence[CycleRow], losses: LithiumLosses, geometry: Geom
     plate = float(np.nanmean([row.plating_capacity_ah for row in rows if row.plating_capacity_ah]))
     excess = left.value - (plate if geometry is Geometry.DEPOSIT else 0.0)
     alone = math.hypot(inventory_ah.std or 0.0, math.sqrt(float(np.sum(losses.random_std_ah**2))))
-    drain = Drain(mean, common, scatter, count)
+    drain = Drain(mean, common, scatter, count, count - 1)
     shared = float(losses.common_std_ah.sum())
     return excess_lasts(
         excess, drain, excess_std=alone, excess_common_std=shared, after=max(float(losses.cycle_count[-1]), float(len(rows)))
@@ -301,7 +302,9 @@ def _check(*inventories: Estimate) -> None:
 def _stated(efficiency: Estimate) -> tuple[float, float]:
     if efficiency.value is None or not 0 < efficiency.value <= 1:
         raise AnalysisError(f"the lithium's efficiency must be a fraction above 0 and up to 1, not {efficiency.value}")
-    return efficiency.value, efficiency.std or 0.0
+    if efficiency.low is None or efficiency.high is None:
+        return efficiency.value, efficiency.std or 0.0
+    return efficiency.value, (efficiency.high - efficiency.low) / (2 * NORMAL_95)
 
 
 def _throughput(rows: Sequence[CycleRow]) -> Estimate:
