@@ -24,7 +24,7 @@ efficiency; the rest adds up in squares.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 
 from harness.analysis.coulombic import FLAG_FORMATION, KIND_CYCLE
 from harness.analysis.estimate import NORMAL_95, Estimate
-from harness.analysis.excess import Drain, excess_lasts
+from harness.analysis.excess import Drain, KneeComparison, compare_knee, excess_lasts
+from harness.analysis.fade import capacity_series, knee
 from harness.analysis.linear import inflation
 from harness.analysis.row_errors import row_errors
 from harness.errors import AnalysisError
@@ -119,6 +120,15 @@ class LithiumBooks:
     knee_cycle: Estimate
     losses: LithiumLosses | None
     doubted_cycles: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KneeReview:
+    """A knee as predicted, as it came, and how the two compare. Both are cycles."""
+
+    predicted: Estimate
+    observed: Estimate
+    comparison: KneeComparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +279,30 @@ def predict_knee(rows: Sequence[CycleRow], losses: LithiumLosses, geometry: Geom
     return excess_lasts(
         excess, drain, excess_std=alone, excess_common_std=shared, after=max(float(losses.cycle_count[-1]), float(len(rows)))
     )
+
+
+def review_knee(
+    rows: Sequence[CycleRow],
+    geometry: Geometry,
+    inventory_ah: Estimate,
+    *,
+    efficiency: Estimate | None = None,
+    left_out: Collection[int] = (),
+) -> KneeReview:
+    """The knee of one run's capacity beside the prediction that the cycles before half of it would have made; without a knee,
+    beside that of all cycles.
+
+    Raises:
+        AnalysisError: there is no cycle, they do not rise, an inventory is negative, or the efficiency is not one.
+    """
+    series = capacity_series(rows, left_out=left_out)
+    came = knee(series.cycle, series.capacity_ah).cycle if series.cycle.size else Estimate.refused("no cycle is whole")
+    until = math.inf if came.value is None or came.high is None else came.value / 2
+    watched = [row for row in rows if row.cycle_count <= until]
+    predicted = lithium_books(watched or rows, geometry, inventory_ah, efficiency=efficiency).knee_cycle
+    if came.value is None:
+        came = Estimate.at_least(float(rows[-1].cycle_count), came.refusal)
+    return KneeReview(predicted, came, compare_knee(predicted, came))
 
 
 def build_lithium(books: Sequence[LithiumBooks]) -> BuildLithium:

@@ -17,6 +17,7 @@ from harness.analysis.lithium import (
     lithium_books,
     lithium_inventory,
     lithium_losses,
+    review_knee,
 )
 from harness.errors import AnalysisError
 from harness.model.anode import AnodeBuild, load_build
@@ -229,6 +230,31 @@ def test_predicted_knee_holds_the_truth_in_95_percent() -> None:
         found = lithium_books(rows, Geometry.DEPOSIT, Estimate.normal(20 * MAH, MAH)).knee_cycle
         held += (found.low or 0.0) <= truth <= (found.high or math.inf)
     assert 930 <= held <= 970
+
+
+def with_excess(lithium: float, cycles: int) -> list[CycleRow]:
+    """A full cell of 2 mAh that loses 2 % of its lithium a cycle: complete discharges until ``lithium`` (mAh) is gone."""
+    left, charge, charges, discharges = lithium, 2.0, [], []
+    for _ in range(cycles):
+        left -= 0.02 * charge
+        discharge = charge + min(left, 0.0)
+        left = max(left, 0.0)
+        charges.append(charge * MAH)
+        discharges.append(discharge * MAH)
+        charge = discharge
+    return full(charges, discharges)
+
+
+def test_a_knee_that_came_is_reviewed_with_what_could_have_been_predicted() -> None:
+    """2 mAh last 50 cycles; a foil that was half as thick as stated is found out; a cell that is too young decides nothing."""
+    efficiency = Estimate.normal(0.98, 0.001)
+    for lithium, verdict in ((2.0, "agrees"), (1.0, "earlier")):
+        found = review_knee(with_excess(lithium, 90), Geometry.FULL, Estimate.normal(2 * MAH, 0.1 * MAH), efficiency=efficiency)
+        assert found.predicted.value == pytest.approx(50.0, rel=1e-6)
+        assert found.observed.value == pytest.approx(25 * lithium, abs=4)
+        assert found.comparison.verdict == verdict
+    young = review_knee(with_excess(2.0, 30), Geometry.FULL, Estimate.exact(2 * MAH), efficiency=efficiency)
+    assert (young.comparison.verdict, young.observed.value, young.observed.high) == ("undecided", 30.0, None)
 
 
 def books_of(throughput: float, *, ended: Ended = Ended.LITHIUM) -> LithiumBooks:
