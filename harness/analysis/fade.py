@@ -3,7 +3,7 @@
 *End of life* EOL_x is the first cycle whose capacity is below x Q_ref and which begins three such in a row, Q_ref being the
 median of cycles 3 to 5. A cell that has not got there is a lower bound, never left out.
 
-*The knee* is the n₁ of D. W. Bacon and D. G. Watts, Biometrika 58, 525 (1971):
+*The knee* is the n₁ of D. W. Bacon and D. G. Watts (1971):
 
     y = a₀ + a₁ (n − n₁) + a₂ (n − n₁) tanh((n − n₁)/γ),
 
