@@ -284,8 +284,8 @@ class _Profile:
 
         half = Estimate.student(0.0, 1.0, self.freedom).high or math.inf
         limit = self.squares * (1 + half**2 / self.freedom)
-        below = _GRID[(self.grid > limit) & (_GRID < self.exponent)]
-        over = _GRID[(self.grid > limit) & (_GRID > self.exponent)]
+        below = _GRID[(self.grid > limit) & (self.exponent > _GRID)]
+        over = _GRID[(self.grid > limit) & (self.exponent < _GRID)]
         ends = [side[place] if side.size else None for side, place in ((below, -1), (over, 0))]
         found = [
             None if end is None else float(brentq(lambda one: self.solved(one)[1] - limit, end, self.exponent)) for end in ends
