@@ -22,7 +22,7 @@ from harness.analysis.impedance.fit import fit_impedance
 from harness.analysis.run_cycle import OpenCycle
 from harness.clock import SHORTEST_DEADLINE_SECOND
 from harness.errors import AnalysisError, JournalError
-from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
+from harness.model.derived import DerivedRow, ImpedanceFitRow
 from harness.model.records import (
     CycleEnded,
     ImpedancePoint,
@@ -37,6 +37,7 @@ from harness.model.records import (
 )
 from harness.model.run import RunContext, RunFacts
 from harness.store.derived import DerivedStore
+from harness.store.derived_schema import key_of
 from harness.stream.journal_reader import JournalReader
 
 POSITION = "rollup"
@@ -182,7 +183,7 @@ class Rollup:
                 written.setdefault(context.run_id, (context, []))[1].extend(rows)
         total = 0
         for context, rows in written.values():
-            last = list({_key(row): row for row in rows}.values())
+            last = list({key_of(row): row for row in rows}.values())
             self._store.put(context, last)
             total += len(last)
         self._remember(row, touched)
@@ -329,10 +330,6 @@ def _advance_to_end(rollup: Rollup) -> int:
 
 def _run_position(run_id: str) -> str:
     return f"{POSITION}:{run_id}"
-
-
-def _key(row: DerivedRow) -> tuple[type, int]:
-    return type(row), row.cycle_count if isinstance(row, CycleRow) else row.sweep_count
 
 
 def _replay(reader: JournalReader, run: RunRollup, from_seq: int, until_seq: int) -> None:

@@ -57,6 +57,7 @@ class Table(StrEnum):
     CELLS = "cells"
     SAMPLES = "samples"
     CYCLES = "cycles"
+    HALF_CYCLES = "half-cycles"
     IMPEDANCE = "impedance"
     SPECTRA = "spectra"
     EVENTS = "events"
@@ -322,6 +323,7 @@ def _frame(lab: Lab, table: Table, cell: str | None, facts: dict[str, Any]) -> p
         Table.CELLS: lambda: cells.join(asked.select("cell"), on="cell", how="semi"),
         Table.SAMPLES: lambda: lab.store.samples(runs),
         Table.CYCLES: lambda: lab.store.cycles(runs),
+        Table.HALF_CYCLES: lambda: lab.store.half_cycles(runs),
         Table.IMPEDANCE: lambda: lab.store.impedance_fits(runs),
         Table.SPECTRA: lambda: lab.store.impedance(runs),
         Table.EVENTS: lambda: lab.store.events(runs),
