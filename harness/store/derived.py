@@ -10,6 +10,9 @@ the old ``seq`` vanishes: unlike a journal's, these numbers have holes. What the
 * a number that is missing between two that `DerivedStore.read` returns, or before the first, is superseded for ever by a
   higher one, so that a batch that ends with row ``n`` settles every number up to ``n``, returned or not.
 
+Of a row that stands there in several method versions the one written last is the newest. The others stay in the file, but
+`DerivedStore.read` leaves them out: they are superseded, too, and where the last write wins none may come after its successor.
+
 A row that is computed again and has not changed is not written: nothing is published twice without need.
 """
 
@@ -115,7 +118,7 @@ class DerivedStore:
         return [(RunContext(*row[:5]), int(row[5]), int(row[6])) for row in rows]
 
     def read(self, run_id: str, from_seq: int, limit: int) -> list[tuple[int, DerivedRow]]:
-        """At most ``limit`` rows with a seq of ``from_seq`` or more, in its order; see the head of this module about holes."""
+        """At most ``limit`` newest rows of seq ``from_seq`` or more, in its order; about holes see the head of this module."""
         found: list[tuple[int, DerivedRow]] = []
         for made, table in ALL_TABLES.items():
             found += [(row[-1], made(*row[:-1])) for row in self._select(table.read, (run_id, from_seq, limit))]
@@ -242,7 +245,7 @@ def _version(database: sqlite3.Connection) -> int:
 
 
 def _write(database: sqlite3.Connection, row: DerivedRow, seq: int) -> int:
-    """Write ``row`` as ``seq``; the number of rows written, 0 if the very same one stands there."""
+    """Write ``row`` as ``seq``; the number of rows written, 0 if the very same one stands there and is the newest."""
     table, values = ALL_TABLES[type(row)], astuple(row)
     key = (row.run_id, *(getattr(row, name) for name in table.key), row.method_version)
     found = database.execute(table.find, key).fetchone()

@@ -90,23 +90,26 @@ class Table:
 
     @property
     def find(self) -> str:
-        """The row of a run, a key and a method version."""
+        """The row of a run, a key and a method version, if none of another version was written after it."""
         key = " AND ".join(f"{name} = ?" for name in ("run_id", *self.key, "method_version"))
-        return f"{self._select} WHERE {key}"
+        return f"{self._select} AS row WHERE {key} AND {self._newest}"
 
     @property
     def read(self) -> str:
-        """Rows of a run from a ``seq`` on, at most so many."""
-        return f"{self._select} WHERE run_id = ? AND seq >= ? ORDER BY seq LIMIT ?"
+        """Rows of a run from a ``seq`` on, at most so many, in its order; of each key the one written last."""
+        return f"{self._select} AS row WHERE run_id = ? AND seq >= ? AND {self._newest} ORDER BY seq LIMIT ?"
 
     @property
     def newest(self) -> str:
-        """Of each key of a run (of all runs for null) the row written last, as InfluxDB shows it, where the last write wins."""
-        same = " AND ".join(f"newer.{name} = row.{name}" for name in ("run_id", *self.key))
+        """Of each key of a run (of all runs for null) the row written last, in the order of the run."""
         return (
-            f"{self._select} AS row WHERE (?1 IS NULL OR run_id = ?1) AND NOT EXISTS "  # noqa: S608 - names of ours
-            f"(SELECT 1 FROM {self.name} AS newer WHERE {same} AND newer.seq > row.seq) ORDER BY run_id, {', '.join(self.order)}"
+            f"{self._select} AS row WHERE (?1 IS NULL OR run_id = ?1) AND {self._newest} ORDER BY run_id, {', '.join(self.order)}"
         )
+
+    @property
+    def _newest(self) -> str:
+        same = " AND ".join(f"newer.{name} = row.{name}" for name in ("run_id", *self.key))
+        return f"NOT EXISTS (SELECT 1 FROM {self.name} AS newer WHERE {same} AND newer.seq > row.seq)"  # noqa: S608 - names of ours
 
     @property
     def _select(self) -> str:

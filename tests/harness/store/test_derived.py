@@ -98,12 +98,19 @@ def test_changed_row_gets_a_new_number_and_loses_its_old_one(store: DerivedStore
 
 
 def test_newest_method_version_is_the_one_written_last(store: DerivedStore) -> None:
-    """Versions stand side by side in the file; questions get the last one, whatever its name."""
+    """Versions stand side by side in the file; questions and publisher get the last one, whatever its name."""
     store.put(CONTEXT, [cycle(1, "9"), cycle(2, "9"), fit(1, "9")])
     store.put(CONTEXT, [cycle(1, "10", 0.5), fit(1, "10", 7.0)])
     assert store.cycles() == [cycle(1, "10", 0.5), cycle(2, "9")]
     assert store.fits() == [fit(1, "10", 7.0)]
-    assert len(everything(store)) == 5
+    assert everything(store) == [(1, cycle(2, "9")), (3, cycle(1, "10", 0.5)), (4, fit(1, "10", 7.0))]
+
+
+def test_version_that_is_written_again_is_the_newest_again(store: DerivedStore) -> None:
+    """Software that was set back computes its own rows anew, and they count although they have not changed."""
+    for version in ("9", "10", "9"):
+        store.put(CONTEXT, [cycle(1, version)])
+    assert everything(store) == [(2, cycle(1, "9"))]
 
 
 def test_each_half_of_a_cycle_has_its_own_newest_version(store: DerivedStore) -> None:
