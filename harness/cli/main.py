@@ -133,14 +133,22 @@ def daemon(site: SiteArgument = DEFAULT_SITE) -> None:
 def rollup(
     site: SiteArgument = DEFAULT_SITE,
     *,
-    again: Annotated[bool, typer.Option("--again", help="Compute the whole history anew, then stop.")] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="Compute history anew, then stop: every run, whole, that lasts or ended after a date, a time (UTC), "
+            "or the start of a run. all is everything.",
+            metavar="WHEN",
+        ),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", hidden=True, help="The same as --since all.")] = False,
 ) -> None:
-    """Turn closed cycles and sweeps into efficiency and resistance."""
+    """Turn closed cycles and sweeps into efficiency, resistance and the signs of a short."""
     from harness.config import load_site  # noqa: PLC0415
-    from harness.service.processes import run_rollup_process  # noqa: PLC0415
+    from harness.service.processes import EVER, run_rollup_process  # noqa: PLC0415
 
     _log_to_stderr()
-    asyncio.run(run_rollup_process(load_site(site), again=again))
+    asyncio.run(run_rollup_process(load_site(site), since=EVER if again else since))
 
 
 @app.command(rich_help_panel="Processes")
