@@ -361,8 +361,8 @@ def analyze(
     if as_json:
         print(json.dumps(analysis_json(results), indent=2))
         return
-    for cell, rows in results:
-        console.print(cycle_table(cell, rows))
+    for cell in results:
+        console.print(cycle_table(cell.name, cell.rows))
 
 
 app.command("compare-truth", rich_help_panel="Numbers")(compare_truth)
