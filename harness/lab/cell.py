@@ -6,7 +6,7 @@ of cycles) is computed when it is asked for, by the pure functions of `harness.a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 
@@ -14,14 +14,24 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from harness.analysis.endpoints import slippages
+from harness.analysis.estimate import Estimate
+from harness.analysis.fade import CapacitySeries, Knee, capacity_series, end_of_life, knee
 from harness.analysis.growth import GrowthReport, growth_laws
+from harness.analysis.lithium import UNKNOWN, Ended, LithiumBooks, build_inventory, lithium_books
+from harness.analysis.reservoir import ReservoirBlock, blocks_of_rows
 from harness.errors import BadInput
 from harness.model.anode import AnodeBuild
 from harness.model.anode_facts import findings_from
 from harness.model.derived import CycleRow
+from harness.model.run import Geometry
 from harness.store.base import Store
 
 Array = npt.NDArray[np.float64]
+
+RUNNING = "running"
+FATAL = "hard"
+"""The grade of a short after which a cell is none."""
 
 _VERDICTS = pl.Schema(
     {"claim": pl.Int64, "strict": pl.String, "broad": pl.String, "reason": pl.String, "broad_reason": pl.String}
@@ -61,6 +71,23 @@ class Resistance(StrEnum):
     APPARENT = "apparent_resistance_ohm"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Fade:
+    """The capacity that came back against the cell's cycle, when it was below ``threshold`` of its first, and where it bent."""
+
+    capacity: CapacitySeries
+    threshold: float
+    end_of_life: Estimate
+    knee: Knee
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the end of life has come: the estimate is a cycle, and not only a bound of one that is still to come."""
+        return self.end_of_life.value is not None and (
+            self.end_of_life.high is not None or self.end_of_life.low != self.end_of_life.value
+        )
+
+
 class CellView:
     """One cell through all its runs. Every call asks the store anew, for the runs known when the view was made."""
 
@@ -82,9 +109,14 @@ class CellView:
         return "+".join(dict.fromkeys(f"{channel} ({serial})" for channel, serial in places))
 
     @property
+    def geometry(self) -> Geometry:
+        """Which way lithium goes in it."""
+        return Geometry(self._runs["geometry"][-1])
+
+    @property
     def ended(self) -> str:
         """Why its newest run ended, or "running"."""
-        return "running" if self._runs["ended_nanosecond"][-1] is None else str(self._runs["reason"][-1])
+        return RUNNING if self._runs["ended_nanosecond"][-1] is None else str(self._runs["reason"][-1])
 
     @property
     def anode(self) -> AnodeBuild:
@@ -183,6 +215,70 @@ class CellView:
             leave_out={} if apparent else {"refused": (measured["verdict"] == "refused").to_numpy()},
             common_relative_std=float(self._runs["accuracy_gain"][-1] or 0.0),
         )
+
+    def shorts(self) -> pl.DataFrame:
+        """The half cycles that look shorted, as `HALF_CYCLES`: ``short_grade`` suspect, likely or hard, and the signs as JSON."""
+        return self.half_cycles().filter(pl.col("short_grade") != "")
+
+    def reservoir(self, *, programmed_cycles: int | None = None) -> list[ReservoirBlock]:
+        """The reservoir blocks of its runs with their efficiency (`harness.analysis.reservoir`)."""
+        return [block for run in self._rows_by_run() for block in blocks_of_rows(run, programmed_cycles=programmed_cycles)]
+
+    def slippages(self, *, left_out: Collection[int] = ()) -> pl.DataFrame:
+        """Ends of half cycles, slippages, fade and parasitic currents (`harness.analysis.endpoints`), the axis anew in each run.
+
+        Raises:
+            AnalysisError: the cell has no cycle, or is symmetric.
+        """
+        runs = self._rows_by_run() or [[]]
+        frames = [slippages(run, self.geometry, left_out=left_out) for run in runs]
+        named = [frame.insert_column(0, pl.lit(run[0].run_id).alias("run_id")) for frame, run in zip(frames, runs, strict=True)]
+        return pl.concat(named)
+
+    def fade(self, *, threshold: float = 0.8) -> Fade:
+        """End of life and knee of the capacity that came back, through all its runs (`harness.analysis.fade`).
+
+        Raises:
+            AnalysisError: the cell has no cycle, or ``threshold`` is not between 0 and 1.
+        """
+        series = capacity_series(self.cycle_rows())
+        if not series.cycle.size:
+            refused = Estimate.refused("no cycle tells a capacity")
+            return Fade(series, threshold, refused, Knee(refused, refused, refused, refused, None, 0))
+        ended = end_of_life(series.cycle, series.capacity_ah, threshold=threshold)
+        return Fade(series, threshold, ended, knee(series.cycle, series.capacity_ah))
+
+    def lithium(
+        self, *, cathode_ah: Estimate = UNKNOWN, efficiency: Estimate | None = None, ended: Ended | None = None
+    ) -> LithiumBooks:
+        """Its books of lithium (`harness.analysis.lithium`), the inventory from the build that its newest run pinned.
+
+        ``ended`` is told by its runs unless it is stated: shorted, used up (a full cell whose capacity came to its end of life),
+        running, else stopped.
+
+        Raises:
+            AnalysisError: the cell has no cycle, or what is stated is impossible.
+        """
+        area = float(self._runs["area_cm2"][-1])
+        inventory = build_inventory(self.anode, area) if self._has_build() else Estimate.refused("its run pinned no build")
+        rows = self.cycle_rows()
+        return lithium_books(
+            rows, self.geometry, inventory, cathode_ah=cathode_ah, efficiency=efficiency, ended=ended or self._ended_by(rows)
+        )
+
+    def _ended_by(self, rows: Sequence[CycleRow]) -> Ended:
+        if rows and not self.shorts().filter(pl.col("short_grade") == FATAL).is_empty():
+            return Ended.SHORT
+        if rows and self.geometry is Geometry.FULL and self.fade().has_ended:
+            return Ended.LITHIUM
+        return Ended.RUNNING if self.ended == RUNNING else Ended.STOPPED
+
+    def _has_build(self) -> bool:
+        return self._store.documents(self._run_ids[-1:])["anode"][0] is not None
+
+    def _rows_by_run(self) -> list[list[CycleRow]]:
+        runs = self.cycles().partition_by("run_id", maintain_order=True)
+        return [cycle_rows(run) for run in runs]
 
     def growth(self) -> pl.DataFrame:
         """Interface resistance against cycle and time: the fits that found one.

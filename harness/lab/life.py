@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import polars as pl
 
-from harness.analysis.fade import capacity_series, end_of_life
 from harness.analysis.survival import Lifetime
-from harness.lab.cell import CellView
+from harness.lab.cell import FATAL, CellView
 
 LIFE = "cycle_life"
 END_OF_LIFE = 0.8
 """Of the capacity of its cycles 3 to 5."""
-FATAL = "hard"
 
 
 def life_of(cell: CellView) -> Lifetime | str:
@@ -23,10 +21,9 @@ def life_of(cell: CellView) -> Lifetime | str:
     rows = cell.cycle_rows()
     if not rows:
         return "no cycle"
-    shorted = cell.numbered(cell.half_cycles()).filter(pl.col("short_grade") == FATAL)["cycle_count"].min()
-    series = capacity_series(rows)
-    ended = end_of_life(series.cycle, series.capacity_ah, threshold=END_OF_LIFE) if series.cycle.size else None
-    faded = ended.value if ended is not None and ended.std is not None else None
+    shorted = cell.numbered(cell.shorts()).filter(pl.col("short_grade") == FATAL)["cycle_count"].min()
+    fade = cell.fade(threshold=END_OF_LIFE)
+    faded = fade.end_of_life.value if fade.has_ended else None
     if isinstance(shorted, int) and (faded is None or shorted <= faded):
         return Lifetime(cell.cell, float(shorted), failed=True, reason="hard short")
     if faded is not None:

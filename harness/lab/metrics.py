@@ -106,6 +106,11 @@ def _resistance(quantity: Resistance) -> Callable[[CellView, int | None], Measur
     return at
 
 
+def _turnover(cell: CellView, _: int | None) -> Measured:
+    rows = cell.cycle_rows()
+    return _measured(cell.lithium().turnover, len(rows)) if rows else Measured(None, reason="no cycle")
+
+
 def _measured(one: Estimate, cycles: int) -> Measured:
     if one.value is None or one.low is None or one.high is None:
         return Measured(None, cycles=cycles, reason=one.refusal)
@@ -117,6 +122,7 @@ METRICS = (
     Metric("coulombic_efficiency", "", "charge-weighted mean over the complete cycles from the second on", _efficiency),
     Metric("coulombic_inefficiency_per_hour", "1/h", "1 − that mean, per hour of a cycle", _inefficiency_per_hour),
     Metric("interface_resistance_growth", "Ω per cycle", "slope of the linear growth law", _growth),
+    Metric("lithium_turnover", "", "charge plated until the lithium was used up, over the lithium that there was", _turnover),
     Metric("interface_resistance", "Ω", _OF_SPECTRUM, _resistance(Resistance.INTERFACE), takes_cycle=True),
     Metric("area_specific_resistance", "Ω cm²", _OF_SPECTRUM, _resistance(Resistance.AREA_SPECIFIC), takes_cycle=True),
 )

@@ -13,7 +13,6 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.analysis.coulombic import mean_coulombic_efficiency
-from harness.analysis.growth import Law
 from harness.cli.main import app
 from harness.errors import AnalysisError, BadInput
 from harness.lab.cohort import CELLS, GROUPS, LIFE_GROUPS, LIFE_PAIRS, PAIRS
@@ -175,37 +174,6 @@ def test_lives_are_compared_with_their_censoring(tmp_path: Path) -> None:
     assert "too few for a ratio of hazards" in pair["note"]
     assert found.curves is not None
     assert found.curves["foil"].time.tolist() == [9.0, 10.0, 11.0, 12.0]
-
-
-def test_a_moved_cell_counts_through_its_runs(tmp_path: Path) -> None:
-    """The second run's cycles come after the first's: their growth is one line, on both channels."""
-    first = [cycle("foil-0", n) for n in range(1, 5)] + [fit("foil-0", n, 20.0 + n) for n in range(1, 5)]
-    later = [cycle("foil-0", n, day=3) for n in range(1, 5)] + [fit("foil-0", n, 24.0 + n, day=3) for n in range(1, 5)]
-    runs = [MadeRun("foil-0", first, FOIL), MadeRun("foil-0", later, FOIL, "a2", 3)]
-    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
-        cell = lab.cell("foil-0")
-        assert [row.cycle_count for row in cell.cycle_rows()] == list(range(1, 9))
-        best = cell.growth_laws().best
-        assert best is not None
-        assert best.law is Law.LINEAR
-        assert best.parameters["growth"].value == pytest.approx(1.0)
-        assert cell.channel == "a1 (EMU0001)+a2 (EMU0001)"
-
-
-def test_growth_leaves_refused_spectra_out_and_tells_polarities_apart(tmp_path: Path) -> None:
-    """A refused sweep is counted and not used; apparent resistances of both half cycles carry a polarity term."""
-    rows = [cycle("foil-0", n) for n in range(1, 9)] + [fit("foil-0", n, 20.0 + n) for n in range(1, 8)]
-    rows.append(fit("foil-0", 8, 90.0, verdict="refused"))
-    with Lab.open(write_station(tmp_path / "station", [MadeRun("foil-0", rows, FOIL)])) as lab:
-        report = lab.cell("foil-0").growth_laws()
-        assert (report.points, report.left_out) == (7, {"refused": 1})
-        apparent = lab.cell("foil-0").growth_laws("apparent_resistance_ohm")
-        best = apparent.best
-        assert best is not None
-        assert best.covariates == ("polarity",)
-        assert best.parameters["polarity"].value == pytest.approx(-5.0)
-        with pytest.raises(BadInput, match='quantity: "height" is no resistance of a cell; there are interface_resistance_ohm'):
-            lab.cell("foil-0").growth_laws("height")
 
 
 def test_command_prints_tables_and_json(directory: Path) -> None:
