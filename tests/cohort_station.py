@@ -53,12 +53,27 @@ def cycle(
     cell: str, count: int, *, plated: float = 1e-3, efficiency: float | None = 0.98, day: int = 0, flags: str = ""
 ) -> CycleRow:
     """A cycle of four hours. Its efficiency has σ = 1e-3, of which 6e-4 are the offset's."""
-    stripped = None if efficiency is None else plated * efficiency
-    known = (None, None, None) if efficiency is None else (efficiency, 1e-3, 6e-4)
-    stamp = START + day * 24 * HOUR + count * 4 * HOUR
-    halves = (plated, 1e-7, stripped, None if stripped is None else 1e-7)
-    resistances = (60.0 + count, 0.5, 50.0 + count, 0.5)
-    return CycleRow(run_id(cell, day), count, stamp, "cycle", *halves, *known, *resistances, 4 * 3600.0, flags, "ce-1")
+    known = efficiency is not None
+    return CycleRow(
+        run_id=run_id(cell, day),
+        cycle_count=count,
+        unix_time_nanosecond=START + day * 24 * HOUR + count * 4 * HOUR,
+        kind="cycle",
+        plating_capacity_ah=plated,
+        plating_capacity_ah_std=1e-7,
+        stripping_capacity_ah=None if efficiency is None else plated * efficiency,
+        stripping_capacity_ah_std=1e-7 if known else None,
+        coulombic_efficiency=efficiency,
+        coulombic_efficiency_std=1e-3 if known else None,
+        coulombic_efficiency_offset_std=6e-4 if known else None,
+        plating_resistance_ohm=60.0 + count,
+        plating_resistance_ohm_std=0.5,
+        stripping_resistance_ohm=50.0 + count,
+        stripping_resistance_ohm_std=0.5,
+        cycle_duration_second=4 * 3600.0,
+        flags=flags,
+        method_version="ce-1",
+    )
 
 
 def fit(cell: str, count: int, resistance: float | None, *, day: int = 0, verdict: str = "good") -> ImpedanceFitRow:
