@@ -13,8 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.analysis.charge import Accuracy, Charge, columns_of
-from harness.analysis.cycle_table import FLAG_FORMATION, KIND_CYCLE, METHOD_VERSION, Cycles, Halves, Systematic, cycle_rows
+from harness.analysis.cycle_table import (
+    FLAG_FORMATION,
+    FLAG_INCOMPLETE,
+    KIND_CYCLE,
+    METHOD_VERSION,
+    Cycles,
+    Halves,
+    Systematic,
+    cycle_rows,
+)
 from harness.analysis.cycle_table import efficiencies as efficiencies_of
+from harness.analysis.estimate import Estimate
 from harness.analysis.integrals import Charges
 from harness.analysis.resistance import Resistance
 from harness.model.derived import CycleRow
@@ -22,9 +32,6 @@ from harness.model.flags import CHARGE_DOUBTS
 from harness.model.run import Role
 
 __all__ = ["FLAG_FORMATION", "KIND_CYCLE", "METHOD_VERSION"]
-
-MEAN_FROM_CYCLE = 2
-"""The first cycle forms interphases and is kept out of averages."""
 
 FLAG_STRIP_INCOMPLETE = "strip_incomplete"
 """The removal ended on time, not on voltage: the efficiency is a lower bound."""
@@ -60,6 +67,20 @@ class MeanEfficiency:
     coulombic_efficiency: float | None
     coulombic_efficiency_std: float | None
     cycles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """The two ways to pair the charges of a cycle, which differ in a full cell by what its inventory slipped in between.
+
+    ``same_cycle``: the removal over the deposit before it, Q_removal[n] / Q_deposit[n]: what `CycleRow.coulombic_efficiency` is.
+    ``next_removal``: the next cycle's removal over this deposit, Q_removal[n + 1] / Q_deposit[n]: what programs report whose
+    cycles begin with the discharge.
+    """
+
+    cycle_count: int
+    same_cycle: Estimate
+    next_removal: Estimate
 
 
 def efficiency(deposit: Charge, removal: Charge, accuracy: Accuracy) -> Efficiency | None:
@@ -117,9 +138,60 @@ def _one_half(charge: Charges, half: HalfCycle | None) -> Halves:
     )
 
 
+def is_formation(row: CycleRow) -> bool:
+    """Whether this is the cell's first deposit and what followed it: it forms interphases and is kept out of averages."""
+    return FLAG_FORMATION in row.flags.split()
+
+
+def efficiency_of(row: CycleRow) -> Estimate:
+    """The efficiency of a row with its interval, or why it has none."""
+    if row.coulombic_efficiency is not None and row.coulombic_efficiency_std is not None:
+        return Estimate.normal(row.coulombic_efficiency, row.coulombic_efficiency_std)
+    if row.plating_capacity_ah is None:
+        return Estimate.refused("nothing was deposited in this cycle")
+    if row.stripping_capacity_ah is None:
+        return Estimate.refused("nothing was removed in this cycle")
+    return Estimate.refused("one of its halves is not whole" if FLAG_INCOMPLETE in row.flags.split() else "the cell has none")
+
+
+def pairings(rows: Sequence[CycleRow]) -> list[Pairing]:
+    """Both pairings of each cycle, in the order of ``rows``; the second needs a whole cycle with the next count after it.
+
+    Rows keep no charge apart from its cycle, so the uncertainty of the second is put together from both cycles': the part that
+    is the same in all of them is their mean, of the rest each gives half its variance.
+    """
+    after = {row.cycle_count: row for row in rows if row.kind == KIND_CYCLE}
+    return [
+        Pairing(row.cycle_count, efficiency_of(row), _next_over_this(row, after.get(row.cycle_count + 1)))
+        for row in rows
+        if row.kind == KIND_CYCLE
+    ]
+
+
+def _next_over_this(row: CycleRow, following: CycleRow | None) -> Estimate:
+    if following is None:
+        return Estimate.refused("no cycle follows it")
+    parts = [_relative_parts(row), _relative_parts(following)]
+    if parts[0] is None or not row.plating_capacity_ah:
+        return Estimate.refused("this cycle is not whole")
+    if parts[1] is None or following.stripping_capacity_ah is None:
+        return Estimate.refused("the next cycle is not whole")
+    value = following.stripping_capacity_ah / row.plating_capacity_ah
+    constant = 0.5 * (parts[0][0] + parts[1][0])
+    return Estimate.normal(value, value * math.sqrt(constant**2 + 0.5 * (parts[0][1] + parts[1][1])))
+
+
+def _relative_parts(row: CycleRow) -> tuple[float, float] | None:
+    """The part of an efficiency's relative error that is the same in every cycle, and the variance of the rest."""
+    if not row.coulombic_efficiency or row.coulombic_efficiency_std is None:
+        return None
+    constant = (row.coulombic_efficiency_offset_std or 0.0) / row.coulombic_efficiency
+    return constant, max((row.coulombic_efficiency_std / row.coulombic_efficiency) ** 2 - constant**2, 0.0)
+
+
 def mean_coulombic_efficiency(rows: Sequence[CycleRow]) -> MeanEfficiency:
-    """The charge-weighted mean Σ Q_strip / Σ Q_plate over the complete cycles from the second on, those left out whose charge is
-    in doubt (`harness.model.flags.CHARGE_DOUBTS`).
+    """The charge-weighted mean Σ Q_strip / Σ Q_plate over the complete cycles after formation, those left out whose charge is in
+    doubt (`harness.model.flags.CHARGE_DOUBTS`).
 
     Its standard deviation keeps the offset's part whole, since every cycle has the same, and averages only the rest. A cycle
     whose strip ended early stays in: what it left is stripped in the next one, and only the sums are then right (over a reservoir
@@ -129,7 +201,7 @@ def mean_coulombic_efficiency(rows: Sequence[CycleRow]) -> MeanEfficiency:
         row
         for row in rows
         if row.kind == KIND_CYCLE
-        and row.cycle_count >= MEAN_FROM_CYCLE
+        and not is_formation(row)
         and row.coulombic_efficiency
         and CHARGE_DOUBTS.isdisjoint(row.flags.split())
     ]

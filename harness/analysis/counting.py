@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Index = NDArray[np.int64]
+from harness.analysis.integrals import Array, Index, all_finite
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +81,7 @@ def decimal_resolution(values: Array, finest: int = 9) -> float:
 
 
 def _forward_filled(values: Array, before_first: float) -> Array:
-    if bool(np.isfinite(values).all()):
+    if all_finite(values):
         return values
     present = np.isfinite(values)
     index = np.maximum.accumulate(np.where(present, np.arange(values.size), -1))

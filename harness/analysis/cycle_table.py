@@ -9,7 +9,7 @@ in every cycle and is reported by itself, with the converter's step, which at co
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from itertools import repeat
 
 import numpy as np
@@ -154,7 +154,8 @@ def cycle_rows(
         "flags": names,
         "method_version": repeat(METHOD_VERSION),
     }
-    return [CycleRow(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=False)]
+    ordered = (columns.get(place.name, repeat(place.default)) for place in fields(CycleRow))
+    return [CycleRow(*row) for row in zip(*ordered, strict=False)]
 
 
 def _knows_offset(charge: Charges, systematic: Systematic) -> Mask:

@@ -9,7 +9,7 @@ intervals that lead from one step into the next are set to zero first, so no rul
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
 
@@ -97,6 +97,38 @@ def flag_names(bits: int) -> frozenset[str]:
     return frozenset(name for place, name in enumerate(FLAGS) if bits >> place & 1)
 
 
+def all_finite(values: Array) -> bool:
+    """Whether no value is missing or infinite; looks at so many at a time as stay in the processor's cache."""
+    return all(bool(np.isfinite(values[begin : begin + ROWS_AT_ONCE]).all()) for begin in range(0, values.size, ROWS_AT_ONCE))
+
+
+def any_finite(values: Array) -> bool:
+    """Whether there is a number among the values; a few of them say so mostly."""
+    return bool(np.isfinite(values[::997]).any()) or bool(np.isfinite(values).any())
+
+
+def held(values: Array, starts: Index) -> Array:
+    """``values`` with the one before in its step in place of each that is missing or infinite, or else the one after; 0 where a
+    step (from one of ``starts`` to the next) has none.
+    """
+    known, row = np.isfinite(values), np.arange(values.size)
+    lengths = np.diff(np.append(starts, values.size))
+    before = np.maximum.accumulate(np.where(known, row, -1))
+    after = np.minimum.accumulate(np.where(known, row, values.size)[::-1])[::-1]
+    place = np.where(before >= np.repeat(starts, lengths), before, after)
+    there = place < np.repeat(starts + lengths, lengths)
+    return np.where(there, values[np.where(there, place, 0)], 0.0)
+
+
+def longest_regular(interval: Array) -> float:
+    """Above this an interval is a hole: max(10 × the median, 60 s), but never what an instrument does regularly."""
+    interval = interval[interval > 0]
+    if interval.size < 2:
+        return math.inf
+    limit = max(GAP_FACTOR * float(np.median(interval)), GAP_SECOND)
+    return max(limit, 1.5 * float(np.quantile(interval, 0.98, method="lower")))
+
+
 def flag_bits(names: frozenset[str]) -> int:
     """The value of `Charges.flags` that says ``names``; others have no bit."""
     return sum(1 << place for place, name in enumerate(FLAGS) if name in names)
@@ -154,14 +186,14 @@ def integrate(
 ) -> Charges:
     """The charges of the steps that begin at the rows ``starts`` (ascending, the first is 0) and reach to the next one.
 
-    Rows without a finite time or current are left out and flagged; a step without any other row is flagged ``no_samples``.
+    Rows without a finite time or current are left out and flagged; a step without any other row is flagged ``no_samples``, and
+    one whose first or last row lacks only its current still reaches to its stamp.
     Repeated and backward stamps add nothing. ``ranges.of_row`` has one value, or one per row.
     """
-    valid = np.isfinite(time_second)
-    valid &= np.isfinite(current_ampere)
     readings = _Readings(time_second, current_ampere, kind, ranges)
-    if bool(valid.all()):
+    if all_finite(time_second) and all_finite(current_ampere):
         return _integrate_whole(readings, starts, edges)
+    valid = np.isfinite(time_second) & np.isfinite(current_ampere)
     kept = np.add.reduceat(valid, starts, dtype=np.int64)
     lengths = np.diff(np.append(starts, valid.size))
     filled = kept > 0
@@ -172,11 +204,22 @@ def integrate(
         return found
     begins = np.concatenate(([0], np.cumsum(kept[filled])[:-1]))
     readings = _Readings(time_second[valid], current_ampere[valid], kind, ranges.taken(valid))
-    part = _integrate_whole(readings, begins, edges.taken(filled))
+    part = _integrate_whole(readings, begins, _with_stamps(edges, time_second, starts).taken(filled))
     found.coulomb[filled], found.second[filled] = part.coulomb, part.second
     found.random_std_coulomb[filled] = part.random_std_coulomb
     found.flags[filled] |= part.flags
     return found
+
+
+def _with_stamps(edges: Edges, time: Array, starts: Index) -> Edges:
+    """Edges that, unless known, reach to the stamps of a step's first and last row: these may lack their current."""
+    first, last = time[starts], time[np.append(starts[1:], time.size) - 1]
+    begins, ends = np.isnan(edges.start_second) & np.isfinite(first), np.isnan(edges.end_second) & np.isfinite(last)
+    return replace(
+        edges,
+        start_second=np.where(begins, first, edges.start_second),
+        end_second=np.where(ends, last, edges.end_second),
+    )
 
 
 def _integrate_whole(readings: _Readings, starts: Index, edges: Edges) -> Charges:
@@ -204,8 +247,8 @@ def _integrate_block(readings: _Readings, starts: Index, stops: Index, edges: Ed
     starts, stops = starts - begin, stops - begin
     interval, flags = _intervals(time, starts, stops)
     amount = _rectangles(interval, current) if kind is CurrentKind.MEAN else _between_points(interval, current, stops)
-    head = np.fmax(np.nan_to_num(time[starts] - edges.start_second, nan=0.0), 0.0)
-    tail = np.fmax(np.nan_to_num(edges.end_second - time[stops - 1], nan=0.0), 0.0)
+    head = np.fmax(time[starts] - edges.start_second, 0.0)
+    tail = np.fmax(edges.end_second - time[stops - 1], 0.0)
     first, last = current[starts], current[stops - 1]
     coulomb, second = _by_range(amount, interval, starts, kind, ranges)
     place = np.arange(starts.size)
@@ -279,26 +322,19 @@ def _by_range(amount: Array, interval: Array, starts: Index, kind: CurrentKind, 
 def _holes(interval: Array, current: Array, starts: Index, flags: Bits, held: Array) -> Array:
     """What holes in the record add to the variance of each step: (Δt ΔI)² / 12, nothing where the current stayed."""
     variance = np.zeros(starts.size)
+    if max(float(interval.max()), float(held.max())) <= GAP_SECOND:
+        return variance
     longest = np.maximum(np.maximum.reduceat(interval, starts), held)
     stops = np.append(starts[1:], interval.size)
     for step in np.flatnonzero(longest > GAP_SECOND):
         own = interval[starts[step] : stops[step] - 1]
-        limit = _longest_regular(own)
+        limit = longest_regular(own)
         hole = own > limit
         if longest[step] > limit:
             flags[step] |= _GAP
             change = np.diff(current[starts[step] : stops[step]])[hole]
             variance[step] = float(np.sum((own[hole] * change) ** 2)) / 12
     return variance
-
-
-def _longest_regular(interval: Array) -> float:
-    """Above this an interval is a hole: max(10 × the median, 60 s), but never what an instrument does regularly."""
-    interval = interval[interval > 0]
-    if interval.size < 2:
-        return math.inf
-    limit = max(GAP_FACTOR * float(np.median(interval)), GAP_SECOND)
-    return max(limit, 1.5 * float(np.quantile(interval, 0.98, method="lower")))
 
 
 def _noise_variance(current: Array, starts: Index, stops: Index) -> Array:

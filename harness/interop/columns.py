@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from harness.analysis.charge import Array
-from harness.analysis.integrals import ONE_RANGE, Mask, Ranges
+from harness.analysis.integrals import ONE_RANGE, Mask, Ranges, any_finite
 from harness.errors import BadInput
 
 UNITS = ("second", "ampere", "volt", "ah")
@@ -60,7 +60,7 @@ def numbers(frame: pl.DataFrame, where: str) -> Columns:
             raise BadInput(where, f'its column "{column}" holds text where numbers belong')
     if "current_ampere" not in columns:
         raise BadInput(where, 'no column holds the current; it needs "current_ampere" or "Current / A"')
-    if not bool(np.isfinite(columns["current_ampere"]).any()):
+    if not any_finite(columns["current_ampere"]):
         raise BadInput(where, 'its column "current_ampere" holds no number')
     return columns
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.analysis.charge import COULOMB_PER_AH, Array
 from harness.analysis.counting import RunningTotal, decimal_resolution, signed_increments
-from harness.analysis.integrals import Index
+from harness.analysis.integrals import Index, all_finite
 from harness.interop.steps import Steps
 from harness.interop.timeline import Timeline
 
@@ -91,7 +91,7 @@ def _counted(columns: Mapping[str, Array], name: str) -> bool:
 
 
 def _zeros_for_missing(values: Array) -> Array:
-    return values if bool(np.isfinite(values).all()) else np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    return values if all_finite(values) else np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
 
 
 def _pair(columns: Mapping[str, Array], charging: str, discharging: str, timeline: Timeline) -> Counter:

@@ -169,7 +169,8 @@ def analyze_frame(
     """
     columns, findings = numbers(frame, where), list[Finding]()
     if repair and out_of_order(columns.get("test_time_second", np.zeros(0))):
-        frame = frame.sort("test_time_second", maintain_order=True)
+        keys = [key for key in ("test_time_second", "step_count", "cycle_count", "step_time_second") if key in columns]
+        frame = frame.sort(keys, maintain_order=True)
         columns = numbers(frame, where)
         findings.append(Finding(SORTED, "test_time_second", "its rows were put in the order of time", repaired=True))
     timeline = build_timeline(columns, where, repair=repair)

@@ -19,6 +19,8 @@ from harness.model.run import Geometry
 FLAG_COUNTER_MISMATCH = "counter_mismatch"
 """The integral of the current and the instrument's counter differ by more than max(3 σ, 0.2 %)."""
 FLAG_CYCLE_COUNT = "cycle_count_unusable"
+FLAG_END_UNSEEN = "end_unseen"
+"""The file ends in this half with nothing to compare its end with: whether it is whole cannot be told."""
 
 MISMATCH = 2e-3
 SAME_END_VOLT = 0.02
@@ -28,7 +30,8 @@ SAME_END_VOLT = 0.02
 class PairedHalves:
     """n half cycles, rows [first, stop), and the cycles that they make.
 
-    ``first_piece`` is where each begins in `Measured.pieces`; ``flags`` are names of each half's own.
+    ``first_piece`` is where each begins in `Measured.pieces`; ``cut_short`` says that the file ends inside the last one;
+    ``flags`` are names of each half's own.
     """
 
     first_piece: Index
@@ -36,6 +39,7 @@ class PairedHalves:
     first: Index
     stop: Index
     charge: Charges
+    cut_short: bool
     flags: list[frozenset[str]]
     pairs: list[Pair]
     flags_of_file: frozenset[str]
@@ -60,10 +64,11 @@ def pair_halves(measured: Measured, geometry: Geometry) -> PairedHalves:
     first = steps.first[pieces[halves.first_piece]]
     stop = steps.stop[pieces[np.append(halves.first_piece[1:], pieces.size) - 1]] if pieces.size else first
     charge, mismatch = _charges(measured, halves.first_piece)
-    return PairedHalves(
-        halves.first_piece, halves.direction, first, stop, charge,
-        _own_flags(measured, first, stop, mismatch), pairs, flags,
-    )  # fmt: skip
+    own_flags = _own_flags(measured, first, stop, mismatch)
+    seen, cut = _end_of_last(measured, halves.direction, stop) if pieces.size else (True, False)
+    if not seen:
+        own_flags[-1] |= {FLAG_END_UNSEEN}
+    return PairedHalves(halves.first_piece, halves.direction, first, stop, charge, cut, own_flags, pairs, flags)
 
 
 def rows_of(name: str, measured: Measured, halves: PairedHalves, geometry: Geometry) -> list[CycleRow]:
@@ -76,7 +81,7 @@ def rows_of(name: str, measured: Measured, halves: PairedHalves, geometry: Geome
     end = np.where(removal >= 0, halves.stop[removal], halves.stop[deposit]) - 1
     time = measured.timeline.time_second
     whole = np.ones(halves.first.size, dtype=np.bool_)
-    whole[-1] = not _cut_short(measured, halves)
+    whole[-1] = not halves.cut_short
     resistance = _resistances(measured, halves, geometry)
     cycles = Cycles(
         count,
@@ -84,7 +89,7 @@ def rows_of(name: str, measured: Measured, halves: PairedHalves, geometry: Geome
         time[end] - time[begin],
         _half(halves, whole, resistance, deposit),
         _half(halves, whole, resistance, removal),
-        [halves.flags_of_file.union(*(halves.flags[half] for half in pair[1:] if half >= 0)) for pair in halves.pairs],
+        _flags_of_pairs(halves),
     )
     first = min((number for number, half, _ in halves.pairs if half >= 0), default=1)
     efficient = geometry is not Geometry.SYMMETRIC
@@ -116,6 +121,13 @@ def _own_flags(measured: Measured, first: Index, stop: Index, mismatch: Mask) ->
     return [frozenset(name for name, there in zip(masks, line, strict=True) if there) for line in table]
 
 
+def _flags_of_pairs(halves: PairedHalves) -> list[frozenset[str]]:
+    own, of_file = halves.flags, halves.flags_of_file
+    if not any(own):
+        return [of_file] * len(halves.pairs)
+    return [of_file.union(*(own[half] for half in pair[1:] if half >= 0)) for pair in halves.pairs]
+
+
 def _half(halves: PairedHalves, whole: Mask, resistance: tuple[Array, Array], chosen: Index) -> Halves:
     return Halves(halves.charge.taken(chosen), chosen >= 0, whole[chosen], resistance[0][chosen], resistance[1][chosen])
 
@@ -137,15 +149,19 @@ def _resistances(measured: Measured, halves: PairedHalves, geometry: Geometry) -
     return apparent_resistances(measured.columns, measured.timeline.clock_second, first, stop)
 
 
-def _cut_short(measured: Measured, halves: PairedHalves) -> bool:
-    """Whether the file ends inside its last half: nothing follows it, and earlier ones of its kind ended at another voltage."""
-    voltage = measured.columns.get("voltage_volt")
-    if voltage is None or int(halves.stop[-1]) < voltage.size:
-        return False
-    turns = np.append(halves.direction[1:] != halves.direction[:-1], [False])
-    ends = voltage[halves.stop[turns & (halves.direction == halves.direction[-1])] - 1]
+def _end_of_last(measured: Measured, direction: Index, stop: Index) -> tuple[bool, bool]:
+    """Whether the file's last half was seen to its end, and whether it was cut: where nothing follows it, the earlier ones of its
+    kind say at which voltage it would have ended.
+    """
+    voltage = measured.columns.get("voltage_volt", np.zeros(0))
+    if int(stop[-1]) < measured.timeline.time_second.size:
+        return True, False
+    turns = np.append(direction[1:] != direction[:-1], [False])
+    earlier = stop[turns & (direction == direction[-1])] - 1
+    ends = voltage[earlier] if voltage.size else voltage
+    ends = ends[np.isfinite(ends)]
     if ends.size == 0:
-        return False
+        return False, False
     typical = float(np.median(ends))
     spread = float(np.median(np.abs(ends - typical)))
-    return spread < SAME_END_VOLT and abs(float(voltage[-1]) - typical) > SAME_END_VOLT + 3 * spread
+    return True, spread < SAME_END_VOLT and abs(float(voltage[-1]) - typical) > SAME_END_VOLT + 3 * spread

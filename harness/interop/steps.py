@@ -2,8 +2,8 @@
 
 A rest that the instrument measured shows its offset, not zero. What a file states of a step (its type, its role, a set current of
 zero) is believed as long as the current is faint; where it states nothing, a faint current is a rest's when it is noise about
-zero, when it carries next to nothing, or when the voltage moves against it, as no driven cell does, and then at every step that
-shows the same current.
+zero, when it carries next to nothing, or when the voltage moves against it, as no driven cell does; and then at every step that
+shows the same current, as also when the same current follows charges and discharges alike.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.analysis.charge import Array
-from harness.analysis.integrals import Edges, Index, Mask
+from harness.analysis.integrals import Edges, Index, Mask, all_finite, held
 from harness.analysis.spread import Spread, medians_by_step
 from harness.interop.columns import Columns, Stated
 from harness.interop.timeline import Timeline
@@ -31,6 +31,7 @@ FAINT_CURRENT = 2e-3
 FAINT_CHARGE = 1e-3
 SAME_OFFSET = 0.15
 FEWEST_ROWS = 10
+FEWEST_FOR_A_MOVE = 5
 SMALLEST_MOVE_VOLT = 5e-4
 
 
@@ -51,9 +52,9 @@ class Steps:
 
 def cut_steps(columns: Columns, timeline: Timeline, stated: Stated) -> tuple[Steps, frozenset[str]]:
     """The file cut where a step, a direction or a probe begins; with flags about clocks that disagree."""
-    current = columns["current_ampere"]
-    current = current if bool(np.isfinite(current).all()) else np.nan_to_num(current, nan=0.0, posinf=0.0, neginf=0.0)
     edge = timeline.step_edge.copy()
+    current = columns["current_ampere"]
+    current = current if all_finite(current) else held(current, np.flatnonzero(edge))
     probe = _probes(columns, stated, current.size)
     if probe is not None:
         edge[1:] |= probe[1:] != probe[:-1]
@@ -92,7 +93,7 @@ def _directions(columns: Columns, timeline: Timeline, current: Array, starts: In
     direction[size <= WEAKEST_OF_FILE * largest] = 0
     faint = (size < FAINT * largest) & (direction != 0)
     if bool(faint.any()):
-        found = _faint_directions(columns, _faint_pieces(timeline.time_second, current, pieces), stated, largest)
+        found = _faint_directions(columns, _faint_pieces(timeline.time_second, current, pieces, FAINT * largest), stated, largest)
         direction[faint] = found[faint]
     return pieces, direction.astype(np.int64)
 
@@ -126,40 +127,53 @@ class _Pieces:
     scatter: Array
     size: Array
     charge: Array
+    noise: float
 
 
-def _faint_pieces(time: Array, current: Array, first: Index) -> _Pieces:
+def _faint_pieces(time: Array, current: Array, first: Index, faint: float) -> _Pieces:
+    """Pieces with the white noise of the readings below ``faint``."""
     stop = np.append(first[1:], current.size)
     lengths = stop - first
     mean = np.add.reduceat(current, first) / lengths
     scatter = np.sqrt(np.maximum(np.add.reduceat(current**2, first) / lengths - mean**2, 0.0))
     charge = np.abs(np.add.reduceat(current * np.diff(time, append=time[-1]), first))
-    return _Pieces(first, stop, mean, scatter, np.add.reduceat(np.abs(current), first) / lengths, charge)
+    size = np.abs(current)
+    return _Pieces(first, stop, mean, scatter, np.add.reduceat(size, first) / lengths, charge, _noise(current[size < faint]))
 
 
 def _faint_directions(columns: Columns, pieces: _Pieces, stated: Stated, largest: float) -> Index:
     """+1, −1 or 0 for each piece, provided that its current is faint (module docstring)."""
     mean, lengths = pieces.mean, pieces.stop - pieces.first
+    after = np.where(pieces.size >= FAINT * largest, np.sign(mean), 0.0)
+    strong = np.maximum.accumulate(np.where(after != 0, np.arange(mean.size), -1))
+    after = np.where(strong >= 0, after[strong], 0.0)
     resting = (pieces.size < FAINT_CURRENT * largest) & (pieces.charge < FAINT_CHARGE * float(pieces.charge.max()))
     resting |= (np.abs(mean) < 3 * pieces.scatter / np.sqrt(lengths)) & (lengths >= FEWEST_ROWS)
     if stated.rest is not None:
         resting |= stated.rest[pieces.first]
-    steady = pieces.scatter < np.maximum(0.1 * np.abs(mean), 3 * WEAKEST_OF_FILE * largest)
+    steady = pieces.scatter < np.maximum(0.1 * np.abs(mean), max(3 * WEAKEST_OF_FILE * largest, 1.5 * pieces.noise))
     if "control_current_ampere" in columns:
         resting |= steady & ~np.logical_or.reduceat(columns["control_current_ampere"] != 0, pieces.first)
     steady &= np.abs(mean) < REVEALED * largest
     resting |= steady & (_moves(columns.get("voltage_volt"), pieces.first, pieces.stop) * np.sign(mean) < 0)
-    shown = np.sort(mean[resting & steady & (mean != 0)])
-    tolerance = SAME_OFFSET * np.abs(mean)
-    alike = np.searchsorted(shown, mean + tolerance, side="right") > np.searchsorted(shown, mean - tolerance)
-    return np.where(resting | (steady & alike), 0, np.where(mean > 0, 1, -1))
+    near = SAME_OFFSET * np.abs(mean) + 3 * pieces.noise / np.sqrt(lengths)
+    after_both = _alike(mean, near, steady & (after > 0)) & _alike(mean, near, steady & (after < 0))
+    resting |= steady & (after_both | _alike(mean, near, resting & steady))
+    return np.where(resting, 0, np.where(mean > 0, 1, -1))
+
+
+def _alike(mean: Array, near: Array, shown: Mask) -> Mask:
+    """Where a current is within ``near`` of that of one of the pieces that are ``shown``."""
+    known = np.sort(mean[shown & (mean != 0)])
+    found: Mask = np.searchsorted(known, mean + near, side="right") > np.searchsorted(known, mean - near)
+    return found
 
 
 def _moves(voltage: Array | None, first: Index, stop: Index) -> Array:
     """+1 or −1 where the voltage ends clearly higher or lower than it began, 0 elsewhere."""
     if voltage is None:
         return np.zeros(first.size)
-    move = np.where(stop - first >= FEWEST_ROWS, voltage[stop - 1] - voltage[first], 0.0)
+    move = np.where(stop - first >= FEWEST_FOR_A_MOVE, voltage[stop - 1] - voltage[first], 0.0)
     move = np.nan_to_num(move, nan=0.0)
     limit = max(SMALLEST_MOVE_VOLT, 6 * _noise(voltage[np.isfinite(voltage)]))
     return np.where(np.abs(move) > limit, np.sign(move), 0.0)

@@ -15,7 +15,17 @@ import numpy as np
 
 from harness.analysis.charge import Array
 from harness.analysis.counting import decimal_resolution
-from harness.analysis.integrals import FLAG_BACKWARD, GAP_FACTOR, GAP_SECOND, Index, Mask
+from harness.analysis.integrals import (
+    FLAG_BACKWARD,
+    GAP_FACTOR,
+    GAP_SECOND,
+    Index,
+    Mask,
+    all_finite,
+    any_finite,
+    held,
+    longest_regular,
+)
 from harness.errors import BadInput
 from harness.interop.columns import Columns
 from harness.interop.finding import Finding
@@ -78,7 +88,7 @@ def build_timeline(columns: Columns, where: str, *, repair: bool = False) -> Tim
         BadInput: there is no column of time, none with a number, or its rows are out of order (and no repair was asked for).
     """
     step = columns.get("step_time_second")
-    step = step if step is not None and bool(np.isfinite(step).all()) else None
+    step = step if step is not None and all_finite(step) else None
     name, raw = _raw_time(columns, step, where)
     found = _Found(name, repair, [], {}, [])
     edge = _step_edges(columns, raw.size)
@@ -86,9 +96,11 @@ def build_timeline(columns: Columns, where: str, *, repair: bool = False) -> Tim
         found.name(FIND_DERIVED, np.zeros(0, dtype=np.int64), f"there is no test time; it was put together from {name}")
     time = _without_falls(_filled(raw, found), found, where)
     clock = time if step is None else step
-    if step is None and not bool(np.isfinite(raw).all()):
+    if step is None and not all_finite(raw):
         clock = np.where(np.isfinite(raw), time, np.nan)
-    if "unix_time_second" in columns:
+    if name == "unix_time_second":
+        _split_holes(time, found)
+    elif "unix_time_second" in columns:
         _find_jumps("unix_time_second", columns["unix_time_second"], time if step is None else step, found)
     if step is not None:
         if name != "step_time_second" and _drifts(time, step, edge):
@@ -116,21 +128,19 @@ def _raw_time(columns: Columns, step: Array | None, where: str) -> tuple[str, Ar
         raw = raw - np.min(raw, initial=np.inf, where=np.isfinite(raw))
     else:
         raise BadInput(where, "no column holds a time; it needs test_time_second, step_time_second or unix_time_second")
-    if not bool(np.isfinite(raw).any()):
+    if not any_finite(raw):
         raise BadInput(where, f'its column "{name}" holds no number')
     return name, raw
 
 
 def _filled(raw: Array, found: _Found) -> Array:
     """Stamps with the one before in place of each missing one (the first known one at the beginning)."""
-    known = np.isfinite(raw)
-    if bool(known.all()):
+    if all_finite(raw):
         return raw
+    known = np.isfinite(raw)
     rows = np.flatnonzero(~known)
     found.name(FIND_MISSING, rows, f"{rows.size} rows have no time and were left out")
-    held = np.maximum.accumulate(np.where(known, np.arange(raw.size), int(np.argmax(known))))
-    filled: Array = raw[held]
-    return filled
+    return held(raw, np.zeros(1, dtype=np.int64))
 
 
 def _without_falls(time: Array, found: _Found, where: str) -> Array:
@@ -187,6 +197,16 @@ def _find_jumps(name: str, clock: Array, own: Array, found: _Found) -> None:
         found.rows[FLAG_JUMP] = np.union1d(found.rows.get(FLAG_JUMP, rows), rows)
         text = f"{name} jumps {rows.size} times while the instrument's clock goes on, which was used"
         found.findings.append(Finding(FIND_JUMP, name, text, tuple(rows.tolist())))
+
+
+def _split_holes(time: Array, found: _Found) -> None:
+    """Wall time alone cannot tell a hole in the record from a jump of the clock: neither is integrated over."""
+    passed = np.diff(time)
+    rows = np.flatnonzero(passed > longest_regular(passed)) + 1
+    if rows.size:
+        found.rows[FLAG_JUMP] = np.union1d(found.rows.get(FLAG_JUMP, rows), rows)
+        found.split.append(rows)
+        found.name(FIND_JUMP, rows, f"the clock jumps or rows are missing at {rows.size} places; nothing was integrated across")
 
 
 def _drifts(time: Array, step: Array, edge: Mask) -> bool:
