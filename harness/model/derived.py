@@ -110,6 +110,7 @@ class HalfCycleRow:
     flags: str
     method_version: str
     relaxation_volt_per_second: float | None = None
+    relaxation_volt_per_second_std: float | None = None
     refusals: str = ""
 
 
