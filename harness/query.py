@@ -181,7 +181,7 @@ class Lab:
         return compare_cells(members, by, metric, baseline=baseline, at_cycle=at_cycle)
 
     def coulombic_efficiency(self, cell: str) -> MeanEfficiency:
-        """The charge-weighted mean over the complete cycles of ``cell`` from the second on, with its standard deviation."""
+        """The charge-weighted mean over the complete cycles of ``cell`` after formation, with its standard deviation."""
         return mean_coulombic_efficiency(cycle_rows(self.cell(cell).cycles()))
 
 

@@ -94,7 +94,8 @@ def half_cycle(cell: str, count: int, role: str, *, grade: str = "") -> HalfCycl
 def noisy_cycles(cell: str, mean: float, seed: int, cycles: int = 6) -> list[CycleRow]:
     """Cycles whose efficiencies scatter by 8e-4 around ``mean``, the first one poorer."""
     noise = np.random.default_rng(seed).normal(0, 8e-4, cycles)
-    return [cycle(cell, n, efficiency=0.9 if n == 1 else mean + float(noise[n - 1])) for n in range(1, cycles + 1)]
+    first = cycle(cell, 1, efficiency=0.9, flags="formation")
+    return [first, *(cycle(cell, n, efficiency=mean + float(noise[n - 1])) for n in range(2, cycles + 1))]
 
 
 def write_station(directory: Path, runs: Sequence[MadeRun]) -> Path:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from harness.analysis.coulombic import pairings
 from harness.analysis.endpoints import slippages
 from harness.analysis.estimate import Estimate
 from harness.analysis.fade import CapacitySeries, Knee, capacity_series, end_of_life, knee
@@ -35,6 +36,18 @@ FATAL = "hard"
 
 _VERDICTS = pl.Schema(
     {"claim": pl.Int64, "strict": pl.String, "broad": pl.String, "reason": pl.String, "broad_reason": pl.String}
+)
+_PAIRINGS = pl.Schema(
+    {
+        "run_id": pl.String,
+        "cycle_count": pl.Int64,
+        "same_cycle": pl.Float64,
+        "same_cycle_std": pl.Float64,
+        "same_cycle_refusal": pl.String,
+        "next_removal": pl.Float64,
+        "next_removal_std": pl.Float64,
+        "next_removal_refusal": pl.String,
+    }
 )
 _GROWTH_COLUMNS = (
     "interface_resistance_ohm",
@@ -216,6 +229,18 @@ class CellView:
             common_relative_std=float(self._runs["accuracy_gain"][-1] or 0.0),
         )
 
+    def pairings(self) -> pl.DataFrame:
+        """Both pairings of each cycle's charges (`harness.analysis.coulombic.Pairing`), one row per cycle of each run.
+
+        Columns: ``run_id``, ``cycle_count``, ``same_cycle`` and ``next_removal``, each with ``_std`` and ``_refusal``.
+        """
+        rows = [
+            (run[0].run_id, pair.cycle_count, *(part for one in (pair.same_cycle, pair.next_removal) for part in _told(one)))
+            for run in self._rows_by_run()
+            for pair in pairings(run)
+        ]
+        return pl.DataFrame(rows, _PAIRINGS, orient="row")
+
     def shorts(self) -> pl.DataFrame:
         """The half cycles that look shorted, as `HALF_CYCLES`: ``short_grade`` suspect, likely or hard, and the signs as JSON."""
         return self.half_cycles().filter(pl.col("short_grade") != "")
@@ -314,6 +339,10 @@ def _spectrum(sweep: pl.DataFrame, whole: set[tuple[str, int]]) -> Spectrum:
         sweep["imaginary_impedance_ohm"].to_numpy(),
         complete=identity in whole,
     )
+
+
+def _told(one: Estimate) -> tuple[float | None, float | None, str | None]:
+    return one.value, one.std, one.refusal or None
 
 
 def consecutive(rows: Sequence[CycleRow]) -> list[CycleRow]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from harness.analysis.coulombic import KIND_CYCLE, MEAN_FROM_CYCLE, mean_coulombic_efficiency
+from harness.analysis.coulombic import KIND_CYCLE, is_formation, mean_coulombic_efficiency
 from harness.analysis.estimate import Estimate
 from harness.analysis.growth import Axis
 from harness.errors import BadInput
@@ -66,17 +66,17 @@ def _efficiency(cell: CellView, _: int | None) -> Measured:
 def _mean_efficiency(rows: Sequence[CycleRow]) -> Measured:
     found = mean_coulombic_efficiency(rows)
     if found.coulombic_efficiency is None:
-        return Measured(None, reason="no complete cycle after the first")
+        return Measured(None, reason="no complete cycle after formation")
     alike = [replace(row, coulombic_efficiency_std=row.coulombic_efficiency_offset_std) for row in rows]
     offset = mean_coulombic_efficiency(alike).coulombic_efficiency_std or 0.0
     return Measured(found.coulombic_efficiency, found.coulombic_efficiency_std, offset, found.cycles)
 
 
 def _inefficiency_per_hour(cell: CellView, _: int | None) -> Measured:
-    """(1 − CE) over the mean duration of the cycles after the first."""
+    """(1 − CE) over the mean duration of the cycles after formation."""
     rows = cell.cycle_rows()
     mean = _mean_efficiency(rows)
-    spent = [row.cycle_duration_second for row in rows if row.kind == KIND_CYCLE and row.cycle_count >= MEAN_FROM_CYCLE]
+    spent = [row.cycle_duration_second for row in rows if row.kind == KIND_CYCLE and not is_formation(row)]
     known = [second for second in spent if second]
     if mean.value is None or not known:
         return Measured(None, reason=mean.reason or "no cycle with a duration")
@@ -119,7 +119,7 @@ def _measured(one: Estimate, cycles: int) -> Measured:
 
 _OF_SPECTRUM = "of the last spectrum, or of a cycle"
 METRICS = (
-    Metric("coulombic_efficiency", "", "charge-weighted mean over the complete cycles from the second on", _efficiency),
+    Metric("coulombic_efficiency", "", "charge-weighted mean over the complete cycles after formation", _efficiency),
     Metric("coulombic_inefficiency_per_hour", "1/h", "1 − that mean, per hour of a cycle", _inefficiency_per_hour),
     Metric("interface_resistance_growth", "Ω per cycle", "slope of the linear growth law", _growth),
     Metric("lithium_turnover", "", "charge plated until the lithium was used up, over the lithium that there was", _turnover),

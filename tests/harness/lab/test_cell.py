@@ -65,6 +65,17 @@ def test_ends_of_cycles_begin_anew_in_each_run(tmp_path: Path) -> None:
             lab.cell("sym-0").slippages()
 
 
+def test_both_pairings_stay_within_their_run(tmp_path: Path) -> None:
+    """The removal of a cycle and that of the next over one deposit; nothing follows the last cycle of a run."""
+    days = [[cycle("foil-0", n, day=day, efficiency=0.9 + 0.01 * n) for n in (1, 2)] for day in (0, 3)]
+    runs = [MadeRun("foil-0", rows, FOIL, day=day) for rows, day in zip(days, (0, 3), strict=True)]
+    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
+        found = lab.cell("foil-0").pairings()
+    assert found["same_cycle"].to_list() == pytest.approx([0.91, 0.92, 0.91, 0.92])
+    assert found["next_removal_refusal"].to_list() == [None, "no cycle follows it"] * 2
+    assert found["next_removal"].drop_nulls().to_list() == pytest.approx([0.92, 0.92])
+
+
 def test_fade_counts_through_the_runs(tmp_path: Path) -> None:
     """Capacity that halves in the second run ends the life at the cell's cycle, not at the run's."""
     first = [cycle("foil-0", n) for n in range(1, 13)]

@@ -41,7 +41,7 @@ def made(cell: str, mean: float, rate: float, seed: int, *, facts: RunFacts, cha
 RUNS = [
     *(made(f"foil-{n}", 0.975 + 2e-3 * n, 1.0 + 0.1 * n, n, facts=FOIL, channel=f"a{n}") for n in range(3)),
     *(made(f"stack-{n}", 0.99 + 1e-3 * n, 0.3, 9 + n, facts=STACK, channel="b1") for n in range(3)),
-    MadeRun("new-0", [cycle("new-0", 1), fit("new-0", 1, 20.0)], STACK, "c1", reason=None),
+    MadeRun("new-0", [cycle("new-0", 1, flags="formation"), fit("new-0", 1, 20.0)], STACK, "c1", reason=None),
     MadeRun("odd-0", noisy_cycles("odd-0", 0.97, 99), made_facts(), "c2"),
     MadeRun("lone-0", noisy_cycles("lone-0", 0.97, 98), made_facts(batch="lone"), "c3"),
 ]
@@ -67,7 +67,7 @@ def test_efficiency_by_batch_has_the_cells_as_its_unit(lab: Lab) -> None:
     for name, value in found.cells.filter("used").select("cell", "value").iter_rows():
         assert value == mean_coulombic_efficiency(lab.cell(name).cycle_rows()).coulombic_efficiency
     reasons = dict(found.cells.filter(~pl.col("used")).select("cell", "reason").iter_rows())
-    assert reasons == {"new-0": "no complete cycle after the first", "odd-0": "no batch is known"}
+    assert reasons == {"new-0": "no complete cycle after formation", "odd-0": "no batch is known"}
     [pair] = found.pairs.filter(group="stack").to_dicts()
     assert pair["difference"] == pytest.approx(0.991 - 0.977, abs=5e-4)
     assert pair["difference_low"] > 0.0
