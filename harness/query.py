@@ -157,7 +157,7 @@ class Lab:
         return CellView(self.store, cell, mine)
 
     def compare(
-        self, by: str, metric: str, *, baseline: str | None = None, at_cycle: int | None = None, **facts: object
+        self, by: str, metric: str, *, baseline: object = None, at_cycle: int | None = None, **facts: object
     ) -> Comparison:
         """Groups of cells compared on one number per cell: what a build changes, and what difference could have been seen.
 
@@ -178,7 +178,7 @@ class Lab:
             Member(CellView(self.store, cell, runs.filter(pl.col("cell") == cell)), _group_name(value))
             for cell, value in cells.select("cell", pl.col(by).alias("group")).iter_rows()
         ]
-        return compare_cells(members, by, metric, baseline=baseline, at_cycle=at_cycle)
+        return compare_cells(members, by, metric, baseline=_group_name(baseline), at_cycle=at_cycle)
 
     def coulombic_efficiency(self, cell: str) -> MeanEfficiency:
         """The charge-weighted mean over the complete cycles of ``cell`` after formation, with its standard deviation."""

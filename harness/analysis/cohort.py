@@ -136,7 +136,7 @@ class _Group:
         self.offsets = np.array([cell.offset_std for cell in cells])
         known = [cell.std for cell in cells if cell.std is not None]
         self.knows_std = len(known) == self.size
-        variance = _bounded(np.array(known)) ** 2 if self.knows_std else np.zeros(self.size)
+        variance = _seen(np.array(known), cells) if self.knows_std else np.zeros(self.size)
         self.between = _between_variance(self.values, variance) if self.size >= FEWEST_CELLS else None
         total = variance + (self.between or 0.0)
         weights = 1 / total if bool(np.all(total > 0)) else np.ones(self.size)
@@ -170,8 +170,14 @@ def _check(cells: Sequence[CellValue], baseline: str | None) -> None:
             raise AnalysisError(f'"{cell.cell}" has the value {cell.value:g} with the standard deviation {cell.std}')
 
 
-def _bounded(std: Array) -> Array:
-    return np.maximum(std, LEAST_STD * float(np.median(std)))
+def _seen(std: Array, cells: Sequence[CellValue]) -> Array:
+    """The variance of each cell's error as its group's scatter shows it: without what it shares with the others there."""
+    channels = [cell.channel or cell.cell for cell in cells]
+    shared = np.array([(channels.count(one) - 1) / max(len(channels) - 1, 1) for one in channels])
+    offsets = np.array([cell.offset_std for cell in cells])
+    own = np.sqrt(np.maximum(std**2 - shared * offsets**2, 0.0))
+    bounded: Array = np.maximum(own, LEAST_STD * float(np.median(own))) ** 2
+    return bounded
 
 
 def _between_variance(values: Array, variance: Array) -> float:

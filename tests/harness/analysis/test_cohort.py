@@ -93,8 +93,21 @@ def test_cycles_are_not_cells() -> None:
 
 
 def shared(channels: list[str], offset: float) -> list[CellValue]:
-    both = [*cells("a", [1.0, 1.1, 0.9]), *cells("b", [1.5, 1.4, 1.6])]
+    std = float(np.hypot(0.1, offset))
+    both = [*cells("a", [1.0, 1.1, 0.9], std), *cells("b", [1.5, 1.4, 1.6], std)]
     return [replace(cell, channel=name, offset_std=offset) for cell, name in zip(both, channels, strict=True)]
+
+
+def test_what_lies_between_cells_is_beyond_what_their_scatter_can_show() -> None:
+    """Cells on one channel scatter without its offset, so that it takes nothing from what is between them; on three it does."""
+    values = [1.0, 1.4, 0.6]
+    for channels, seen in (("ppp", 0.1), ("pqr", float(np.hypot(0.1, 0.3)))):
+        made = [
+            replace(one, channel=name) for one, name in zip(cells("a", values, float(np.hypot(0.1, 0.3))), channels, strict=True)
+        ]
+        made = [replace(one, offset_std=0.3) for one in made]
+        between = compare_groups([*made, *cells("b", values)]).groups[0].between_std
+        assert between == pytest.approx(np.sqrt(0.4**2 - seen**2))
 
 
 def test_an_offset_that_a_group_shares_is_not_lost() -> None:
