@@ -14,6 +14,7 @@ from harness.analysis.estimate import Estimate
 from harness.analysis.growth import Axis, GrowthReport, Law, growth_laws, simple_differences
 from harness.errors import AnalysisError
 from tests.realdata import expected, real
+from tests.studies.study_growth import emulated
 
 Array = NDArray[np.float64]
 CYCLES = np.arange(1.0, 31.0)
@@ -257,6 +258,13 @@ def test_differences_need_a_rising_axis() -> None:
     for axis, sentence in (([0.0, 0, 1], "axis that rises"), ([0.0, 1], "give one for each")):
         with pytest.raises(AnalysisError, match=sentence):
             simple_differences([1.0, 2, 3], [1.0, 1, 1], axis)
+
+
+def test_rates_of_emulated_cells_hold_those_of_their_perfect_spectra() -> None:
+    """Two cells with a spectrum in every cycle: the rate without imperfections lies in the interval of the rate with them."""
+    held, wide = emulated(2)
+    assert held == 1.0
+    assert 0.02 < wide < 0.5
 
 
 @real
