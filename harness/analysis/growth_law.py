@@ -144,6 +144,8 @@ class _Curve:
         return self._estimate(float(np.diff(self.values(ends))[0]), np.diff(self.gradients(ends), axis=0)[0])
 
     def crossing(self, factor: float) -> Estimate:
+        if self.fit.coefficients[0] <= 0:
+            return Estimate.refused(f"the law begins at {self.fit.coefficients[0]:.3g}, and a multiple of that is no growth")
         end = self.first + MOST_EXTRAPOLATION * (self.last - self.first)
         places = np.linspace(self.first, end, _PLACES)
         above = self.values(places) - factor * self.fit.coefficients[0]

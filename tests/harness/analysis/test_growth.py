@@ -153,6 +153,9 @@ def test_reaching_is_refused_beyond_twice_the_span() -> None:
     early = growth_laws(1 + 5 * CYCLES, None, cycle=CYCLES).law(Law.LINEAR)
     assert early is not None
     assert early.reaches(1.5).refusal == "1.5 × the start was reached before the first point"
+    below = growth_laws(5 * CYCLES - 2, None, cycle=CYCLES).law(Law.LINEAR)
+    assert below is not None
+    assert below.reaches(2.0).refusal == "the law begins at -2, and a multiple of that is no growth"
     with pytest.raises(AnalysisError, match="more than 1 × its start"):
         linear.reaches(1.0)
 
