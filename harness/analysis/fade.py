@@ -27,7 +27,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.analysis.coulombic import FLAG_FORMATION, FLAG_INCOMPLETE, KIND_CYCLE
+from harness.analysis.coulombic import FLAG_FORMATION, KIND_CYCLE
+from harness.analysis.cycle_table import FLAG_INCOMPLETE
 from harness.analysis.estimate import NORMAL_95, Estimate
 from harness.analysis.linear import inflation, information, linear_fit
 from harness.errors import AnalysisError

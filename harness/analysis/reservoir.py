@@ -28,15 +28,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from harness.analysis.charge import COULOMB_PER_AH, Accuracy, Charge, RangePart, total_charge
-from harness.analysis.coulombic import (
-    FLAG_ABOVE_ONE,
-    FLAG_INCOMPLETE,
-    FLAG_OFFSET_UNKNOWN,
-    FLAG_STRIP_INCOMPLETE,
-    Efficiency,
-    HalfCycle,
-    efficiency,
-)
+from harness.analysis.coulombic import FLAG_STRIP_INCOMPLETE, Efficiency, HalfCycle, efficiency
+from harness.analysis.cycle_table import FLAG_ABOVE_ONE, FLAG_INCOMPLETE, FLAG_OFFSET_UNKNOWN
 from harness.analysis.estimate import Estimate
 from harness.errors import AnalysisError
 from harness.model.derived import CycleRow

@@ -18,7 +18,9 @@ from rich.console import Console
 from harness.cli import build_registry
 from harness.cli.analyze import analyze
 from harness.cli.build import build_app
+from harness.cli.cohort import compare
 from harness.cli.compare import compare_truth
+from harness.cli.facts import parse_fact
 from harness.errors import BadInput, HarnessError
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Table(StrEnum):
     CELLS = "cells"
     SAMPLES = "samples"
     CYCLES = "cycles"
+    HALF_CYCLES = "half-cycles"
     IMPEDANCE = "impedance"
     SPECTRA = "spectra"
     EVENTS = "events"
@@ -130,14 +133,22 @@ def daemon(site: SiteArgument = DEFAULT_SITE) -> None:
 def rollup(
     site: SiteArgument = DEFAULT_SITE,
     *,
-    again: Annotated[bool, typer.Option("--again", help="Compute the whole history anew, then stop.")] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="Compute history anew, then stop: every run, whole, that lasts or ended after a date, a time (UTC), "
+            "or the start of a run. all is everything.",
+            metavar="WHEN",
+        ),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", hidden=True, help="The same as --since all.")] = False,
 ) -> None:
-    """Turn closed cycles and sweeps into efficiency and resistance."""
+    """Turn closed cycles and sweeps into efficiency, resistance and the signs of a short."""
     from harness.config import load_site  # noqa: PLC0415
-    from harness.service.processes import run_rollup_process  # noqa: PLC0415
+    from harness.service.processes import EVER, run_rollup_process  # noqa: PLC0415
 
     _log_to_stderr()
-    asyncio.run(run_rollup_process(load_site(site), again=again))
+    asyncio.run(run_rollup_process(load_site(site), since=EVER if again else since))
 
 
 @app.command(rich_help_panel="Processes")
@@ -297,18 +308,11 @@ def query(
     from harness.service.tables import show_frame  # noqa: PLC0415
 
     with Lab.connect(source) if "://" in source else Lab.open(Path(source)) as lab:
-        frame = _frame(lab, table, cell, dict(map(_fact, where or [])))
+        frame = _frame(lab, table, cell, dict(map(parse_fact, where or [])))
     if out is None:
         show_frame(console, frame)
     else:
         write_table(frame, out)
-
-
-def _fact(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise BadInput("--where", f'"{text}" is not FACT=VALUE; write for example claim_12=meets')
-    return name, value
 
 
 def _frame(lab: Lab, table: Table, cell: str | None, facts: dict[str, Any]) -> pl.DataFrame:
@@ -321,6 +325,7 @@ def _frame(lab: Lab, table: Table, cell: str | None, facts: dict[str, Any]) -> p
         Table.CELLS: lambda: cells.join(asked.select("cell"), on="cell", how="semi"),
         Table.SAMPLES: lambda: lab.store.samples(runs),
         Table.CYCLES: lambda: lab.store.cycles(runs),
+        Table.HALF_CYCLES: lambda: lab.store.half_cycles(runs),
         Table.IMPEDANCE: lambda: lab.store.impedance_fits(runs),
         Table.SPECTRA: lambda: lab.store.impedance(runs),
         Table.EVENTS: lambda: lab.store.events(runs),
@@ -329,4 +334,5 @@ def _frame(lab: Lab, table: Table, cell: str | None, facts: dict[str, Any]) -> p
 
 
 app.command("analyze", rich_help_panel="Numbers")(analyze)
+app.command("compare", rich_help_panel="Numbers")(compare)
 app.command("compare-truth", rich_help_panel="Numbers")(compare_truth)

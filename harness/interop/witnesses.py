@@ -18,7 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from harness.analysis.charge import COULOMB_PER_AH, Array
-from harness.analysis.integrals import any_finite
+from harness.analysis.missing import any_finite
 from harness.interop.columns import Columns
 from harness.interop.timeline import STEP_KEYS
 

@@ -145,7 +145,8 @@ def test_a_trend_of_few_cycles_is_refused() -> None:
 @real
 def test_identity_holds_on_a_measured_full_cell() -> None:
     """A commercial cell, 8 cycles: the residual of Δ_d − Δ_c − fade stays below 1e-9 mAh; the slow cycle is left out."""
-    [(_, rows)] = analyze_file(REALDATA / "m50t_neware.parquet", geometry=Geometry.FULL)
+    [cell] = analyze_file(REALDATA / "m50t_neware.parquet", geometry=Geometry.FULL)
+    rows = cell.rows
     found = slippages(rows, Geometry.FULL)
     residual = found["discharge_endpoint_slippage_ah"] - found["charge_endpoint_slippage_ah"] - found["capacity_fade_ah"]
     assert residual.drop_nulls().len() >= 5
