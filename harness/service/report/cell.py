@@ -99,7 +99,9 @@ def _cycles_headline(cycles: pl.DataFrame, run: dict[str, object]) -> Headline:
 def _efficiency_sentences(mean: MeanEfficiency) -> tuple[str, ...]:
     if mean.coulombic_efficiency is None:
         return ("No efficiency is stated: no cycle from the second on has both halves whole and its charge beyond doubt.",)
-    return ("Efficiency is the charge removed over the charge deposited before it. Formation and doubted cycles are in no average.",)
+    return (
+        "Efficiency is the charge removed over the charge deposited before it. Formation and doubted cycles are in no average.",
+    )
 
 
 def _efficiency_pictures(cycles: pl.DataFrame, mean: MeanEfficiency, area_cm2: float) -> Iterator[Picture]:
@@ -108,7 +110,10 @@ def _efficiency_pictures(cycles: pl.DataFrame, mean: MeanEfficiency, area_cm2: f
         known = (mean.coulombic_efficiency, mean.coulombic_efficiency_std or 0.0)
     return _pictures(
         [
-            (cell_figures.efficiency_figure(cycles, known), "Error bars are one standard deviation; the offset's part is common to all."),
+            (
+                cell_figures.efficiency_figure(cycles, known),
+                "Error bars are one standard deviation; the offset's part is common to all.",
+            ),
             (cell_figures.capacity_figure(cycles, area_cm2), "What was deposited, and what was taken off again."),
         ]
     )
@@ -117,7 +122,10 @@ def _efficiency_pictures(cycles: pl.DataFrame, mean: MeanEfficiency, area_cm2: f
 def _impedance_pictures(view: CellView, fits: pl.DataFrame, area_cm2: float) -> Iterator[Picture]:
     return _pictures(
         [
-            (cell_figures.nyquist_figure(view.spectra(), area_cm2), "A few spectra from the first to the last, the last one darkest."),
+            (
+                cell_figures.nyquist_figure(view.spectra(), area_cm2),
+                "A few spectra from the first to the last, the last one darkest.",
+            ),
             (cell_figures.resistance_figure(fits), "The sum of all arcs; error bars are one standard deviation."),
         ]
     )

@@ -223,4 +223,3 @@ def _profile(half: pl.DataFrame) -> tuple[Array, Array]:
     stride = max(1, half.height // CURVE_POINTS)
     places = np.unique(np.append(np.arange(0, half.height, stride), half.height - 1))
     return charge[places], _column(half, "voltage_volt")[places]
-
