@@ -38,7 +38,7 @@ def cell_document(view: CellView) -> Document:
         headlines=[_efficiency_headline(mean), *_resistance_headline(fits), _cycles_headline(cycles, run)],
         sections=[
             Section("Efficiency and capacity", _efficiency_sentences(mean), list(_efficiency_pictures(cycles, mean, area_cm2))),
-            Section("Voltage", (), list(_pictures([(cell_figures.voltage_figure(view.samples(), area_cm2), _VOLTAGE)]))),
+            Section("Voltage", (), list(_pictures([(cell_figures.voltage_figure(view.samples(), area_cm2), _PROFILES)]))),
             Section("Impedance", (), list(_impedance_pictures(view, fits, area_cm2))),
             Section("Cycles", (), (), _cycle_grid(cycles), folded=True),
             *_incident_section(view.events()),
@@ -47,7 +47,12 @@ def cell_document(view: CellView) -> Document:
     )
 
 
-_VOLTAGE = "Deposit and removal of a few cycles, the last one darkest."
+_PROFILES = "Deposit and removal of a few cycles, the last one darkest."
+_EFFICIENCY = "Error bars are one standard deviation; the offset's part is common to all cycles."
+_CAPACITY = "What was deposited, and what was taken off again."
+_NYQUIST = "A few spectra from the first to the last, the last one darkest."
+_RESISTANCE = "The sum of all arcs; error bars are one standard deviation."
+_RULE = "Efficiency is the charge removed over the charge deposited before it; formation and doubted cycles are in no average."
 
 
 def _subtitle(runs: pl.DataFrame, cycles: pl.DataFrame) -> str:
@@ -112,9 +117,9 @@ def _efficiency_pictures(cycles: pl.DataFrame, mean: MeanEfficiency, area_cm2: f
         [
             (
                 cell_figures.efficiency_figure(cycles, known),
-                "Error bars are one standard deviation; the offset's part is common to all.",
+                _EFFICIENCY,
             ),
-            (cell_figures.capacity_figure(cycles, area_cm2), "What was deposited, and what was taken off again."),
+            (cell_figures.capacity_figure(cycles, area_cm2), _CAPACITY),
         ]
     )
 
@@ -126,7 +131,7 @@ def _impedance_pictures(view: CellView, fits: pl.DataFrame, area_cm2: float) -> 
                 cell_figures.nyquist_figure(view.spectra(), area_cm2),
                 "A few spectra from the first to the last, the last one darkest.",
             ),
-            (cell_figures.resistance_figure(fits), "The sum of all arcs; error bars are one standard deviation."),
+            (cell_figures.resistance_figure(fits), _RESISTANCE),
         ]
     )
 
