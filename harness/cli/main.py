@@ -57,6 +57,7 @@ class Table(StrEnum):
     CELLS = "cells"
     SAMPLES = "samples"
     CYCLES = "cycles"
+    HALF_CYCLES = "half-cycles"
     IMPEDANCE = "impedance"
     SPECTRA = "spectra"
     EVENTS = "events"
@@ -132,14 +133,22 @@ def daemon(site: SiteArgument = DEFAULT_SITE) -> None:
 def rollup(
     site: SiteArgument = DEFAULT_SITE,
     *,
-    again: Annotated[bool, typer.Option("--again", help="Compute the whole history anew, then stop.")] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            help="Compute history anew, then stop: every run, whole, that lasts or ended after a date, a time (UTC), "
+            "or the start of a run. all is everything.",
+            metavar="WHEN",
+        ),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", hidden=True, help="The same as --since all.")] = False,
 ) -> None:
-    """Turn closed cycles and sweeps into efficiency and resistance."""
+    """Turn closed cycles and sweeps into efficiency, resistance and the signs of a short."""
     from harness.config import load_site  # noqa: PLC0415
-    from harness.service.processes import run_rollup_process  # noqa: PLC0415
+    from harness.service.processes import EVER, run_rollup_process  # noqa: PLC0415
 
     _log_to_stderr()
-    asyncio.run(run_rollup_process(load_site(site), again=again))
+    asyncio.run(run_rollup_process(load_site(site), since=EVER if again else since))
 
 
 @app.command(rich_help_panel="Processes")
@@ -322,6 +331,7 @@ def _frame(lab: Lab, table: Table, cell: str | None, facts: dict[str, Any]) -> p
         Table.CELLS: lambda: cells.join(asked.select("cell"), on="cell", how="semi"),
         Table.SAMPLES: lambda: lab.store.samples(runs),
         Table.CYCLES: lambda: lab.store.cycles(runs),
+        Table.HALF_CYCLES: lambda: lab.store.half_cycles(runs),
         Table.IMPEDANCE: lambda: lab.store.impedance_fits(runs),
         Table.SPECTRA: lambda: lab.store.impedance(runs),
         Table.EVENTS: lambda: lab.store.events(runs),
