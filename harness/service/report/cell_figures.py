@@ -6,40 +6,26 @@ Every function takes frames in the columns of `harness.store.base` and gives a f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from harness.analysis.coulombic import FLAG_FORMATION
 from harness.model.flags import CHARGE_DOUBTS
 from harness.query import Spectrum
 from harness.service.charts import COLOURS, GREY
-from harness.service.figures import INK, house_style, new_figure
+from harness.service.figures import INK, house_style
+from harness.service.report.drawing import MARK, Array, column, has_flag, sheet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Array = NDArray[np.float64]
-
 CURVES = 6
 """How many cycles or spectra are drawn above each other, the first and the last among them."""
 CURVE_POINTS = 400
-WIDTH_INCH, HEIGHT_INCH = 7.6, 4.4
-MARK: Any = {"fmt": "o", "markersize": 4.5, "elinewidth": 1.0, "capsize": 0, "linestyle": "none"}
 DEPOSITS = ("plate", "charge")
-
-
-def sheet(title: str, x: str, y: str) -> tuple[Figure, Axes]:
-    """One plot with its title and the names of its axes."""
-    figure, axes = new_figure("A", width_inch=WIDTH_INCH, height_inch=HEIGHT_INCH)
-    with house_style():
-        axes["A"].set_title(title)
-        axes["A"].set_xlabel(x)
-        axes["A"].set_ylabel(y)
-    return figure, axes["A"]
 
 
 def chosen(count: int, most: int = CURVES) -> list[int]:
@@ -52,9 +38,9 @@ def efficiency_figure(cycles: pl.DataFrame, mean: tuple[float, float] | None) ->
     known = cycles.filter(pl.col("coulombic_efficiency").is_not_null())
     if known.is_empty():
         return None
-    apart = _has_flag(known, FLAG_FORMATION, *CHARGE_DOUBTS)
+    apart = has_flag(known, FLAG_FORMATION, *CHARGE_DOUBTS)
     figure, axes = sheet("Coulombic efficiency", "cycle", "CE / %")
-    count, value, std = (_column(known, name) for name in ("cycle_count", "coulombic_efficiency", "coulombic_efficiency_std"))
+    count, value, std = (column(known, name) for name in ("cycle_count", "coulombic_efficiency", "coulombic_efficiency_std"))
     with house_style():
         if mean is not None:
             axes.axhspan(*(100 * (mean[0] + side * mean[1]) for side in (-1, 1)), color=COLOURS[0], alpha=0.12, linewidth=0)
@@ -80,9 +66,9 @@ def capacity_figure(cycles: pl.DataFrame, area_cm2: float) -> Figure | None:
     with house_style():
         for number, name in enumerate(("plating", "stripping")):
             known = cycles.filter(pl.col(f"{name}_capacity_ah").is_not_null())
-            value, std = (1e3 * _column(known, f"{name}_capacity_ah{end}") / area_cm2 for end in ("", "_std"))
+            value, std = (1e3 * column(known, f"{name}_capacity_ah{end}") / area_cm2 for end in ("", "_std"))
             label = "deposited" if name == "plating" else "removed"
-            axes.errorbar(_column(known, "cycle_count"), value, np.nan_to_num(std), **MARK, color=COLOURS[number], label=label)
+            axes.errorbar(column(known, "cycle_count"), value, np.nan_to_num(std), **MARK, color=COLOURS[number], label=label)
         axes.set_ylim(0.0, 1.12 * axes.get_ylim()[1])
         axes.locator_params(axis="x", integer=True)
         axes.legend(loc="lower left")
@@ -120,14 +106,14 @@ def overpotential_figure(halves: pl.DataFrame) -> Figure | None:
                 if mine.is_empty():
                     continue
                 label = f"{word}, {'deposit' if deposits else 'removal'}"
-                errors = 1e3 * np.nan_to_num(_column(mine, f"{name}_std"))
+                errors = 1e3 * np.nan_to_num(column(mine, f"{name}_std"))
                 axes.errorbar(
-                    _column(mine, "cycle_count"), 1e3 * _column(mine, name), errors, **MARK,
+                    column(mine, "cycle_count"), 1e3 * column(mine, name), errors, **MARK,
                     color=COLOURS[number], markerfacecolor=face, label=label,
                 )  # fmt: skip
         shorted = halves.filter((pl.col("short_grade") != "") & pl.col("plateau_overpotential_volt").is_not_null())
         if not shorted.is_empty():
-            place = (_column(shorted, "cycle_count"), 1e3 * _column(shorted, "plateau_overpotential_volt"))
+            place = (column(shorted, "cycle_count"), 1e3 * column(shorted, "plateau_overpotential_volt"))
             axes.plot(*place, "x", color=COLOURS[1], markersize=9, label="short suspected")
         axes.set_ylim(bottom=0.0)
         axes.locator_params(axis="x", integer=True)
@@ -164,21 +150,12 @@ def resistance_figure(fits: pl.DataFrame, law: tuple[str, Array, Array, Array, A
             words, cycle, middle, low, high = law
             axes.fill_between(cycle, low, high, color=COLOURS[0], alpha=0.13, linewidth=0)
             axes.plot(cycle, middle, color=COLOURS[0], linewidth=1.2, label=words)
-        errors = np.nan_to_num(_column(known, f"{name}_std"))
-        axes.errorbar(_column(known, "cycle_count"), _column(known, name), errors, **MARK, color=COLOURS[0], label="fit ± σ")
+        errors = np.nan_to_num(column(known, f"{name}_std"))
+        axes.errorbar(column(known, "cycle_count"), column(known, name), errors, **MARK, color=COLOURS[0], label="fit ± σ")
         axes.set_ylim(0.0, 1.12 * axes.get_ylim()[1])
         axes.locator_params(axis="x", integer=True)
         axes.legend(loc="lower left")
     return figure
-
-
-def _column(frame: pl.DataFrame, name: str) -> Array:
-    return frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-
-
-def _has_flag(frame: pl.DataFrame, *names: str) -> NDArray[np.bool_]:
-    """Which rows carry one of the flags."""
-    return np.array([not set(names).isdisjoint(flags.split()) for flags in frame["flags"].to_list()])
 
 
 def _ramp(count: int) -> list[str]:
@@ -217,9 +194,9 @@ def _halves(samples: pl.DataFrame) -> list[pl.DataFrame]:
 
 def _profile(half: pl.DataFrame) -> tuple[Array, Array]:
     """Charge in ampere-hours from the half cycle's first reading, and voltage; no more points than can be seen."""
-    current, step, own = _column(half, "current_ampere"), _column(half, "step_count"), _column(half, "step_time_second")
+    current, step, own = column(half, "current_ampere"), column(half, "step_count"), column(half, "step_time_second")
     interval = np.where(np.diff(step, prepend=step[0]) != 0, own, np.diff(own, prepend=0.0))
     charge = np.cumsum(np.abs(current) * np.maximum(interval, 0.0)) / 3600
     stride = max(1, half.height // CURVE_POINTS)
     places = np.unique(np.append(np.arange(0, half.height, stride), half.height - 1))
-    return charge[places], _column(half, "voltage_volt")[places]
+    return charge[places], column(half, "voltage_volt")[places]
