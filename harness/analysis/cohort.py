@@ -102,9 +102,27 @@ def compare_groups(cells: Sequence[CellValue], *, baseline: str | None = None) -
     _check(cells, baseline)
     names = list(dict.fromkeys(cell.group for cell in cells))
     groups = {name: _Group(name, [cell for cell in cells if cell.group == name]) for name in names}
-    chosen = [(name, baseline) for name in names if name != baseline] if baseline else _every(names)
-    pairs = [_pair(groups[one], groups[other]) for one, other in chosen]
-    return GroupComparison(tuple(one.summary() for one in groups.values()), tuple(_holm(pairs)), tuple(_notes(cells, groups)))
+    pairs = [_pair(groups[one], groups[other]) for one, other in pairs_of(names, baseline)]
+    together = holm([pair.p_value for pair in pairs])
+    shown = [replace(pair, p_value_holm=p_value) for pair, p_value in zip(pairs, together, strict=True)]
+    return GroupComparison(tuple(one.summary() for one in groups.values()), tuple(shown), tuple(_notes(cells, groups)))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """What each p-value becomes when all of them are looked at (Holm's step-down); ``None`` was no comparison and stays."""
+    known = sorted((p_value, place) for place, p_value in enumerate(p_values) if p_value is not None)
+    adjusted, least = list(p_values), 0.0
+    for rank, (p_value, place) in enumerate(known):
+        least = max(least, min(1.0, (len(known) - rank) * p_value))
+        adjusted[place] = least
+    return adjusted
+
+
+def pairs_of(groups: Sequence[str], baseline: str | None) -> list[tuple[str, str]]:
+    """(group, baseline) of every pair that is compared: with ``baseline``, or all, the later group beside the earlier."""
+    if baseline is not None:
+        return [(group, baseline) for group in groups if group != baseline]
+    return [(later, earlier) for earlier, later in itertools.combinations(groups, 2)]
 
 
 class _Group:
@@ -152,10 +170,6 @@ def _check(cells: Sequence[CellValue], baseline: str | None) -> None:
             raise AnalysisError(f'"{cell.cell}" has the value {cell.value:g} with the standard deviation {cell.std}')
 
 
-def _every(names: Sequence[str]) -> list[tuple[str, str]]:
-    return [(later, earlier) for earlier, later in itertools.combinations(names, 2)]
-
-
 def _bounded(std: Array) -> Array:
     return np.maximum(std, LEAST_STD * float(np.median(std)))
 
@@ -192,7 +206,7 @@ def _pair(group: _Group, baseline: _Group) -> GroupPair:
     detectable = float(nctdtrinc(freedom, 1 - POWER, stdtrit(freedom, 0.975))) * std
     p_value = 2 * float(stdtr(freedom, -abs(difference) / std))
     shown = Estimate.student(difference, std, freedom)
-    return GroupPair(group.name, baseline.name, shown, _ratio(group, baseline), p_value, p_value, detectable)
+    return GroupPair(group.name, baseline.name, shown, _ratio(group, baseline), p_value, None, detectable)
 
 
 def _ratio(group: _Group, baseline: _Group) -> Estimate:
@@ -229,16 +243,6 @@ def _offset_variance(groups: Sequence[_Group], sides: Sequence[float]) -> float:
         seen += side**2 * float(group.shares @ inside) / max(group.size - 1, 1)
         start += group.size
     return float(contrast @ covariance @ contrast) - seen
-
-
-def _holm(pairs: Sequence[GroupPair]) -> list[GroupPair]:
-    """The pairs with the p-values that hold for all of them together."""
-    known = sorted((pair.p_value, place) for place, pair in enumerate(pairs) if pair.p_value is not None)
-    adjusted, least = list(pairs), 0.0
-    for rank, (p_value, place) in enumerate(known):
-        least = max(least, min(1.0, (len(known) - rank) * p_value))
-        adjusted[place] = replace(pairs[place], p_value_holm=least)
-    return adjusted
 
 
 def _notes(cells: Sequence[CellValue], groups: dict[str, _Group]) -> Iterator[str]:

@@ -63,6 +63,11 @@ class SurvivalCurve:
     hazard: Estimate
     method_version: str = METHOD_VERSION
 
+    @property
+    def half(self) -> float | None:
+        """The first time at which no more than half are alive, whether or not the median's interval has two ends."""
+        return _first(self.time, self.survival <= 0.5)
+
 
 @dataclass(frozen=True, slots=True)
 class LogRank:
@@ -147,7 +152,6 @@ def _risk(duration: Array, failed: Array) -> tuple[Array, Array, Array]:
 
 
 def _median(time: Array, survival: Array, low: Array, high: Array, longest: float) -> Estimate:
-    """The first time at which no more than half are alive."""
     begun = _first(time, low <= 0.5)
     value = _first(time, survival <= 0.5)
     ended = _first(time, high < 0.5)

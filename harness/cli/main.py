@@ -19,7 +19,9 @@ from rich.console import Console
 
 from harness.cli import build_registry
 from harness.cli.build import build_app
+from harness.cli.cohort import compare
 from harness.cli.compare import compare_truth
+from harness.cli.facts import parse_fact
 from harness.errors import BadInput, HarnessError
 from harness.model.run import Geometry
 
@@ -307,18 +309,11 @@ def query(
     from harness.service.tables import show_frame, write_frame  # noqa: PLC0415
 
     with Lab.connect(source) if "://" in source else Lab.open(Path(source)) as lab:
-        frame = _frame(lab, table, cell, dict(map(_fact, where or [])))
+        frame = _frame(lab, table, cell, dict(map(parse_fact, where or [])))
     if out is None:
         show_frame(console, frame)
     else:
         write_frame(frame, out)
-
-
-def _fact(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise BadInput("--where", f'"{text}" is not FACT=VALUE; write for example claim_12=meets')
-    return name, value
 
 
 def _frame(lab: Lab, table: Table, cell: str | None, facts: dict[str, Any]) -> pl.DataFrame:
@@ -361,8 +356,9 @@ def analyze(
     if as_json:
         print(json.dumps(analysis_json(results), indent=2))
         return
-    for cell, rows in results:
-        console.print(cycle_table(cell, rows))
+    for cell in results:
+        console.print(cycle_table(cell.name, cell.rows))
 
 
+app.command("compare", rich_help_panel="Numbers")(compare)
 app.command("compare-truth", rich_help_panel="Numbers")(compare_truth)

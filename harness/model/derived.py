@@ -80,7 +80,10 @@ class HalfCycleRow:
 
     Overpotentials are magnitudes against the cell's open voltage; ``arcing_1`` is (η_end − η_middle) / η_middle;
     ``short_grade`` is "" (nothing), ``suspect``, ``likely`` or ``hard``, and ``short_evidence`` the signs with the samples that
-    show them, as JSON. ``unix_time_nanosecond`` is the stamp of the half cycle's first sample.
+    show them, as JSON. ``relaxation_volt_per_second`` is |dV/dt| over the second half of a full cell's rest after it.
+    ``refusals`` says why a number is ``None``: a JSON object of reasons by the name of the number. ``unix_time_nanosecond`` is
+    the stamp of the half cycle's first sample; ``duration_second`` is that of the readings that gave the shape, ``capacity_ah``
+    the charge of the whole half cycle.
     """
 
     run_id: str
@@ -106,6 +109,9 @@ class HalfCycleRow:
     short_evidence: str
     flags: str
     method_version: str
+    relaxation_volt_per_second: float | None = None
+    relaxation_volt_per_second_std: float | None = None
+    refusals: str = ""
 
 
 DerivedRow = CycleRow | ImpedanceFitRow | HalfCycleRow

@@ -21,6 +21,7 @@ CREATE TABLE half_cycle (
     arcing_1 REAL, arcing_1_std REAL, noise_volt REAL,
     apparent_resistance_ohm REAL, apparent_resistance_ohm_std REAL,
     short_grade TEXT NOT NULL, short_evidence TEXT NOT NULL, flags TEXT NOT NULL, method_version TEXT NOT NULL,
+    relaxation_volt_per_second REAL, relaxation_volt_per_second_std REAL, refusals TEXT NOT NULL,
     seq INTEGER NOT NULL, PRIMARY KEY (run_id, cycle_count, role, method_version), UNIQUE (run_id, seq)
 ) WITHOUT ROWID;
 """

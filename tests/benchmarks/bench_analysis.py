@@ -62,7 +62,7 @@ def measure() -> list[Figure]:
         frame.drop("step_charging_capacity_ah", "step_discharging_capacity_ah").write_parquet(plain)
         for name, path in (("with counters", counted), ("integrals only", plain)):
             spent = best_of(3, partial(analyze_file, path, geometry=Geometry.DEPOSIT))
-            ((_, rows),) = analyze_file(path, geometry=Geometry.DEPOSIT)
+            rows = analyze_file(path, geometry=Geometry.DEPOSIT)[0].rows
             worst = max(abs((row.coulombic_efficiency or 0.0) / EFFICIENCY - 1) for row in rows)
             assert len(rows) == CYCLES
             beside = f"{len(rows)} cycles, efficiency wrong by at most {worst:.0g}"

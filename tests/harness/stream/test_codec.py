@@ -157,7 +157,7 @@ def derived(run_id: str) -> st.SearchStrategy[DerivedRow]:
     return st.one_of(
         st.builds(CycleRow, *head, TEXT, *[MAYBE] * 12, TEXT, TEXT),
         st.builds(ImpedanceFitRow, *head, COUNT, *[MAYBE] * 7, TEXT, TEXT, TEXT, TEXT, MAYBE, st.none() | COUNT, TEXT, TEXT),
-        st.builds(HalfCycleRow, *head, TEXT, *[MAYBE] * 15, *[TEXT] * 4),
+        st.builds(HalfCycleRow, *head, TEXT, *[MAYBE] * 15, *[TEXT] * 4, MAYBE, MAYBE, TEXT),
     )
 
 
