@@ -22,6 +22,7 @@ from harness.cli.build import build_app
 from harness.cli.cohort import compare
 from harness.cli.compare import compare_truth
 from harness.cli.facts import parse_fact
+from harness.cli.report import report
 from harness.errors import BadInput, HarnessError
 from harness.model.run import Geometry
 
@@ -361,4 +362,5 @@ def analyze(
 
 
 app.command("compare", rich_help_panel="Numbers")(compare)
+app.command("report", rich_help_panel="Numbers")(report)
 app.command("compare-truth", rich_help_panel="Numbers")(compare_truth)

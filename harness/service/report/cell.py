@@ -9,10 +9,19 @@ import polars as pl
 
 from harness.analysis.coulombic import MeanEfficiency, mean_coulombic_efficiency
 from harness.clock import iso_from_nanosecond
-from harness.query import CellView, cycle_rows
+from harness.lab.cell import CellView
+from harness.model.run import Geometry
 from harness.service.report import cell_figures
+from harness.service.report.cell_sections import (
+    coulometry_section,
+    fade_section,
+    growth_section,
+    lithium_section,
+    reservoir_section,
+    shorts_section,
+)
 from harness.service.report.document import Document, Grid, Headline, Picture, Section, picture
-from harness.service.report.wording import NONE, with_error
+from harness.service.report.wording import NONE, estimate_text, interval_text, with_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,30 +37,35 @@ _FACTS = {
 def cell_document(view: CellView) -> Document:
     """The report of one cell, from everything that its store knows of it."""
     run = view.runs().row(-1, named=True)
-    cycles, fits = view.cycles(), view.impedance()
-    mean = mean_coulombic_efficiency(cycle_rows(cycles))
+    cycles, fits = view.numbered(view.cycles()), view.impedance()
+    mean = mean_coulombic_efficiency(view.cycle_rows())
     area_cm2 = float(run["area_cm2"])
+    sections = [
+        Section("Efficiency and capacity", _efficiency_sentences(mean), list(_efficiency_pictures(cycles, mean, area_cm2))),
+        _voltage_section(view, area_cm2),
+        growth_section(view, fits, area_cm2),
+        coulometry_section(view),
+        lithium_section(view),
+        reservoir_section(view),
+        fade_section(view),
+        shorts_section(view),
+        Section("Cycles", (), (), _cycle_grid(cycles), folded=True),
+        _incident_section(view.events()),
+    ]
     return Document(
         title=view.cell,
         subtitle=_subtitle(view.runs(), cycles),
-        facts=list(_facts(view, run)),
-        headlines=[_efficiency_headline(mean), *_resistance_headline(fits), _cycles_headline(cycles, run)],
-        sections=[
-            Section("Efficiency and capacity", _efficiency_sentences(mean), list(_efficiency_pictures(cycles, mean, area_cm2))),
-            Section("Voltage", (), list(_pictures([(cell_figures.voltage_figure(view.samples(), area_cm2), _PROFILES)]))),
-            Section("Impedance", (), list(_impedance_pictures(view, fits, area_cm2))),
-            Section("Cycles", (), (), _cycle_grid(cycles), folded=True),
-            *_incident_section(view.events()),
-        ],
-        methods=_methods(cycles, fits),
+        facts=list(_facts(run)),
+        headlines=list(_headlines(view, mean, fits, cycles)),
+        sections=[section for section in sections if section is not None],
+        methods=_methods(cycles, fits, view.half_cycles()),
     )
 
 
 _PROFILES = "Deposit and removal of a few cycles, the last one darkest."
 _EFFICIENCY = "Error bars are one standard deviation; the offset's part is common to all cycles."
 _CAPACITY = "What was deposited, and what was taken off again."
-_NYQUIST = "A few spectra from the first to the last, the last one darkest."
-_RESISTANCE = "The sum of all arcs; error bars are one standard deviation."
+_OVERPOTENTIAL = "Magnitudes against the open voltage of lithium; of a full cell there are none."
 _RULE = "Efficiency is the charge removed over the charge deposited before it; formation and doubted cycles are in no average."
 
 
@@ -63,7 +77,7 @@ def _subtitle(runs: pl.DataFrame, cycles: pl.DataFrame) -> str:
     return f"{cycles.height} cycles on {where} from {begun}, {until}"
 
 
-def _facts(view: CellView, run: dict[str, object]) -> Iterator[tuple[str, str]]:
+def _facts(run: dict[str, object]) -> Iterator[tuple[str, str]]:
     """What is known of the cell, in words; what is not known stays out."""
     for name, words in _FACTS.items():
         if run[name] is not None:
@@ -75,7 +89,6 @@ def _facts(view: CellView, run: dict[str, object]) -> Iterator[tuple[str, str]]:
     yield "meets claims", ", ".join(met) or "none"
     yield "schedule", str(run["schedule_name"])
     yield "instrument", f"{run['instrument_model']} {run['instrument_serial']}"
-    del view
 
 
 def _efficiency_headline(mean: MeanEfficiency) -> Headline:
@@ -86,19 +99,22 @@ def _efficiency_headline(mean: MeanEfficiency) -> Headline:
     return Headline(name, value, f"of {mean.cycles} cycles; the error holds the current offset, which no average removes")
 
 
-def _resistance_headline(fits: pl.DataFrame) -> list[Headline]:
+def _headlines(view: CellView, mean: MeanEfficiency, fits: pl.DataFrame, cycles: pl.DataFrame) -> Iterator[Headline]:
+    if view.geometry is not Geometry.SYMMETRIC:
+        yield _efficiency_headline(mean)
     name = "area_specific_resistance_ohm_cm2"
     known = fits.filter(pl.col(name).is_not_null())
-    if known.is_empty():
-        return []
-    first, last = known.row(0, named=True), known.row(-1, named=True)
-    detail = f"in cycle {last['cycle_count']}; {with_error(first[name], first[f'{name}_std'])} in cycle {first['cycle_count']}"
-    return [Headline("Interface resistance", with_error(last[name], last[f"{name}_std"], "Ω cm²"), detail)]
-
-
-def _cycles_headline(cycles: pl.DataFrame, run: dict[str, object]) -> Headline:
-    whole = cycles.filter(pl.col("stripping_capacity_ah").is_not_null())
-    return Headline("Cycles", str(whole.height), str(run["reason"] or "still running"))
+    if not known.is_empty():
+        first, last = known.row(0, named=True), known.row(-1, named=True)
+        detail = (
+            f"in cycle {last['cycle_count']}; {with_error(first[name], first[f'{name}_std'])} in cycle {first['cycle_count']}"
+        )
+        yield Headline("Interface resistance", with_error(last[name], last[f"{name}_std"], "Ω cm²"), detail)
+    if cycles.height:
+        turnover = view.lithium().turnover
+        yield Headline("Lithium turnover", estimate_text(turnover), interval_text(turnover))
+    shorted = view.shorts().height
+    yield Headline("Cycles", str(cycles.height), f"{shorted or 'no'} half cycles look shorted")
 
 
 def _efficiency_sentences(mean: MeanEfficiency) -> tuple[str, ...]:
@@ -124,16 +140,12 @@ def _efficiency_pictures(cycles: pl.DataFrame, mean: MeanEfficiency, area_cm2: f
     )
 
 
-def _impedance_pictures(view: CellView, fits: pl.DataFrame, area_cm2: float) -> Iterator[Picture]:
-    return _pictures(
-        [
-            (
-                cell_figures.nyquist_figure(view.spectra(), area_cm2),
-                "A few spectra from the first to the last, the last one darkest.",
-            ),
-            (cell_figures.resistance_figure(fits), _RESISTANCE),
-        ]
-    )
+def _voltage_section(view: CellView, area_cm2: float) -> Section:
+    drawn = [
+        (cell_figures.voltage_figure(view.numbered(view.samples()), area_cm2), _PROFILES),
+        (cell_figures.overpotential_figure(view.numbered(view.half_cycles())), _OVERPOTENTIAL),
+    ]
+    return Section("Voltage", (), list(_pictures(drawn)))
 
 
 def _pictures(drawn: list[tuple[Figure | None, str]]) -> Iterator[Picture]:
@@ -158,19 +170,19 @@ def _cycle_grid(cycles: pl.DataFrame) -> Grid:
     return Grid(columns, rows, frozenset({7}))
 
 
-def _incident_section(events: pl.DataFrame) -> list[Section]:
+def _incident_section(events: pl.DataFrame) -> Section | None:
     incidents = events.filter(pl.col("incident").is_not_null() & (pl.col("severity") != "info"))
     if incidents.is_empty():
-        return []
+        return None
     rows = [
         (iso_from_nanosecond(row["unix_time_nanosecond"]), str(row["severity"]), str(row["message"]))
         for row in incidents.head(_INCIDENTS_SHOWN).iter_rows(named=True)
     ]
     told = "" if incidents.height <= _INCIDENTS_SHOWN else f"The first {_INCIDENTS_SHOWN} of {incidents.height}."
     grid = Grid(("when", "severity", "what"), rows, frozenset({0, 1, 2}))
-    return [Section("What went wrong", (told,) if told else (), (), grid, folded=True)]
+    return Section("What went wrong", (told,) if told else (), (), grid, folded=True)
 
 
-def _methods(cycles: pl.DataFrame, fits: pl.DataFrame) -> list[str]:
-    versions = sorted({*cycles["method_version"].to_list(), *fits["method_version"].to_list()})
+def _methods(*frames: pl.DataFrame) -> list[str]:
+    versions = sorted({version for frame in frames for version in frame["method_version"].to_list()})
     return [f"Methods: {', '.join(versions)}. Every ± is one standard deviation unless an interval is named."]

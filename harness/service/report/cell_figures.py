@@ -6,14 +6,15 @@ Every function takes frames in the columns of `harness.store.base` and gives a f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from harness.analysis.coulombic import FLAG_FORMATION
+from harness.lab.cell import Spectrum
 from harness.model.flags import CHARGE_DOUBTS
-from harness.query import Spectrum
 from harness.service.charts import COLOURS, GREY
 from harness.service.figures import INK, house_style
 from harness.service.report.drawing import MARK, Array, column, has_flag, sheet
@@ -26,6 +27,17 @@ CURVES = 6
 """How many cycles or spectra are drawn above each other, the first and the last among them."""
 CURVE_POINTS = 400
 DEPOSITS = ("plate", "charge")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """A fitted curve with its 95 % band: arrays of one length."""
+
+    name: str
+    x: Array
+    middle: Array
+    low: Array
+    high: Array
 
 
 def chosen(count: int, most: int = CURVES) -> list[int]:
@@ -138,8 +150,8 @@ def nyquist_figure(spectra: Sequence[Spectrum], area_cm2: float) -> Figure | Non
     return figure
 
 
-def resistance_figure(fits: pl.DataFrame, law: tuple[str, Array, Array, Array, Array] | None = None) -> Figure | None:
-    """Series and interface resistance against cycle; ``law`` is a name, cycles, and a fitted curve with its 95 % band."""
+def resistance_figure(fits: pl.DataFrame, law: Curve | None = None) -> Figure | None:
+    """Interface resistance of every spectrum against cycle, and its growth law."""
     name = "area_specific_resistance_ohm_cm2"
     known = fits.filter(pl.col(name).is_not_null())
     if known.is_empty():
@@ -147,14 +159,31 @@ def resistance_figure(fits: pl.DataFrame, law: tuple[str, Array, Array, Array, A
     figure, axes = sheet("Interface resistance", "cycle", "R / Ω cm²")
     with house_style():
         if law is not None:
-            words, cycle, middle, low, high = law
-            axes.fill_between(cycle, low, high, color=COLOURS[0], alpha=0.13, linewidth=0)
-            axes.plot(cycle, middle, color=COLOURS[0], linewidth=1.2, label=words)
+            axes.fill_between(law.x, law.low, law.high, color=COLOURS[0], alpha=0.13, linewidth=0)
+            axes.plot(law.x, law.middle, color=COLOURS[0], linewidth=1.2, label=law.name)
         errors = np.nan_to_num(column(known, f"{name}_std"))
         axes.errorbar(column(known, "cycle_count"), column(known, name), errors, **MARK, color=COLOURS[0], label="fit ± σ")
         axes.set_ylim(0.0, 1.12 * axes.get_ylim()[1])
         axes.locator_params(axis="x", integer=True)
         axes.legend(loc="lower left")
+    return figure
+
+
+def slippage_figure(frame: pl.DataFrame) -> Figure | None:
+    """How far the ends of charge and discharge move from cycle to cycle; ``frame`` is one of `harness.analysis.endpoints`."""
+    names = [f"{name}_endpoint_slippage_ah" for name in ("charge", "discharge")]
+    if all(frame[name].null_count() == frame.height for name in names):
+        return None
+    figure, axes = sheet("Slippage of the ends", "cycle", "Δ / µAh per cycle")
+    with house_style():
+        for number, name in enumerate(names):
+            known = frame.filter(pl.col(name).is_not_null())
+            errors = 1e6 * np.nan_to_num(column(known, f"{name}_std"))
+            place, label = column(known, "cycle_count"), f"end of {name.partition('_')[0]}"
+            axes.errorbar(place, 1e6 * column(known, name), errors, **MARK, color=COLOURS[number], label=label)
+        axes.axhline(0.0, color=GREY, linewidth=0.8)
+        axes.locator_params(axis="x", integer=True)
+        axes.legend(loc="best")
     return figure
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from harness.analysis.cohort import CellValue, GroupComparison
 from harness.analysis.coulombic import FLAG_FORMATION
-from harness.analysis.estimate import Estimate
 from harness.analysis.survival import SurvivalCurve
-from harness.service.charts import COLOURS, GREY
+from harness.lab.cohort import Comparison
+from harness.service.charts import COLOURS
 from harness.service.figures import house_style, new_figure
 from harness.service.report.drawing import MARK, WIDTH_INCH, column, has_flag, sheet
 
@@ -29,28 +28,25 @@ def colours_of(groups: Sequence[str]) -> dict[str, str]:
     return {group: COLOURS[place % len(COLOURS)] for place, group in enumerate(groups)}
 
 
-def means_figure(title: str, unit: str, scale: float, cells: Sequence[CellValue], found: GroupComparison) -> Figure:
+def means_figure(title: str, unit: str, scale: float, found: Comparison) -> Figure:
     """One row per cell with its error, and under each group's cells its mean with the 95 % interval."""
-    groups = {one.group: [cell for cell in cells if cell.group == one.group] for one in found.groups}
-    rows = sum(len(mine) + 2 for mine in groups.values())
+    used = found.cells.filter(pl.col("used")).sort("cell")
+    rows = used.height + 2 * found.groups.height
     figure, plots = new_figure("A", width_inch=WIDTH_INCH, height_inch=TITLE_INCH + ROW_INCH * rows)
     axes, ticks, place = plots["A"], [], 0.0
-    colours = colours_of(list(groups))
+    colours = colours_of(found.groups["group"].to_list())
     with house_style():
-        for one in found.groups:
-            for cell in sorted(groups[one.group], key=lambda cell: cell.cell):
-                error = None if cell.std is None else scale * cell.std
-                axes.errorbar(scale * cell.value, place, xerr=error, **MARK, color=colours[one.group], markerfacecolor="white")
-                ticks.append((place, cell.cell))
+        for group in found.groups.iter_rows(named=True):
+            colour = colours[group["group"]]
+            for cell in used.filter(pl.col("group") == group["group"]).iter_rows(named=True):
+                error = None if cell["value_std"] is None else scale * cell["value_std"]
+                axes.errorbar(scale * cell["value"], place, xerr=error, **MARK, color=colour, markerfacecolor="white")
+                ticks.append((place, cell["cell"]))
                 place += 1.0
-            _draw_mean(axes, one.mean, scale, place, colours[one.group])
-            ticks.append((place, f"{one.group}: mean of {one.cells}"))
+            _draw_mean(axes, group, scale, place, colour)
+            ticks.append((place, f"{group['group']}: mean of {group['cells']}"))
             place += 2.0
-        axes.set_yticks([at for at, _ in ticks], [name for _, name in ticks])
-        for label, (_, name) in zip(axes.get_yticklabels(), ticks, strict=True):
-            label.set_fontweight("bold" if ": mean of " in name else "normal")
-        axes.set_ylim(place - 1.4, -0.6)
-        axes.grid(visible=False, axis="y")
+        _name_rows(axes, ticks)
         axes.set_title(title)
         axes.set_xlabel(unit)
     return figure
@@ -74,7 +70,7 @@ def cycles_figure(
             values = scale * column(mine, name)
             axes.plot(column(mine, "cycle_count"), values, "o-", color=colours[group], markersize=3, linewidth=0.9, label=label)
         axes.locator_params(axis="x", integer=True)
-        axes.legend(loc="best")
+        figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
@@ -96,12 +92,21 @@ def survival_figure(curves: Mapping[str, SurvivalCurve]) -> Figure:
     return figure
 
 
-def _draw_mean(axes: Axes, mean: Estimate, scale: float, place: float, colour: str) -> None:
+def _draw_mean(axes: Axes, group: Mapping[str, Any], scale: float, place: float, colour: str) -> None:
     """The group's mean as a diamond on its 95 % interval; without an interval the diamond is hollow."""
-    if mean.value is None:
+    mean, low, high = group["mean"], group["mean_low"], group["mean_high"]
+    if mean is None:
         return
-    known = mean.low is not None and mean.high is not None
-    if mean.low is not None and mean.high is not None:
-        axes.plot([scale * mean.low, scale * mean.high], [place, place], color=colour, linewidth=2.4, solid_capstyle="butt")
-    axes.plot(scale * mean.value, place, "D", color=colour, markersize=7, markerfacecolor=colour if known else "white")
-    axes.axhline(place + 1.0, color=GREY, linewidth=0.4)
+    known = low is not None and high is not None
+    if known:
+        axes.plot([scale * low, scale * high], [place, place], color=colour, linewidth=2.4, solid_capstyle="butt")
+    axes.plot(scale * mean, place, "D", color=colour, markersize=7, markerfacecolor=colour if known else "white")
+
+
+def _name_rows(axes: Axes, ticks: Sequence[tuple[float, str]]) -> None:
+    """Rows from above, their names at the left, those of means in bold."""
+    axes.set_yticks([at for at, _ in ticks], [name for _, name in ticks])
+    for label, (_, name) in zip(axes.get_yticklabels(), ticks, strict=True):
+        label.set_fontweight("bold" if ": mean of " in name else "normal")
+    axes.set_ylim(ticks[-1][0] + 0.7, -0.7)
+    axes.grid(visible=False, axis="y")

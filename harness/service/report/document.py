@@ -59,6 +59,11 @@ class Section:
     grid: Grid | None = None
     folded: bool = False
 
+    @property
+    def is_beside(self) -> bool:
+        """Whether the table is narrow enough to stand beside the only picture."""
+        return self.grid is not None and len(self.pictures) == 1 and len(self.grid.columns) <= 3
+
 
 @dataclass(frozen=True, slots=True)
 class Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from harness.analysis.estimate import Estimate
 
@@ -14,7 +15,7 @@ def with_error(value: float | None, std: float | None, unit: str = "", scale: fl
     if value is None or not math.isfinite(value):
         return NONE
     if std is None or not std > 0.0:
-        return _joined(f"{value * scale:.5g}", unit)
+        return _joined(f"{value * scale:.4g}", unit)
     places = decimals(std * scale)
     return _joined(f"{value * scale:.{places}f} ± {std * scale:.{places}f}", unit)
 
@@ -48,4 +49,5 @@ def interval_text(estimate: Estimate, unit: str = "", scale: float = 1.0) -> str
 
 
 def _joined(number: str, unit: str) -> str:
-    return f"{number} {unit}" if unit else number
+    text = re.sub(r"(?<![\d.e])-(?=\d)", "−", number)
+    return f"{text} {unit}" if unit else text
