@@ -21,6 +21,7 @@ from harness.cli.build import build_app
 from harness.cli.cohort import compare
 from harness.cli.compare import compare_truth
 from harness.cli.facts import parse_fact
+from harness.cli.report import report
 from harness.errors import BadInput, HarnessError
 
 if TYPE_CHECKING:
@@ -335,4 +336,5 @@ def _frame(lab: Lab, table: Table, cell: str | None, facts: dict[str, Any]) -> p
 
 app.command("analyze", rich_help_panel="Numbers")(analyze)
 app.command("compare", rich_help_panel="Numbers")(compare)
+app.command("report", rich_help_panel="Numbers")(report)
 app.command("compare-truth", rich_help_panel="Numbers")(compare_truth)
