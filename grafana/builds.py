@@ -10,6 +10,7 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import barchart, dashboard, stat, table, trend
 from grafana_foundation_sdk.models import dashboard as models
 
+from grafana.influxql import given
 from grafana.influxql import table as frame
 from grafana.panels import (
     bars,
@@ -85,7 +86,7 @@ def _build_count() -> stat.Panel:
 
 
 def _cycle_count() -> stat.Panel:
-    query = f'SELECT count("coulombic_efficiency") FROM "cycle" WHERE {_CHOSEN}'
+    query = f'SELECT count("coulombic_efficiency") FROM "cycle" WHERE {given("coulombic_efficiency")} AND {_CHOSEN}'
     return number("Cycles", "Cycles of these cells whose efficiency was computed in this time range.", "none", frame(query))
 
 
@@ -127,14 +128,15 @@ def _compared() -> table.Panel:
     efficiency = (
         'SELECT mean("m") AS "mean_efficiency", stddev("m") AS "std_efficiency", count("m") AS "cells" FROM '
         '(SELECT mean("coulombic_efficiency") AS "m" FROM "cycle" '
-        f'WHERE "cycle_count" >= $first_cycle AND {_CHOSEN} GROUP BY "cell", "build") GROUP BY "build"'
+        f'WHERE "cycle_count" >= $first_cycle AND {given("coulombic_efficiency")} AND {_CHOSEN} '
+        'GROUP BY "cell", "build") GROUP BY "build"'
     )
     interface = (
         'SELECT mean("r") AS "mean_interface", stddev("r") AS "std_interface", mean("g") AS "growth" FROM '
         '(SELECT last("area_specific_resistance_ohm_cm2") AS "r", '
         '(last("area_specific_resistance_ohm_cm2") - first("area_specific_resistance_ohm_cm2")) / '
         '(last("cycle_count") - first("cycle_count")) AS "g" FROM "impedance_fit" '
-        f'WHERE {_CHOSEN} GROUP BY "cell", "build") GROUP BY "build"'
+        f'WHERE {given("area_specific_resistance_ohm_cm2")} AND {_CHOSEN} GROUP BY "cell", "build") GROUP BY "build"'
     )
     description = (
         "Mean over the cells of a build of each cell's mean efficiency, and of its last interface resistance times area; the std "
@@ -174,7 +176,10 @@ def _per_build(column: str) -> list[models.DataTransformerConfig]:
 
 
 def _efficiency() -> trend.Panel:
-    query = f'SELECT "cycle_count", "coulombic_efficiency" FROM "cycle" WHERE "cycle_count" > 0 AND {_CHOSEN} GROUP BY "build"'
+    query = (
+        'SELECT "cycle_count", "coulombic_efficiency" FROM "cycle" '
+        f'WHERE "cycle_count" > 0 AND {given("coulombic_efficiency")} AND {_CHOSEN} GROUP BY "build"'
+    )
     return (
         by_cycle(
             "Coulombic efficiency by build",
@@ -189,11 +194,14 @@ def _efficiency() -> trend.Panel:
 
 
 def _resistance() -> trend.Panel:
-    query = f'SELECT "cycle_count", "area_specific_resistance_ohm_cm2" FROM "impedance_fit" WHERE {_CHOSEN} GROUP BY "build"'
+    query = (
+        'SELECT "cycle_count", "area_specific_resistance_ohm_cm2" FROM "impedance_fit" '
+        f'WHERE {given("area_specific_resistance_ohm_cm2")} AND {_CHOSEN} GROUP BY "build"'
+    )
     return (
         by_cycle(
             "Interface resistance by build",
-            "R_i × area of the one-arc fit of each complete sweep: mean over the chosen cells of each build, cycle by cycle.",
+            "R_i × area of the fit of each complete sweep: mean over the chosen cells of each build, cycle by cycle.",
             "suffix:Ω cm²",
             frame(query),
         )

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from grafana_foundation_sdk.builders import dashboard, table, timeseries, trend, xychart
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.influxql import series
+from grafana.influxql import Target, given, series
 from grafana.influxql import table as frame
 from grafana.panels import (
     board,
@@ -17,7 +19,9 @@ from grafana.panels import (
     renamed,
     rows,
     severity_colours,
+    spectrum_colours,
     tag_variable,
+    transformation,
     without,
 )
 
@@ -25,7 +29,7 @@ _RUN = "\"cell\" = '$cell' AND \"run\" = '$run' AND $timeFilter"
 
 
 def cell() -> dashboard.Dashboard:
-    """One run: voltage, current, efficiency with its error, capacities, resistances, spectra and events."""
+    """One run: voltage, current, efficiency with its error, capacities, resistances, shapes, spectra and events."""
     return (
         board(
             "Harness: one cell",
@@ -51,8 +55,11 @@ def cell() -> dashboard.Dashboard:
         .with_panel(_capacities().span(12).height(9))
         .with_panel(_dc_resistance().span(12).height(9))
         .with_panel(_fits().span(12).height(9))
+        .with_panel(_overpotential().span(12).height(9))
+        .with_panel(_arcing().span(12).height(9))
         .with_panel(_latest_nyquist().span(12).height(11))
         .with_panel(_chosen_nyquist().span(12).height(11))
+        .with_panel(_verdicts().span(24).height(9))
         .with_panel(_events().span(24).height(9))
     )
 
@@ -73,7 +80,7 @@ def _efficiency() -> trend.Panel:
         'SELECT "cycle_count", "coulombic_efficiency", '
         '"coulombic_efficiency" - "coulombic_efficiency_std" AS "lower", '
         '"coulombic_efficiency" + "coulombic_efficiency_std" AS "upper" '
-        f'FROM "cycle" WHERE "cycle_count" > 0 AND {_RUN}'
+        f'FROM "cycle" WHERE "cycle_count" > 0 AND {given("coulombic_efficiency")} AND {_RUN}'
     )
     return (
         by_cycle("Coulombic efficiency", "With the band of one standard deviation.", "percentunit", frame(query))
@@ -103,23 +110,83 @@ def _capacities() -> trend.Panel:
 
 
 def _dc_resistance() -> trend.Panel:
-    query = f'SELECT "cycle_count", "plating_resistance_ohm", "stripping_resistance_ohm" FROM "cycle" WHERE {_RUN}'
+    names = {"plating_resistance_ohm": "deposit", "stripping_resistance_ohm": "removal"}
     description = "Apparent DC resistance, median |V − V_open| / |I| over the middle of each half cycle."
-    return (
-        by_cycle("DC resistance", description, "ohm", frame(query))
-        .transformations([without("Time")])
-        .override_by_name("plating_resistance_ohm", properties({"displayName": "deposit"}))
-        .override_by_name("stripping_resistance_ohm", properties({"displayName": "removal"}))
-    )
+    return _columns("DC resistance", description, "ohm", names, *_each("cycle", names))
 
 
 def _fits() -> trend.Panel:
-    query = f'SELECT "cycle_count", "series_resistance_ohm", "interface_resistance_ohm" FROM "impedance_fit" WHERE {_RUN}'
+    names = {"series_resistance_ohm": "series R_s", "interface_resistance_ohm": "interface R_i"}
+    description = "R_s and R_i of the fit of each complete sweep that may be believed."
+    return _columns("Impedance fits", description, "ohm", names, *_each("impedance_fit", names))
+
+
+_DEPOSIT = "(\"role\" = 'plate' OR \"role\" = 'charge')"
+_REMOVAL = "(\"role\" = 'strip' OR \"role\" = 'discharge')"
+
+
+def _overpotential() -> trend.Panel:
+    names = {
+        "deposit_nucleation": "deposit, nucleation",
+        "deposit_plateau": "deposit, plateau",
+        "removal_plateau": "removal, plateau",
+    }
+    targets = (
+        _half("A", "nucleation_overpotential_volt", "deposit_nucleation", _DEPOSIT),
+        _half("B", "plateau_overpotential_volt", "deposit_plateau", _DEPOSIT),
+        _half("C", "plateau_overpotential_volt", "removal_plateau", _REMOVAL),
+    )
+    description = "The highest overpotential at the start of a half cycle, and the median over its middle."
+    return _columns("Overpotential", description, "volt", names, *targets)
+
+
+def _arcing() -> trend.Panel:
+    names = {"deposit_arcing": "deposit", "removal_arcing": "removal"}
+    description = "(η at the end − η of the plateau) / η of the plateau; none after earlier arcing is a sign of a short."
+    targets = (_half("A", "arcing_1", "deposit_arcing", _DEPOSIT), _half("B", "arcing_1", "removal_arcing", _REMOVAL))
+    return _columns("Arcing", description, "none", names, *targets)
+
+
+def _half(ref_id: str, column: str, alias: str, which: str) -> Target:
+    query = f'SELECT "cycle_count", "{column}" AS "{alias}" FROM "half_cycle" WHERE {which} AND {given(column)} AND {_RUN}'
+    return frame(query, ref_id)
+
+
+def _each(measurement: str, columns: Iterable[str]) -> list[Target]:
+    """One query per column, for each has its own rows in which it is absent."""
+    return [
+        frame(f'SELECT "cycle_count", "{column}" FROM "{measurement}" WHERE {given(column)} AND {_RUN}', ref_id)
+        for ref_id, column in zip("ABC", columns, strict=False)
+    ]
+
+
+def _columns(title: str, description: str, unit: str, names: Mapping[str, str], *targets: Target) -> trend.Panel:
+    """Columns of several queries against the cycle number, under a person's names."""
+    joined = transformation("joinByField", {"byField": "cycle_count", "mode": "outer"})
+    panel = by_cycle(title, description, unit, *targets).transformations([without("Time"), joined])
+    for column, name in names.items():
+        panel.override_by_name(column, properties({"displayName": name}))
+    return panel
+
+
+def _verdicts() -> table.Panel:
+    columns = '"sweep_count", "cycle_count", "verdict", "verdict_reason", "kramers_kronig_rms_1", "circuit", "flags"'
+    query = f'SELECT {columns} FROM "impedance_fit" WHERE {_RUN} ORDER BY time DESC LIMIT 500'
+    names = {
+        "Time": "when",
+        "sweep_count": "sweep",
+        "cycle_count": "cycle",
+        "verdict": "verdict",
+        "verdict_reason": "because",
+        "kramers_kronig_rms_1": "Kramers–Kronig rms",
+        "circuit": "circuit",
+        "flags": "flags",
+    }
     return (
-        by_cycle("Impedance fits", "R_s and R_i of the one-arc fit of each complete sweep.", "ohm", frame(query))
-        .transformations([without("Time")])
-        .override_by_name("series_resistance_ohm", properties({"displayName": "series R_s"}))
-        .override_by_name("interface_resistance_ohm", properties({"displayName": "interface R_i"}))
+        rows("Spectra and their verdicts", "Whether each complete sweep may be believed, newest first.", frame(query))
+        .transformations([renamed(names)])
+        .override_by_name("verdict", properties(spectrum_colours()))
+        .override_by_name("Kramers–Kronig rms", properties({"unit": "percentunit", "decimals": 2}))
     )
 
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 from grafana_foundation_sdk.builders import dashboard, stat, table, timeseries, trend
 from grafana_foundation_sdk.models import dashboard as models
 
-from grafana.influxql import series
+from grafana.influxql import given, series
 from grafana.influxql import table as frame
 from grafana.panels import (
     board,
     by_cycle,
     first_cycle_variable,
+    grade_colours,
     lines,
     number,
     per_value,
@@ -51,6 +52,7 @@ def fleet() -> dashboard.Dashboard:
         .with_panel(_efficiency_by_build().span(9).height(10))
         .with_panel(_resistance().span(15).height(10))
         .with_panel(_growth_by_build().span(9).height(10))
+        .with_panel(_shorts().span(24).height(8))
         .with_panel(_incidents().span(24).height(9))
     )
 
@@ -61,7 +63,7 @@ def _reporting() -> stat.Panel:
 
 
 def _cycles_closed() -> stat.Panel:
-    query = f'SELECT count("coulombic_efficiency") FROM "cycle" WHERE {_CHOSEN}'
+    query = f'SELECT count("coulombic_efficiency") FROM "cycle" WHERE {given("coulombic_efficiency")} AND {_CHOSEN}'
     return number("Cycles closed", "Cycles whose efficiency was computed in this time range.", "none", frame(query))
 
 
@@ -97,6 +99,7 @@ _STATE_COLUMNS = {
     "coulombic_efficiency": "last efficiency",
     "coulombic_efficiency_std": "± std",
     "interface_resistance_ohm": "interface",
+    "short_grade": "short",
     "Time": "last reading",
     "station": "station",
 }
@@ -109,25 +112,26 @@ def _state() -> table.Panel:
     )
     efficiency = (
         'SELECT last("coulombic_efficiency") AS "coulombic_efficiency", "coulombic_efficiency_std" '
-        f'FROM "cycle" WHERE {_CHOSEN} GROUP BY "cell"'
+        f'FROM "cycle" WHERE {given("coulombic_efficiency")} AND {_CHOSEN} GROUP BY "cell"'
     )
     interface = (
         'SELECT last("interface_resistance_ohm") AS "interface_resistance_ohm" '
-        f'FROM "impedance_fit" WHERE {_CHOSEN} GROUP BY "cell"'
+        f'FROM "impedance_fit" WHERE {given("interface_resistance_ohm")} AND {_CHOSEN} GROUP BY "cell"'
     )
+    short = f'SELECT last("short_grade") AS "short_grade" FROM "half_cycle" WHERE {_CHOSEN} GROUP BY "cell"'
     link = {"title": "Open ${__value.text}", "url": "/d/harness-cell?var-cell=${__value.text}&${__url_time_range}"}
     return (
         rows(
             "State of all cells",
-            "The last reading, the last closed cycle and the last impedance fit of every cell.",
+            "The last reading, closed cycle, impedance fit and half cycle of every cell.",
             frame(reading, "A"),
             frame(efficiency, "B"),
             frame(interface, "C"),
+            frame(short, "D"),
         )
         .transformations(
             [
-                without("Time", only="B"),
-                without("Time", only="C"),
+                *(without("Time", only=query) for query in "BCD"),
                 transformation("joinByField", {"byField": "cell", "mode": "outer"}),
                 renamed(_STATE_COLUMNS),
             ]
@@ -137,12 +141,16 @@ def _state() -> table.Panel:
         .override_by_name("last efficiency", properties({"unit": "percentunit", "decimals": 2}))
         .override_by_name("± std", properties({"unit": "percentunit", "decimals": 2}))
         .override_by_name("interface", properties({"unit": "ohm", "decimals": 1}))
+        .override_by_name("short", properties(grade_colours()))
         .override_by_name("cell", properties({"links": [link]}))
     )
 
 
 def _efficiency() -> trend.Panel:
-    query = f'SELECT "cycle_count", "coulombic_efficiency" FROM "cycle" WHERE "cycle_count" > 0 AND {_CHOSEN} GROUP BY "run"'
+    query = (
+        'SELECT "cycle_count", "coulombic_efficiency" FROM "cycle" '
+        f'WHERE "cycle_count" > 0 AND {given("coulombic_efficiency")} AND {_CHOSEN} GROUP BY "run"'
+    )
     return (
         by_cycle(
             "Coulombic efficiency",
@@ -160,7 +168,8 @@ def _efficiency_by_build() -> table.Panel:
     query = (
         'SELECT mean("m") AS "mean", stddev("m") AS "std", count("m") AS "cells" FROM '
         '(SELECT mean("coulombic_efficiency") AS "m" FROM "cycle" '
-        f'WHERE "cycle_count" >= $first_cycle AND {_CHOSEN} GROUP BY "cell", "build") GROUP BY "build"'
+        f'WHERE "cycle_count" >= $first_cycle AND {given("coulombic_efficiency")} AND {_CHOSEN} '
+        'GROUP BY "cell", "build") GROUP BY "build"'
     )
     return (
         rows("Efficiency by build", "Mean over cells of each cell's mean efficiency; the std is between cells.", frame(query))
@@ -171,9 +180,12 @@ def _efficiency_by_build() -> table.Panel:
 
 
 def _resistance() -> trend.Panel:
-    query = f'SELECT "cycle_count", "interface_resistance_ohm" FROM "impedance_fit" WHERE {_CHOSEN} GROUP BY "run"'
+    query = (
+        'SELECT "cycle_count", "interface_resistance_ohm" FROM "impedance_fit" '
+        f'WHERE {given("interface_resistance_ohm")} AND {_CHOSEN} GROUP BY "run"'
+    )
     return (
-        by_cycle("Interface resistance", "R_i of the one-arc fit of each complete sweep; one line per run.", "ohm", frame(query))
+        by_cycle("Interface resistance", "R_i of the fit of each complete sweep; one line per run.", "ohm", frame(query))
         .transformations(per_value("run", "cycle_count"))
         .display_name("${__field.labels.run}")
     )
@@ -184,7 +196,7 @@ def _growth_by_build() -> table.Panel:
         'SELECT mean("g") AS "mean", stddev("g") AS "std", count("g") AS "cells" FROM '
         '(SELECT (last("interface_resistance_ohm") - first("interface_resistance_ohm")) / '
         '(last("cycle_count") - first("cycle_count")) AS "g" FROM "impedance_fit" '
-        f'WHERE {_CHOSEN} GROUP BY "cell", "build") GROUP BY "build"'
+        f'WHERE {given("interface_resistance_ohm")} AND {_CHOSEN} GROUP BY "cell", "build") GROUP BY "build"'
     )
     description = "Ω per cycle between the first and last sweep of the range; a regression with its error is in harness.query."
     return (
@@ -194,6 +206,27 @@ def _growth_by_build() -> table.Panel:
         )
         .override_by_name("growth per cycle", properties({"unit": "ohm", "decimals": 3}))
         .override_by_name("± std", properties({"unit": "ohm", "decimals": 3}))
+    )
+
+
+def _shorts() -> table.Panel:
+    query = (
+        'SELECT "short_grade", "cycle_count", "role", "short_evidence" FROM "half_cycle" WHERE "short_grade" =~ /./ '
+        f'AND {_CHOSEN} GROUP BY "channel", "cell" ORDER BY time DESC LIMIT 1'
+    )
+    names = {
+        "Time": "when",
+        "short_grade": "short",
+        "channel": "channel",
+        "cell": "cell",
+        "cycle_count": "cycle",
+        "role": "half",
+        "short_evidence": "evidence",
+    }
+    return (
+        rows("Cells with signs of a short", "The newest half cycle of each cell that shows any, and what it shows.", frame(query))
+        .transformations([transformation("sortBy", {"fields": {}, "sort": [{"field": "Time", "desc": True}]}), renamed(names)])
+        .override_by_name("short", properties(grade_colours()))
     )
 
 

@@ -1,4 +1,4 @@
-"""An InfluxQL target of a Grafana panel: the one type that grafana-foundation-sdk lacks. No panels here, no queries either."""
+"""InfluxQL of a Grafana panel: the target that grafana-foundation-sdk lacks, and a condition on derived rows. No panels."""
 
 from __future__ import annotations
 
@@ -45,6 +45,11 @@ class Target(Builder[Dataquery]):
     def build(self) -> Dataquery:
         """The query itself."""
         return self.of
+
+
+def given(field: str) -> str:
+    """The condition that a derived row still has ``field``: InfluxDB cannot forget one that was withdrawn, its row names it."""
+    return f'"absent" !~ /\\b{field}\\b/'
 
 
 def table(query: str, ref_id: str = "A") -> Target:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from grafana_foundation_sdk.builders import barchart, dashboard, stat, table, timeseries, trend, xychart
 from grafana_foundation_sdk.builders import common as common_builders
@@ -152,13 +153,25 @@ def nyquist(title: str, description: str, target: Target) -> xychart.Panel:
 
 def severity_colours() -> dict[str, object]:
     """The override of a ``severity`` column: words stay, colours help."""
-    words = {
-        "alarm": {"color": "dark-red", "index": 0, "text": "alarm"},
-        "warning": {"color": "dark-orange", "index": 1, "text": "warning"},
-        "info": {"color": "dark-blue", "index": 2, "text": "info"},
-    }
+    return _coloured({"alarm": "dark-red", "warning": "dark-orange", "info": "dark-blue"})
+
+
+def grade_colours() -> dict[str, object]:
+    """The override of a ``short_grade`` column; the empty grade is a word, too."""
+    coloured = _coloured({"hard": "dark-red", "likely": "dark-orange", "suspect": "dark-yellow"})
+    none = {"type": "special", "options": {"match": "empty", "result": {"text": "none", "index": 3}}}
+    return {**coloured, "mappings": [*coloured["mappings"], none]}
+
+
+def spectrum_colours() -> dict[str, object]:
+    """The override of a column of verdicts on spectra."""
+    return _coloured({"refused": "dark-red", "suspect": "dark-yellow", "good": "dark-green"})
+
+
+def _coloured(words: Mapping[str, str]) -> dict[str, Any]:
+    shown = {word: {"color": colour, "index": index, "text": word} for index, (word, colour) in enumerate(words.items())}
     return {
-        "mappings": [{"type": "value", "options": words}],
+        "mappings": [{"type": "value", "options": shown}],
         "custom.cellOptions": {"type": "color-background", "mode": "basic"},
         "custom.width": 100,
     }

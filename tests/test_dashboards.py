@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import os
 import re
@@ -20,25 +19,15 @@ import yaml
 
 from grafana import build
 from harness.model.anode_facts import claim_name
-from harness.model.claims import CLAIMS, Verdict
-from harness.model.derived import CycleRow, ImpedanceFitRow
-from harness.model.records import ImpedancePoint, Incident, RunStarted, Sample, StepEnded
-from harness.model.run import Role, RunContext, RunFacts
-from harness.stream.codec import encode_derived, encode_record
-from tests import facts
+from harness.model.claims import CLAIMS
+from harness.model.derived import CycleRow, HalfCycleRow, ImpedanceFitRow
+from harness.model.records import ImpedancePoint, Incident, Sample, StepEnded
+from harness.model.run import RunFacts
+from tests.dashboard_runs import AREA_CM2, CELLS, CYCLES, START, efficiency, interface, lines_of_run
 from tests.services import Influxd
 
 GRAFANA = Path(build.__file__).parent
-START = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
-SECOND = 1_000_000_000
-CYCLES = 6
-AREA_CM2 = 1.27
 TAGS = {"station", "channel", "cell", "build", "run"}
-CELLS = {"cu-01": "bare", "cu-02": "bare", "cu-03": "gold-5nm"}
-BUILDS = {
-    "bare": facts.with_build(facts.FACTS, facts.BARE, {1: Verdict.DOES_NOT, 2: Verdict.DOES_NOT}),
-    "gold-5nm": facts.with_build(facts.FACTS, facts.STACK, {1: Verdict.MEETS, 2: Verdict.DOES_NOT}),
-}
 DASHBOARDS: dict[str, dict[str, Any]] = {name: json.loads(text) for name, text in build.built().items()}
 QUERIES = [
     pytest.param(name, panel, target, id=f"{name}-{panel['title']}-{target['refId']}")
@@ -77,14 +66,6 @@ SUBSTITUTES = {
 Series = dict[str, Any]
 
 
-def efficiency(cell: str, cycle: int) -> float:
-    return 0.99 + 0.001 * list(CELLS).index(cell) + 0.0001 * cycle
-
-
-def interface(cell: str, cycle: int) -> float:
-    return 40.0 + (1.0 + list(CELLS).index(cell)) * cycle
-
-
 class Influx:
     """A database of a real influxd."""
 
@@ -119,49 +100,6 @@ def substituted(query: str) -> str:
 def rows_of(series: list[Series]) -> list[dict[str, Any]]:
     """Rows as Grafana's table format has them: columns, and the tags of GROUP BY."""
     return [dict(zip(one["columns"], row, strict=True)) | one.get("tags", {}) for one in series for row in one["values"]]
-
-
-def lines_of_run(channel: str, cell: str, build_id: str) -> list[str]:
-    """A small run: samples, two sweeps, incidents, closed cycles and fits."""
-    run = f"{cell}-20260101t000000"
-    context = RunContext("lab3", channel, cell, build_id, run)
-    seq = itertools.count()
-    stamp = itertools.count(START, SECOND)
-    records: list[Any] = [RunStarted(run, next(seq), next(stamp), BUILDS[build_id])]
-    records += [
-        Sample(run, next(seq), next(stamp), float(i), float(i), 0.03 * (-1) ** (i // 60), -5e-4, i // 120, 1, "steps[0]",
-               Role.PLATE, 1e-3, "") for i in range(600)
-    ]  # fmt: skip
-    for sweep, frequency in itertools.product((1, 2), range(12)):
-        records.append(
-            ImpedancePoint(run, next(seq), next(stamp), 1.0, 1.0, frequency, 10.0 ** (5 - frequency / 2), 5.0 * sweep + frequency,
-                           -float(frequency), sweep, sweep, 2, "steps[1]", Role.PROBE, "")
-        )  # fmt: skip
-    for severity in ("info", "warning", "alarm"):
-        records.append(Incident(run, next(seq), next(stamp), severity, "limit", f"a {severity} of {cell}"))
-    records.append(StepEnded(run, next(seq), next(stamp), 1, 1, "steps[0]", Role.PLATE, "duration", 3600.0))
-    lines = [encode_record(context, record) for record in records]
-    for cycle in range(1, CYCLES + 1):
-        when = START + cycle * 60 * SECOND
-        closed = CycleRow(run, cycle, when, "cycle", 1e-3, 1e-6, 9.9e-4, 1e-6, efficiency(cell, cycle), 5e-4, 2e-4, 30.0, 0.5,
-                          31.0, 0.5, 120.0, "", "1")  # fmt: skip
-        fitted = ImpedanceFitRow(
-            run,
-            cycle,
-            when + 1,
-            cycle,
-            5.0,
-            0.1,
-            interface(cell, cycle),
-            0.4,
-            AREA_CM2 * interface(cell, cycle),
-            0.5,
-            0.01,
-            "",
-            "1",
-        )
-        lines += [encode_derived(context, closed, 2 * cycle), encode_derived(context, fitted, 2 * cycle + 1)]
-    return lines
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +179,7 @@ def test_dashboard_query_names_only_fields_that_exist(name: str, panel: dict[str
         "spectrum": (ImpedancePoint,),
         "cycle": (CycleRow,),
         "impedance_fit": (ImpedanceFitRow,),
+        "half_cycle": (HalfCycleRow,),
         "event": (Incident, StepEnded),
         "cell": (RunFacts,),
     }
@@ -249,7 +188,9 @@ def test_dashboard_query_names_only_fields_that_exist(name: str, panel: dict[str
     assert measurement is not None, f"{name}, {panel['title']} reads no measurement"
     fields = {field.name for made in known[measurement[1]] for field in dataclasses.fields(made)}
     tags = {"spectrum": {"frequency_index"}, "event": {"incident"}, "cell": {"lithium_thickness_band", *map(claim_name, CLAIMS)}}
-    extra = tags.get(measurement[1], set())
+    extra = tags.get(measurement[1], set()) | (
+        {"absent"} if measurement[1] in ("cycle", "impedance_fit", "half_cycle") else set()
+    )
     aliases = set(re.findall(r'AS "(\w+)"', query))
     unknown = set(re.findall(r'"(\w+)"', query)) - fields - extra - aliases - TAGS - {measurement[1]}
     assert not unknown, f"{name}, {panel['title']}: {unknown}"
@@ -289,7 +230,7 @@ def test_dashboard_latest_spectrum_is_the_newest_sweep_in_order(influx: Influx) 
 def test_dashboard_efficiency_by_build_is_the_mean_over_cells(influx: Influx) -> None:
     """The mean and the std between cells of each build, formation cycles left out, are those of the numbers written."""
     rows = {row["build"]: row for row in rows_of(influx.ask(substituted(query_of("fleet.json", "Efficiency by build"))))}
-    means = [statistics.mean(efficiency(cell, cycle) for cycle in range(3, CYCLES + 1)) for cell in ("cu-01", "cu-02")]
+    means = [statistics.mean(efficiency(cell, cycle) for cycle in range(3, CYCLES)) for cell in ("cu-01", "cu-02")]
     assert rows["bare"]["mean"] == pytest.approx(statistics.mean(means), abs=1e-12)
     assert rows["bare"]["std"] == pytest.approx(statistics.stdev(means), rel=1e-9)
     assert rows["bare"]["cells"] == 2
@@ -336,10 +277,10 @@ def test_dashboard_of_builds_compares_means_over_cells(influx: Influx) -> None:
         {row["build"]: row for row in rows_of(influx.ask(substituted(target["query"])))} for target in panel["targets"]
     )
     assert (facts_of["bare"]["substrate"], facts_of["gold-5nm"]["layer_count"]) == ("none", "3")
-    means = [statistics.mean(efficiency(cell, cycle) for cycle in range(3, CYCLES + 1)) for cell in ("cu-01", "cu-02")]
+    means = [statistics.mean(efficiency(cell, cycle) for cycle in range(3, CYCLES)) for cell in ("cu-01", "cu-02")]
     assert efficiencies["bare"]["mean_efficiency"] == pytest.approx(statistics.mean(means), abs=1e-12)
     assert efficiencies["bare"]["std_efficiency"] == pytest.approx(statistics.stdev(means), rel=1e-9)
-    assert interfaces["gold-5nm"]["mean_interface"] == pytest.approx(AREA_CM2 * interface("cu-03", CYCLES), rel=1e-12)
+    assert interfaces["gold-5nm"]["mean_interface"] == pytest.approx(AREA_CM2 * interface("cu-03", CYCLES - 1), rel=1e-12)
     assert interfaces["gold-5nm"]["growth"] == pytest.approx(AREA_CM2 * 3.0, rel=1e-12)
 
 
@@ -359,6 +300,25 @@ def test_dashboard_growth_by_build_is_ohm_per_cycle(influx: Influx) -> None:
     rows = {row["build"]: row for row in rows_of(influx.ask(substituted(query_of("fleet.json", "Interface growth by build"))))}
     assert rows["bare"]["mean"] == pytest.approx(1.5, rel=1e-12)
     assert rows["gold-5nm"]["mean"] == pytest.approx(3.0, rel=1e-12)
+
+
+@pytest.mark.service
+def test_dashboards_show_no_value_that_was_withdrawn(influx: Influx) -> None:
+    """The last cycle had an efficiency and a resistance, and was written again without: no panel shows the older values."""
+    targets = [target for made in DASHBOARDS.values() for panel in made["panels"] for target in panel["targets"]]
+    shown = [row for target in targets for row in rows_of(influx.ask(substituted(target["query"])))]
+    assert 0.99 < min(row["coulombic_efficiency"] for row in shown if "coulombic_efficiency" in row) < 1.0
+    assert min(row["interface_resistance_ohm"] for row in shown if "interface_resistance_ohm" in row) >= interface("cu-01", 1)
+
+
+@pytest.mark.service
+def test_dashboard_names_cells_with_signs_of_a_short(influx: Influx) -> None:
+    """A cell is listed once, with the newest half cycle that is graded; the state of all cells has the grade of the newest."""
+    [row] = rows_of(influx.ask(substituted(query_of("fleet.json", "Cells with signs of a short"))))
+    assert (row["cell"], row["cycle_count"], row["role"], row["short_grade"]) == ("cu-02", 4, "strip", "suspect")
+    panel = next(panel for panel in DASHBOARDS["fleet.json"]["panels"] if panel["title"] == "State of all cells")
+    [grades] = [target["query"] for target in panel["targets"] if "short_grade" in target["query"]]
+    assert {row["cell"]: row["short_grade"] for row in rows_of(influx.ask(substituted(grades)))} == dict.fromkeys(CELLS, "")
 
 
 @pytest.mark.service

@@ -49,6 +49,9 @@ __all__ = [
     "pairings",
 ]
 
+MEAN_FROM_CYCLE = 2
+"""The first cycle of a run forms interphases and is kept out of averages, whatever its flags."""
+
 FLAG_STRIP_INCOMPLETE = "strip_incomplete"
 """The removal ended on time, not on voltage: the efficiency is a lower bound."""
 FLAG_PLATE_LIMITED = "plate_limited"
@@ -217,6 +220,7 @@ def mean_coulombic_efficiency(rows: Sequence[CycleRow]) -> MeanEfficiency:
         row
         for row in rows
         if row.kind == KIND_CYCLE
+        and row.cycle_count >= MEAN_FROM_CYCLE
         and not is_formation(row)
         and row.coulombic_efficiency
         and CHARGE_DOUBTS.isdisjoint(row.flags.split())

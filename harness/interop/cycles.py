@@ -8,7 +8,7 @@ no efficiency.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
@@ -128,27 +128,6 @@ def analyze_file(
         analyze_frame(name, frame, geometry, kind, str(path), area_cm2=area_cm2, accuracy=accuracy, repair=repair)
         for name, frame in read_cells(path)
     ]
-
-
-def analysis_json(cells: Sequence[AnalyzedCell]) -> dict[str, object]:
-    """What `analyze_file` found, in the shape that is written as JSON."""
-    return {
-        "cells": [
-            {
-                "cell": cell.name,
-                "cycles": [
-                    {
-                        "cycle_count": row.cycle_count,
-                        "coulombic_efficiency": row.coulombic_efficiency,
-                        "coulombic_efficiency_std": row.coulombic_efficiency_std,
-                        "flags": row.flags.split(),
-                    }
-                    for row in cell.rows
-                ],
-            }
-            for cell in cells
-        ]
-    }
 
 
 def analyze_frame(

@@ -1,6 +1,8 @@
 """Rows that are computed from records and can be computed again: not records, and kept apart from them.
 
 Every estimated ``x`` has ``x_std`` beside it, one standard deviation. ``None`` is "not computed", and ``flags`` say why.
+Which rows a run has, and their stamps, follow from its records alone: a method that cannot say says so in a row, so that another
+version of it leaves no row without its successor.
 """
 
 from __future__ import annotations
@@ -41,7 +43,13 @@ class CycleRow:
 
 @dataclass(frozen=True, slots=True)
 class ImpedanceFitRow:
-    """A one-arc fit R_s + R_i ∥ CPE of one complete sweep; ``unix_time_nanosecond`` is the stamp of the sweep's first point."""
+    """The fit of one complete sweep, and whether the sweep may be believed at all.
+
+    ``verdict`` is ``good``, ``suspect`` or ``refused``, ``""`` where nobody judged; ``verdict_reason`` says why it is not good. A
+    refused sweep has no resistances: what no linear, stationary cell could have answered has no circuit. ``circuit`` names the
+    fitted one, and ``parameters`` holds its parameters, a JSON object of ``name: [value, std, identified]``.
+    ``unix_time_nanosecond`` is the stamp of the sweep's first point.
+    """
 
     run_id: str
     cycle_count: int
@@ -56,15 +64,26 @@ class ImpedanceFitRow:
     residual_rms: float | None
     flags: str
     method_version: str
+    verdict: str = ""
+    verdict_reason: str = ""
+    kramers_kronig_rms_1: float | None = None
+    kramers_kronig_order: int | None = None
+    circuit: str = ""
+    parameters: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class HalfCycleRow:
     """The shape of one half cycle and what speaks for a short in it; ``role`` is that of its first step.
 
+    A cycle has at most one deposit and one removal, however many steps they are made of, so that (run, cycle, role) names a row.
+
     Overpotentials are magnitudes against the cell's open voltage; ``arcing_1`` is (η_end − η_middle) / η_middle;
     ``short_grade`` is "" (nothing), ``suspect``, ``likely`` or ``hard``, and ``short_evidence`` the signs with the samples that
-    show them, as JSON. ``unix_time_nanosecond`` is the stamp of the half cycle's first sample.
+    show them, as JSON. ``relaxation_volt_per_second`` is |dV/dt| over the second half of a full cell's rest after it.
+    ``refusals`` says why a number is ``None``: a JSON object of reasons by the name of the number. ``unix_time_nanosecond`` is
+    the stamp of the half cycle's first sample; ``duration_second`` is that of the readings that gave the shape, ``capacity_ah``
+    the charge of the whole half cycle.
     """
 
     run_id: str
@@ -90,6 +109,9 @@ class HalfCycleRow:
     short_evidence: str
     flags: str
     method_version: str
+    relaxation_volt_per_second: float | None = None
+    relaxation_volt_per_second_std: float | None = None
+    refusals: str = ""
 
 
-DerivedRow = CycleRow | ImpedanceFitRow
+DerivedRow = CycleRow | ImpedanceFitRow | HalfCycleRow

@@ -175,6 +175,10 @@ def _run_frame_routes(readers: StoreReaders) -> APIRouter:
     async def impedance_fits(run: Runs = None, limit: Limit = None, accept: Accept = "") -> Response:
         return await _frame(readers, lambda store: store.impedance_fits(_ids(store, run)), limit, accept)
 
+    @router.get("/half_cycles", summary="Half cycles: overpotentials, arcing, and what speaks for a short")
+    async def half_cycles(run: Runs = None, limit: Limit = None, accept: Accept = "") -> Response:
+        return await _frame(readers, lambda store: store.half_cycles(_ids(store, run)), limit, accept)
+
     return router
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -13,7 +14,7 @@ import structlog
 from harness.config import EMBEDDED, InfluxSection, Site
 from harness.errors import BadInput, StoreError
 from harness.ingest import run_ingest
-from harness.rollup import redo, run_rollup
+from harness.rollup import recompute, run_rollup
 from harness.service.broker import EmbeddedBroker
 from harness.service.broker_file import acknowledgement, broker_settings, describe_broker, forget_broker
 from harness.service.daemon import JOURNAL
@@ -21,12 +22,14 @@ from harness.service.outlet import due_again
 from harness.service.supervisor import Child, ChildFailed, keep_running
 from harness.store.derived import DerivedOutbox, DerivedStore
 from harness.store.influx import InfluxSettings, InfluxWriter, detect
-from harness.stream.journal_reader import JournalReader
+from harness.stream.journal_reader import JournaledRun, JournalReader
 from harness.stream.mqtt import MqttSettings, connection
 from harness.stream.publisher import Publisher
 
 DERIVED = "derived.sqlite"
 STORE_LOOK_SECOND = 2.0
+EVER = "all"
+"""The word for a moment before every run."""
 
 log = structlog.get_logger(__name__)
 
@@ -76,24 +79,55 @@ async def _broker(site: Site) -> AsyncIterator[None]:
             forget_broker(site.state_directory)
 
 
-async def run_rollup_process(site: Site, *, again: bool) -> None:
-    """Derive, and publish what was derived, until SIGTERM; or derive the whole history once more and return."""
+async def run_rollup_process(site: Site, *, since: str | None) -> None:
+    """Derive, and publish what was derived, until SIGTERM; or derive history ``since`` a moment once more and return.
+
+    Raises:
+        BadInput: ``since`` is no moment (see `moment_of`).
+    """
     directory = site.state_directory
     directory.mkdir(parents=True, exist_ok=True)
     with DerivedStore(directory / DERIVED) as store:
-        if again:
-            rows = await asyncio.to_thread(_redo, site, store)
+        if since is not None:
+            rows = await asyncio.to_thread(_recompute, site, store, since)
             print(f"{rows} rows were computed anew")
             return
         await _until_stopped(run_rollup(directory / JOURNAL, store), _publish_derived(site, store))
 
 
-def _redo(site: Site, store: DerivedStore) -> int:
+def _recompute(site: Site, store: DerivedStore, since: str) -> int:
+    """Derive anew, with a bar on standard error."""
+    from rich.console import Console  # noqa: PLC0415 - for this question only
+    from rich.progress import Progress  # noqa: PLC0415
+
     reader = JournalReader(site.state_directory / JOURNAL)
     try:
-        return redo(reader, store)
+        moment = moment_of(since, reader.runs())
+        with Progress(console=Console(stderr=True)) as bar:
+            task = bar.add_task(f"deriving since {since}", total=None)
+            return recompute(reader, store, moment, lambda done, of: bar.update(task, completed=done, total=of))
     finally:
         reader.close()
+
+
+def moment_of(since: str, runs: Sequence[JournaledRun]) -> int | None:
+    """``all`` (``None``), an ISO date or time (UTC unless it says otherwise), or a run's start, in nanoseconds of UTC.
+
+    Raises:
+        BadInput: it is none of them.
+    """
+    if since == EVER:
+        return None
+    started = {run.context.run_id: run.started_nanosecond for run in runs}
+    if since in started:
+        return started[since]
+    try:
+        found = datetime.fromisoformat(since)
+    except ValueError:
+        what = f'"{since}" is neither "{EVER}", a date or time like 2026-01-31T12:00, nor a run of this station'
+        raise BadInput("--since", what) from None
+    found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return (found - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1) * 1000
 
 
 async def _publish_derived(site: Site, store: DerivedStore) -> None:

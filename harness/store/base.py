@@ -21,7 +21,7 @@ import polars as pl
 
 from harness.model.anode_facts import claim_name, verdict_words
 from harness.model.claims import CLAIMS
-from harness.model.derived import CycleRow, ImpedanceFitRow
+from harness.model.derived import CycleRow, HalfCycleRow, ImpedanceFitRow
 from harness.model.records import ImpedancePoint, Incident, Record, Sample
 from harness.model.run import RunContext, RunFacts
 
@@ -112,6 +112,9 @@ CYCLES = pl.Schema({**CONTEXT, **columns_of(CycleRow)})
 IMPEDANCE_FITS = pl.Schema({**CONTEXT, **columns_of(ImpedanceFitRow)})
 """One row per `ImpedanceFitRow` of the newest method version."""
 
+HALF_CYCLES = pl.Schema({**CONTEXT, **columns_of(HalfCycleRow)})
+"""One row per `HalfCycleRow` of the newest method version, the deposit of a cycle before its removal."""
+
 
 class Store(Protocol):
     """The questions a store answers. Every call raises `StoreError` or `JournalError` when it cannot be answered whole."""
@@ -136,6 +139,9 @@ class Store(Protocol):
 
     def impedance_fits(self, run_ids: Sequence[str]) -> pl.DataFrame:
         """The impedance fits of ``run_ids``, as `IMPEDANCE_FITS`."""
+
+    def half_cycles(self, run_ids: Sequence[str]) -> pl.DataFrame:
+        """The half cycles of ``run_ids``, as `HALF_CYCLES`."""
 
     def close(self) -> None:
         """Let go of files and connections; the store answers nothing afterwards."""

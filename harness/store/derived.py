@@ -2,13 +2,16 @@
 
 One SQLite file beside the journal; the rollup is its only writer. It can be deleted and computed again.
 
-A row's key is (run, quantity, cycle or sweep, method version), where the quantity is the table. Each row written gets the next
-``seq`` of its run. A row that is computed again and has changed is written anew under a *new* ``seq``, and the old ``seq``
-vanishes: unlike a journal's, these numbers have holes. What the publisher needs still holds:
+A row's key is (run, quantity, what it is of, method version), where the quantity is the table (see `derived_schema`). Each row
+written gets the next ``seq`` of its run. A row that is computed again and has changed is written anew under a *new* ``seq``, and
+the old ``seq`` vanishes: unlike a journal's, these numbers have holes. What the publisher needs still holds:
 
 * numbers only rise, and the highest number of a run always belongs to a row that is there;
 * a number that is missing between two that `DerivedStore.read` returns, or before the first, is superseded for ever by a
   higher one, so that a batch that ends with row ``n`` settles every number up to ``n``, returned or not.
+
+Of a row that stands there in several method versions the one written last is the newest. The others stay in the file, but
+`DerivedStore.read` leaves them out: they are superseded, too, and where the last write wins none may come after its successor.
 
 A row that is computed again and has not changed is not written: nothing is published twice without need.
 """
@@ -20,70 +23,24 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, fields
+from dataclasses import astuple
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from harness.errors import StoreError
-from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
+from harness.model.derived import CycleRow, DerivedRow, HalfCycleRow, ImpedanceFitRow
 from harness.model.run import RunContext
+from harness.store.derived_schema import ALL_TABLES, MIGRATIONS, TABLES, USER_VERSION
 from harness.stream.codec import Kind, encode_derived
 
-USER_VERSION = 1
 _BUSY_SECOND = 10.0
-
-_TABLES = """
-CREATE TABLE run (
-    run_id TEXT PRIMARY KEY, station TEXT NOT NULL, channel TEXT NOT NULL, cell TEXT NOT NULL, build TEXT NOT NULL,
-    last_seq INTEGER NOT NULL, delivered_seq INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE cycle (
-    run_id TEXT NOT NULL, cycle_count INTEGER NOT NULL, unix_time_nanosecond INTEGER NOT NULL, kind TEXT NOT NULL,
-    plating_capacity_ah REAL, plating_capacity_ah_std REAL, stripping_capacity_ah REAL, stripping_capacity_ah_std REAL,
-    coulombic_efficiency REAL, coulombic_efficiency_std REAL, coulombic_efficiency_offset_std REAL,
-    plating_resistance_ohm REAL, plating_resistance_ohm_std REAL,
-    stripping_resistance_ohm REAL, stripping_resistance_ohm_std REAL,
-    cycle_duration_second REAL, flags TEXT NOT NULL, method_version TEXT NOT NULL,
-    seq INTEGER NOT NULL, PRIMARY KEY (run_id, cycle_count, method_version), UNIQUE (run_id, seq)
-) WITHOUT ROWID;
-CREATE TABLE impedance_fit (
-    run_id TEXT NOT NULL, cycle_count INTEGER NOT NULL, unix_time_nanosecond INTEGER NOT NULL, sweep_count INTEGER NOT NULL,
-    series_resistance_ohm REAL, series_resistance_ohm_std REAL,
-    interface_resistance_ohm REAL, interface_resistance_ohm_std REAL,
-    area_specific_resistance_ohm_cm2 REAL, area_specific_resistance_ohm_cm2_std REAL,
-    residual_rms REAL, flags TEXT NOT NULL, method_version TEXT NOT NULL,
-    seq INTEGER NOT NULL, PRIMARY KEY (run_id, sweep_count, method_version), UNIQUE (run_id, seq)
-) WITHOUT ROWID;
-CREATE TABLE position (name TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID;
-"""
 
 _ADD_RUN = """
 INSERT INTO run VALUES (?, ?, ?, ?, ?, -1, -1)
 ON CONFLICT (run_id) DO NOTHING
 """
-_ADD_CYCLE = "INSERT OR REPLACE INTO cycle VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-_ADD_FIT = "INSERT OR REPLACE INTO impedance_fit VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-_FIND_CYCLE = "SELECT * FROM cycle WHERE run_id = ? AND cycle_count = ? AND method_version = ?"
-_FIND_FIT = "SELECT * FROM impedance_fit WHERE run_id = ? AND sweep_count = ? AND method_version = ?"
-_READ_CYCLES = "SELECT * FROM cycle WHERE run_id = ? AND seq >= ? ORDER BY seq LIMIT ?"
-_READ_FITS = "SELECT * FROM impedance_fit WHERE run_id = ? AND seq >= ? ORDER BY seq LIMIT ?"
 
-# The newest method version of a row is the one written last: the same that InfluxDB shows, where the last write wins.
-_NEWEST_CYCLES = """
-SELECT * FROM cycle AS row WHERE (?1 IS NULL OR run_id = ?1) AND NOT EXISTS (
-    SELECT 1 FROM cycle AS newer
-    WHERE newer.run_id = row.run_id AND newer.cycle_count = row.cycle_count AND newer.seq > row.seq
-) ORDER BY run_id, cycle_count
-"""
-_NEWEST_FITS = """
-SELECT * FROM impedance_fit AS row WHERE (?1 IS NULL OR run_id = ?1) AND NOT EXISTS (
-    SELECT 1 FROM impedance_fit AS newer
-    WHERE newer.run_id = row.run_id AND newer.sweep_count = row.sweep_count AND newer.seq > row.seq
-) ORDER BY run_id, sweep_count
-"""
-
-_CYCLE_WIDTH = len(fields(CycleRow))
-_FIT_WIDTH = len(fields(ImpedanceFitRow))
+Row = TypeVar("Row", CycleRow, ImpedanceFitRow, HalfCycleRow)
 
 
 class DerivedStore:
@@ -106,7 +63,8 @@ class DerivedStore:
                 raise
         if version != USER_VERSION:
             self._database.close()
-            raise StoreError(str(path), f"its tables have version {version}, this software knows {USER_VERSION}; delete the file")
+            cure = "delete the file" if version > USER_VERSION else "start its rollup once, which brings it up to date"
+            raise StoreError(str(path), f"its tables have version {version}, this software knows {USER_VERSION}; {cure}")
 
     def __enter__(self) -> Self:
         return self
@@ -134,13 +92,15 @@ class DerivedStore:
 
     def cycles(self, run_id: str | None = None) -> list[CycleRow]:
         """The cycles of one run, or of all, in the newest method version."""
-        rows = self._select(_NEWEST_CYCLES, (run_id,))
-        return [CycleRow(*row[:_CYCLE_WIDTH]) for row in rows]
+        return self._newest(CycleRow, run_id)
 
     def fits(self, run_id: str | None = None) -> list[ImpedanceFitRow]:
         """The impedance fits of one run, or of all, in the newest method version."""
-        rows = self._select(_NEWEST_FITS, (run_id,))
-        return [ImpedanceFitRow(*row[:_FIT_WIDTH]) for row in rows]
+        return self._newest(ImpedanceFitRow, run_id)
+
+    def half_cycles(self, run_id: str | None = None) -> list[HalfCycleRow]:
+        """The half cycles of one run, or of all, in the newest method version."""
+        return self._newest(HalfCycleRow, run_id)
 
     def position(self, name: str) -> int:
         """How far the reader ``name`` has come in what it follows; 0 at first."""
@@ -158,11 +118,10 @@ class DerivedStore:
         return [(RunContext(*row[:5]), int(row[5]), int(row[6])) for row in rows]
 
     def read(self, run_id: str, from_seq: int, limit: int) -> list[tuple[int, DerivedRow]]:
-        """At most ``limit`` rows with a seq of ``from_seq`` or more, in its order; see the head of this module about holes."""
-        cycles = self._select(_READ_CYCLES, (run_id, from_seq, limit))
-        fits = self._select(_READ_FITS, (run_id, from_seq, limit))
-        found: list[tuple[int, DerivedRow]] = [(row[-1], CycleRow(*row[:_CYCLE_WIDTH])) for row in cycles]
-        found += [(row[-1], ImpedanceFitRow(*row[:_FIT_WIDTH])) for row in fits]
+        """At most ``limit`` newest rows of seq ``from_seq`` or more, in its order; about holes see the head of this module."""
+        found: list[tuple[int, DerivedRow]] = []
+        for made, table in ALL_TABLES.items():
+            found += [(row[-1], made(*row[:-1])) for row in self._select(table.read, (run_id, from_seq, limit))]
         return sorted(found, key=lambda pair: pair[0])[:limit]
 
     def set_delivered(self, run_id: str, through: int) -> None:
@@ -181,6 +140,9 @@ class DerivedStore:
     def remove_listener(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` no more."""
         self._listeners.remove(listener)
+
+    def _newest(self, made: type[Row], run_id: str | None) -> list[Row]:
+        return [made(*row[:-1]) for row in self._select(ALL_TABLES[made].newest, (run_id,))]
 
     def _select(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with self._complaining("reading"), self._lock:
@@ -260,25 +222,34 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 def _prepared(database: sqlite3.Connection, *, read_only: bool) -> int:
-    """The version of the tables, which are made where there are none."""
-    version = int(database.execute("PRAGMA user_version").fetchone()[0])
-    if version == 0 and not read_only:
+    """The version of the tables, which are made where there are none and brought up to date where they are older."""
+    version = _version(database)
+    if read_only or version >= USER_VERSION:
+        return version
+    database.execute("BEGIN IMMEDIATE")
+    before = version = _version(database)  # another process may have been first
+    while version < USER_VERSION:
+        script, version = (TABLES, USER_VERSION) if version == 0 else (MIGRATIONS[version], version + 1)
+        for statement in script.split(";"):
+            database.execute(statement)
+    database.execute(f"PRAGMA user_version = {version}")
+    database.execute("COMMIT")
+    if before == 0:
         # The log comes after the tables, so that a file that is not empty has them.
-        database.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {USER_VERSION}; COMMIT;")
         database.execute("PRAGMA journal_mode = WAL")
-        version = USER_VERSION
     return version
 
 
+def _version(database: sqlite3.Connection) -> int:
+    return int(database.execute("PRAGMA user_version").fetchone()[0])
+
+
 def _write(database: sqlite3.Connection, row: DerivedRow, seq: int) -> int:
-    """Write ``row`` as ``seq``; the number of rows written, 0 if the very same one stands there."""
-    values = astuple(row)
-    if isinstance(row, CycleRow):
-        find, add, count = _FIND_CYCLE, _ADD_CYCLE, row.cycle_count
-    else:
-        find, add, count = _FIND_FIT, _ADD_FIT, row.sweep_count
-    found = database.execute(find, (row.run_id, count, row.method_version)).fetchone()
+    """Write ``row`` as ``seq``; the number of rows written, 0 if the very same one stands there and is the newest."""
+    table, values = ALL_TABLES[type(row)], astuple(row)
+    key = (row.run_id, *(getattr(row, name) for name in table.key), row.method_version)
+    found = database.execute(table.find, key).fetchone()
     if found is not None and found[:-1] == values:
         return 0
-    database.execute(add, (*values, seq))
+    database.execute(table.add, (*values, seq))
     return 1

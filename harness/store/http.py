@@ -10,7 +10,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from harness.errors import StoreError
-from harness.store.base import ALL_SEQ, CYCLES, DOCUMENTS, EVENTS, IMPEDANCE, IMPEDANCE_FITS, RUNS, SAMPLES
+from harness.store.base import ALL_SEQ, CYCLES, DOCUMENTS, EVENTS, HALF_CYCLES, IMPEDANCE, IMPEDANCE_FITS, RUNS, SAMPLES
 
 ARROW_STREAM = "application/vnd.apache.arrow.stream"
 _TIMEOUT_SECOND = 120.0
@@ -57,6 +57,10 @@ class HttpStore:
     def impedance_fits(self, run_ids: Sequence[str]) -> pl.DataFrame:
         """The impedance fits of ``run_ids``, as `IMPEDANCE_FITS`."""
         return self._of_runs("/api/impedance_fits", run_ids, IMPEDANCE_FITS)
+
+    def half_cycles(self, run_ids: Sequence[str]) -> pl.DataFrame:
+        """The half cycles of ``run_ids``, as `HALF_CYCLES`."""
+        return self._of_runs("/api/half_cycles", run_ids, HALF_CYCLES)
 
     def _of_runs(
         self, path: str, run_ids: Sequence[str], schema: pl.Schema, extra: Mapping[str, str] | None = None

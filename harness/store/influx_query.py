@@ -23,6 +23,7 @@ from harness.store.base import (
     CYCLES,
     DOCUMENTS,
     EVENTS,
+    HALF_CYCLES,
     IMPEDANCE,
     IMPEDANCE_FITS,
     SAMPLES,
@@ -33,7 +34,7 @@ from harness.store.base import (
     run_row,
 )
 from harness.store.influx import InfluxSettings, quoted_identifier, unreachable
-from harness.stream.codec import decode_facts
+from harness.stream.codec import ABSENT, decode_facts
 
 PAGE_ROWS = 200_000
 _BEFORE_ALL_NANOSECOND = -1
@@ -82,15 +83,19 @@ class InfluxStore:
 
     def events(self, run_ids: Sequence[str]) -> pl.DataFrame:
         """What happened in ``run_ids``, as `EVENTS`."""
-        return self._table("event", run_ids, EVENTS, "seq")
+        return self._table("event", run_ids, EVENTS, ("seq",))
 
     def cycles(self, run_ids: Sequence[str]) -> pl.DataFrame:
         """The cycles of ``run_ids``, as `CYCLES`."""
-        return self._table("cycle", run_ids, CYCLES, "cycle_count")
+        return self._derived("cycle", run_ids, CYCLES, ("cycle_count",))
 
     def impedance_fits(self, run_ids: Sequence[str]) -> pl.DataFrame:
         """The impedance fits of ``run_ids``, as `IMPEDANCE_FITS`."""
-        return self._table("impedance_fit", run_ids, IMPEDANCE_FITS, "sweep_count")
+        return self._derived("impedance_fit", run_ids, IMPEDANCE_FITS, ("sweep_count",))
+
+    def half_cycles(self, run_ids: Sequence[str]) -> pl.DataFrame:
+        """The half cycles of ``run_ids``, as `HALF_CYCLES`."""
+        return self._derived("half_cycle", run_ids, HALF_CYCLES, ("cycle_count", "unix_time_nanosecond"))
 
     def _begun(self) -> list[tuple[RunContext, int, RunFacts]]:
         """Every run whose start has arrived: who it was, when it began, and what it pinned."""
@@ -139,7 +144,17 @@ class InfluxStore:
         # Go writes empty text as nothing; no text of a measured row is ever absent.
         return read.select(pl.lit(run_id).alias("run_id"), *columns).with_columns(pl.col(pl.String).fill_null(""))
 
-    def _table(self, measurement: str, run_ids: Sequence[str], schema: pl.Schema, key: str) -> pl.DataFrame:
+    def _derived(self, measurement: str, run_ids: Sequence[str], schema: pl.Schema, keys: Sequence[str]) -> pl.DataFrame:
+        """A table of derived rows: a value that its row's `ABSENT` names is an older one, which InfluxDB could not forget.
+
+        No text of a derived row is ever absent; a point of an earlier version lacks what was added since.
+        """
+        found = self._table(measurement, run_ids, pl.Schema([*schema.items(), (ABSENT, pl.String())]), keys)
+        names = pl.col(ABSENT).fill_null("").str.split(" ")
+        given = [pl.when(~names.list.contains(name)).then(pl.col(name)).alias(name) for name in schema]
+        return found.select(given).with_columns(pl.col(pl.String).fill_null(""))
+
+    def _table(self, measurement: str, run_ids: Sequence[str], schema: pl.Schema, keys: Sequence[str]) -> pl.DataFrame:
         names = {"run_id": "run", "unix_time_nanosecond": "time"}
         asked = [names.get(name, name) for name in schema if name != "unix_time_nanosecond"]
         frames = [schema.to_frame()]
@@ -147,7 +162,7 @@ class InfluxStore:
             rows = self._rows(measurement, asked, "run", run_id)
             if rows:
                 data = {name: [_typed(row[names.get(name, name)], kind) for row in rows] for name, kind in schema.items()}
-                frames.append(pl.DataFrame(data, schema).with_columns(pl.col(list(CONTEXT)).fill_null("")).sort(key))
+                frames.append(pl.DataFrame(data, schema).with_columns(pl.col(list(CONTEXT)).fill_null("")).sort(keys))
         return pl.concat(frames)
 
     def _rows(self, measurement: str, columns: Sequence[str], key: str, value: str) -> list[dict[str, Value]]:

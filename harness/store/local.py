@@ -7,7 +7,7 @@ between them; derived rows come from ``derived.sqlite``, which the rollup makes 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from harness.store.base import (
     CYCLES,
     DOCUMENTS,
     EVENTS,
+    HALF_CYCLES,
     IMPEDANCE,
     IMPEDANCE_FITS,
     SAMPLES,
@@ -116,17 +117,28 @@ class LocalStore:
 
     def cycles(self, run_ids: Sequence[str]) -> pl.DataFrame:
         """The cycles of ``run_ids``, as `CYCLES`."""
-        derived = self._derived_store()
-        if derived is None:
-            return CYCLES.to_frame()
-        return _derived_frame([(run, derived.cycles(run.context.run_id)) for run in self._wanted(run_ids)], CYCLES)
+        return self._derived_frame(run_ids, CYCLES, DerivedStore.cycles)
 
     def impedance_fits(self, run_ids: Sequence[str]) -> pl.DataFrame:
         """The impedance fits of ``run_ids``, as `IMPEDANCE_FITS`."""
+        return self._derived_frame(run_ids, IMPEDANCE_FITS, DerivedStore.fits)
+
+    def half_cycles(self, run_ids: Sequence[str]) -> pl.DataFrame:
+        """The half cycles of ``run_ids``, as `HALF_CYCLES`."""
+        return self._derived_frame(run_ids, HALF_CYCLES, DerivedStore.half_cycles)
+
+    def _derived_frame(
+        self, run_ids: Sequence[str], shape: pl.Schema, ask: Callable[[DerivedStore, str], Sequence[DerivedRow]]
+    ) -> pl.DataFrame:
         derived = self._derived_store()
         if derived is None:
-            return IMPEDANCE_FITS.to_frame()
-        return _derived_frame([(run, derived.fits(run.context.run_id)) for run in self._wanted(run_ids)], IMPEDANCE_FITS)
+            return shape.to_frame()
+        rows = [
+            {"channel": run.context.channel, "cell": run.context.cell, "build": run.context.build, **asdict(row)}
+            for run in self._wanted(run_ids)
+            for row in ask(derived, run.context.run_id)
+        ]
+        return pl.DataFrame(rows, shape)
 
     def _measured(
         self, sql: str, columns: Sequence[str], run_ids: Sequence[str], shape: pl.Schema, after_seq: int
@@ -216,12 +228,3 @@ def _windows(first_row: int, last_row: int) -> Iterator[tuple[int, int]]:
     """Ranges of rows small enough for one statement."""
     for start in range(first_row, last_row + 1, schema.PAGE_ROWS):
         yield start, min(start + schema.PAGE_ROWS - 1, last_row)
-
-
-def _derived_frame(found: Sequence[tuple[_Run, Sequence[DerivedRow]]], shape: pl.Schema) -> pl.DataFrame:
-    rows = [
-        {"channel": run.context.channel, "cell": run.context.cell, "build": run.context.build, **asdict(row)}
-        for run, derived in found
-        for row in derived
-    ]
-    return pl.DataFrame(rows, shape)

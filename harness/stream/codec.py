@@ -3,12 +3,13 @@
 Measurements: ``sample``, ``spectrum`` (with the tag ``frequency_index``, zero-padded, so that series sort as numbers), ``event``
 (every other record: its name in snake case is the field ``kind``; an incident's own kind is the field ``incident``), ``cell`` (a
 second line for each start of a run, with main facts and the verdict of each claim as tags so that dashboards can pick cells, and
-the whole build as the field ``anode``), and the derived ``cycle`` and ``impedance_fit``. Tags are `RunContext`'s. Field names
-are the dataclasses' own, a field never changes its type, and ``seq`` is always the first field, so that whoever stores a batch
-finds it without taking the line apart.
+the whole build as the field ``anode``), and the derived ``cycle``, ``impedance_fit`` and ``half_cycle``. Tags are those of
+`RunContext`. Field names are the dataclasses' own, a field never changes its type, and ``seq`` is always the first field, so that
+whoever stores a batch finds it without taking the line apart.
 
-InfluxDB cannot forget a field of a point: a derived row that is written again with an absent value leaves the older value
-standing. The measurement's ``method_version`` tells; the embedded store has no such scar.
+InfluxDB cannot forget a field of a point: a derived row that is written again without a value leaves the older value standing.
+So each derived line names the fields it does not have in its field ``absent`` (joined by one space, ``""`` for none), which is
+always written: whoever reads a value that ``absent`` names has read one that was withdrawn.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Literal
 
 from harness.errors import HarnessError
 from harness.model.anode_facts import UNKNOWN, thickness_band, verdict_words
-from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
+from harness.model.derived import CycleRow, DerivedRow, HalfCycleRow, ImpedanceFitRow
 from harness.model.records import (
     CycleEnded,
     ImpedancePoint,
@@ -46,6 +47,8 @@ from harness.stream.line import Point, field_text, parse_point, split_points, ta
 BATCH_LINES = 500
 BATCH_BYTES = 256 * 1024
 ACK_BYTES = 64 * 1024
+ABSENT = "absent"
+"""The field of a derived line that names those which it does not have."""
 
 Kind = Literal["records", "derived"]
 
@@ -65,7 +68,7 @@ _EVENTS: dict[str, type[Record]] = {
     "run_ended": RunEnded,
 }
 _EVENT_KINDS = {made: kind for kind, made in _EVENTS.items()}
-_DERIVED: dict[str, type[DerivedRow]] = {"cycle": CycleRow, "impedance_fit": ImpedanceFitRow}
+_DERIVED: dict[str, type[DerivedRow]] = {"cycle": CycleRow, "impedance_fit": ImpedanceFitRow, "half_cycle": HalfCycleRow}
 _MEASUREMENTS = {made: measurement for measurement, made in _DERIVED.items()}
 _CELL_TAGS = ("geometry", "schedule_name", "driver", "instrument_serial")
 _FACT_TAGS = ("counter", "electrolyte", "batch", "substrate", "lithium_origin", "layer_count", "co_deposition_gas")
@@ -113,7 +116,9 @@ def encode_derived(context: RunContext, row: DerivedRow, seq: int) -> str:
         CodecError: a number is not finite, or text is not Unicode.
     """
     try:
-        values = [("seq", seq), *to_plain(row, _DERIVED_IDENTITY).items()]
+        plain = to_plain(row, _DERIVED_IDENTITY)
+        absent = " ".join(field.name for field in fields_of(type(row)) if getattr(row, field.name) is None)
+        values: list[tuple[str, Plain]] = [("seq", seq), *plain.items(), (ABSENT, absent)]
         return f"{_MEASUREMENTS[type(row)]}{_tags(context)} {field_text(values)} {row.unix_time_nanosecond}"
     except ValueError as error:
         raise CodecError(f"a derived row of run {row.run_id} cannot be written: {error}") from None
@@ -132,6 +137,9 @@ def decode_derived(line: str) -> tuple[RunContext, DerivedRow, int]:
         context = _context(point)
         rest = {"run_id": context.run_id, "unix_time_nanosecond": point.unix_time_nanosecond}
         seq = _pop_seq(point.fields)
+        absent = str(point.fields.pop(ABSENT, "")).split()
+        if not point.fields.keys().isdisjoint(absent):
+            raise ValueError(f"it has a value for one of {absent}, which are absent")  # noqa: TRY301 - as above
         return context, from_plain(_DERIVED[point.measurement], point.fields, rest), seq
     except ValueError as error:
         raise CodecError(f"not a derived row's line: {error}") from None

@@ -27,7 +27,7 @@ _RUN_BY_NUMBER = schema.RUN_SQL.replace("ORDER BY run", "WHERE run = ?")
 
 @dataclass(frozen=True, slots=True)
 class JournaledRun:
-    """A run as the journal has it; ``ended`` when its `RunEnded` is there."""
+    """A run as the journal has it; ``ended`` when its `RunEnded` is there, ``first_row`` its place for `JournalReader.tail`."""
 
     context: RunContext
     facts: RunFacts
@@ -35,13 +35,13 @@ class JournaledRun:
     last_seq: int
     last_nanosecond: int
     ended: bool
+    first_row: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
     number: int
     run: JournaledRun
-    first_row: int
     last_row: int
     delivered: int
 
@@ -133,7 +133,7 @@ class JournalReader:
         if 0 <= from_seq - seq < schema.LANDMARK_EVERY and seq >= 0:
             return row
         found = self._select(_LANDMARK, run.number, from_seq)
-        return _integer(found[0][0]) if found else run.first_row
+        return _integer(found[0][0]) if found else run.run.first_row
 
     def _record(self, row: schema.Row) -> Record:
         number = _integer(row[1])
@@ -165,9 +165,9 @@ class JournalReader:
             self._facts[number] = self._decoded_facts(str(values["facts"]), names["run_id"])
             self._contexts[number] = RunContext(**names)
         started, seq, last = (_integer(values[name]) for name in ("started_nanosecond", "last_seq", "last_nanosecond"))
-        run = JournaledRun(self._contexts[number], self._facts[number], started, seq, last, bool(values["ended"]))
-        rows = (_integer(values[name]) for name in ("first_row", "last_row", "delivered"))
-        return _Found(number, run, *rows)
+        first, last_row, delivered = (_integer(values[name]) for name in ("first_row", "last_row", "delivered"))
+        run = JournaledRun(self._contexts[number], self._facts[number], started, seq, last, bool(values["ended"]), first)
+        return _Found(number, run, last_row, delivered)
 
     def _decoded_facts(self, text: str, run_id: str) -> RunFacts:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +9,7 @@ import polars as pl
 import pytest
 
 from harness.errors import BadInput
-from harness.interop.cycles import AnalyzedCell, analysis_json, analyze_file
+from harness.interop.cycles import AnalyzedCell, analyze_file
 from harness.model.derived import CycleRow
 from harness.model.run import Geometry
 from tests.harness.interop.made_files import CURRENT, full_cell, made, saved
@@ -218,18 +217,6 @@ def test_analysis_of_a_file_cut_inside_a_discharge_is_null_there(tmp_path: Path)
     cut = rows_of(saved(frame.head(frame.height - 100), tmp_path / "cut.parquet"))
     assert cut[1].coulombic_efficiency is None
     assert "incomplete" in cut[1].flags.split()
-
-
-def test_analysis_json_has_the_shape_that_others_read(tmp_path: Path) -> None:
-    """Cells, cycles, counts, efficiencies with their errors, flags as a list; null stays null."""
-    path = saved(made((-CURRENT, 60.0), (CURRENT, 3600.0), (-CURRENT, 3500.0)), tmp_path / "x.parquet")
-    found = json.loads(json.dumps(analysis_json(analyze_file(path, geometry=Geometry.FULL)), allow_nan=False))
-    assert [set(cycle) for cycle in found["cells"][0]["cycles"]] == [
-        {"cycle_count", "coulombic_efficiency", "coulombic_efficiency_std", "flags"}
-    ] * 2
-    assert found["cells"][0]["cell"] == "x"
-    assert found["cells"][0]["cycles"][0]["coulombic_efficiency"] is None
-    assert found["cells"][0]["cycles"][0]["flags"] == ["incomplete", "offset_unknown"]
 
 
 @pytest.mark.parametrize("area", [0.0, -1.0, float("nan")])

@@ -28,7 +28,7 @@ TOKEN = new_token()
 RUN = "cu-01-20260114t000000"
 ARROW = {"Accept": api.ARROW}
 WITH_TOKEN = {api.TOKEN_HEADER: TOKEN}
-TABLES = ("documents", "samples", "impedance", "events", "cycles", "impedance_fits")
+TABLES = ("documents", "samples", "impedance", "events", "cycles", "impedance_fits", "half_cycles")
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.model.claims import Verdict
-from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
+from harness.model.derived import CycleRow, DerivedRow, HalfCycleRow, ImpedanceFitRow
 from harness.model.records import (
     CycleEnded,
     ImpedancePoint,
@@ -127,12 +127,22 @@ def fit_row(run_id: str, sweep: int, begin: int) -> ImpedanceFitRow:
     stamp = begin + sweep * SECOND
     spread = 0.1 if found else None
     flags = "" if found else "no_arc"
-    return ImpedanceFitRow(run_id, sweep, stamp, sweep, 5.0, 0.01, resistance, spread, area, spread, 1e-3, flags, "1")
+    row = ImpedanceFitRow(run_id, sweep, stamp, sweep, 5.0, 0.01, resistance, spread, area, spread, 1e-3, flags, "1")
+    return replace(row, verdict="suspect", kramers_kronig_rms_1=1 / 3, kramers_kronig_order=7) if sweep == 1 else row
+
+
+def half_row(run_id: str, cycle_count: int, role: Role, begin: int) -> HalfCycleRow:
+    stamp = begin + cycle_count * SECOND + (500 if role.removes else 0)
+    shape = (-6.3e-4, 1e-3 / 7, 1e-7, 3600.0, 0.1 + 0.2, 1e-3, 0.05, 1e-4, 0.06, 1e-4, None if role.removes else -0.0, None)
+    evidence = '[{"sign":"drop","value":0.2}]' if cycle_count == 2 else "[]"
+    grade = "suspect" if cycle_count == 2 else ""
+    return HalfCycleRow(run_id, cycle_count, stamp, role.value, *shape, 1e-5, 79.0, 0.5, grade, evidence, "", "shape-1")
 
 
 def derived_rows(run_id: str, begin: int) -> list[DerivedRow]:
     cycles: list[DerivedRow] = [cycle_row(run_id, count, begin) for count in (1, 2, 3, 4)]
-    return cycles + [fit_row(run_id, sweep, begin) for sweep in (1, 2, 3)]
+    fits = [fit_row(run_id, sweep, begin) for sweep in (1, 2, 3)]
+    return cycles + fits + [half_row(run_id, count, role, begin) for count in (1, 2) for role in (Role.STRIP, Role.PLATE)]
 
 
 async def write_journal(path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import StoreError
-from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
+from harness.model.derived import CycleRow, DerivedRow, HalfCycleRow, ImpedanceFitRow
 from harness.model.run import RunContext
 from harness.store.derived import DerivedOutbox, DerivedStore
 from harness.stream.codec import decode_derived
@@ -34,6 +34,12 @@ def fit(sweep: int, version: str = "1", resistance: float | None = 20.0) -> Impe
     return replace(row, interface_resistance_ohm=resistance)
 
 
+def half(count: int, role: str = "plate", version: str = "1", plateau: float | None = 0.05) -> HalfCycleRow:
+    stamp = 1000 + count + (role == "strip")
+    row = HalfCycleRow(CONTEXT.run_id, count, stamp, role, *ABSENT, *ABSENT[:3], "", "[]", "", version)
+    return replace(row, plateau_overpotential_volt=plateau)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[DerivedStore]:
     with DerivedStore(tmp_path / "derived.sqlite") as opened:
@@ -45,12 +51,12 @@ def everything(store: DerivedStore) -> list[tuple[int, DerivedRow]]:
 
 
 def test_derived_tables_have_the_fields_of_their_rows(store: DerivedStore, tmp_path: Path) -> None:
-    """Columns are the dataclass's fields in its order, and the delivery number after them."""
+    """Columns are the dataclass's fields in its order, and the delivery number."""
     assert store.runs() == []
     with sqlite3.connect(tmp_path / "derived.sqlite") as database:
-        for table, made in (("cycle", CycleRow), ("impedance_fit", ImpedanceFitRow)):
+        for table, made in (("cycle", CycleRow), ("impedance_fit", ImpedanceFitRow), ("half_cycle", HalfCycleRow)):
             columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})")]
-            assert columns == [*(field.name for field in fields(made)), "seq"]
+            assert columns == [*(field.name for field in fields(made)), "seq"], table
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     database.close()
 
@@ -60,6 +66,9 @@ def test_derived_rows_come_back_as_they_were(store: DerivedStore) -> None:
     store.put(CONTEXT, [cycle(1), cycle(2, efficiency=None), fit(1), fit(2, resistance=None)])
     assert store.cycles() == [cycle(1), cycle(2, efficiency=None)] == store.cycles(CONTEXT.run_id)
     assert store.fits() == [fit(1), fit(2, resistance=None)] == store.fits(CONTEXT.run_id)
+    store.put(CONTEXT, [half(2, "strip"), half(1), half(2, "plate", plateau=None)])
+    assert store.half_cycles() == [half(1), half(2, "plate", plateau=None), half(2, "strip")]
+    assert store.half_cycles("other") == []
     assert store.cycles("other") == []
     assert store.fits("other") == []
 
@@ -89,12 +98,26 @@ def test_changed_row_gets_a_new_number_and_loses_its_old_one(store: DerivedStore
 
 
 def test_newest_method_version_is_the_one_written_last(store: DerivedStore) -> None:
-    """Versions stand side by side in the file; questions get the last one, whatever its name."""
+    """Versions stand side by side in the file; questions and publisher get the last one, whatever its name."""
     store.put(CONTEXT, [cycle(1, "9"), cycle(2, "9"), fit(1, "9")])
     store.put(CONTEXT, [cycle(1, "10", 0.5), fit(1, "10", 7.0)])
     assert store.cycles() == [cycle(1, "10", 0.5), cycle(2, "9")]
     assert store.fits() == [fit(1, "10", 7.0)]
-    assert len(everything(store)) == 5
+    assert everything(store) == [(1, cycle(2, "9")), (3, cycle(1, "10", 0.5)), (4, fit(1, "10", 7.0))]
+
+
+def test_version_that_is_written_again_is_the_newest_again(store: DerivedStore) -> None:
+    """Software that was set back computes its own rows anew, and they count although they have not changed."""
+    for version in ("9", "10", "9"):
+        store.put(CONTEXT, [cycle(1, version)])
+    assert everything(store) == [(2, cycle(1, "9"))]
+
+
+def test_each_half_of_a_cycle_has_its_own_newest_version(store: DerivedStore) -> None:
+    """A half cycle is named by its cycle and its role: its twin is not superseded with it."""
+    store.put(CONTEXT, [half(1, "plate", "9"), half(1, "strip", "9")])
+    store.put(CONTEXT, [half(1, "strip", "10", plateau=None)])
+    assert store.half_cycles() == [half(1, "plate", "9"), half(1, "strip", "10", plateau=None)]
 
 
 def test_put_keeps_all_rows_or_none(store: DerivedStore) -> None:
@@ -141,6 +164,69 @@ def test_read_only_store_waits_for_no_writer_and_writes_nothing(store: DerivedSt
         assert reader.cycles() == [cycle(1), cycle(2)]
         with pytest.raises(StoreError, match="readonly"):
             reader.put(CONTEXT, [cycle(3)])
+
+
+FIRST_TABLES = """
+CREATE TABLE run (
+    run_id TEXT PRIMARY KEY, station TEXT NOT NULL, channel TEXT NOT NULL, cell TEXT NOT NULL, build TEXT NOT NULL,
+    last_seq INTEGER NOT NULL, delivered_seq INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE cycle (
+    run_id TEXT NOT NULL, cycle_count INTEGER NOT NULL, unix_time_nanosecond INTEGER NOT NULL, kind TEXT NOT NULL,
+    plating_capacity_ah REAL, plating_capacity_ah_std REAL, stripping_capacity_ah REAL, stripping_capacity_ah_std REAL,
+    coulombic_efficiency REAL, coulombic_efficiency_std REAL, coulombic_efficiency_offset_std REAL,
+    plating_resistance_ohm REAL, plating_resistance_ohm_std REAL,
+    stripping_resistance_ohm REAL, stripping_resistance_ohm_std REAL,
+    cycle_duration_second REAL, flags TEXT NOT NULL, method_version TEXT NOT NULL,
+    seq INTEGER NOT NULL, PRIMARY KEY (run_id, cycle_count, method_version), UNIQUE (run_id, seq)
+) WITHOUT ROWID;
+CREATE TABLE impedance_fit (
+    run_id TEXT NOT NULL, cycle_count INTEGER NOT NULL, unix_time_nanosecond INTEGER NOT NULL, sweep_count INTEGER NOT NULL,
+    series_resistance_ohm REAL, series_resistance_ohm_std REAL,
+    interface_resistance_ohm REAL, interface_resistance_ohm_std REAL,
+    area_specific_resistance_ohm_cm2 REAL, area_specific_resistance_ohm_cm2_std REAL,
+    residual_rms REAL, flags TEXT NOT NULL, method_version TEXT NOT NULL,
+    seq INTEGER NOT NULL, PRIMARY KEY (run_id, sweep_count, method_version), UNIQUE (run_id, seq)
+) WITHOUT ROWID;
+CREATE TABLE position (name TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.fixture
+def first_version(tmp_path: Path) -> Path:
+    """A file as the first version wrote it, with a cycle and a fit that were delivered."""
+    path = tmp_path / "derived.sqlite"
+    with sqlite3.connect(path) as database:
+        database.executescript(FIRST_TABLES)
+        names = (CONTEXT.run_id, CONTEXT.station, CONTEXT.channel, CONTEXT.cell, CONTEXT.build)
+        database.execute("INSERT INTO run VALUES (?, ?, ?, ?, ?, 4, 4)", names)
+        database.execute(f"INSERT INTO cycle VALUES ({','.join('?' * 19)})", (*astuple(cycle(1)), 3))
+        database.execute(f"INSERT INTO impedance_fit VALUES ({','.join('?' * 14)})", (*astuple(fit(1))[:13], 4))
+        database.execute("INSERT INTO position VALUES ('rollup', 77)")
+    database.close()
+    return path
+
+
+def test_store_of_the_first_version_is_brought_up_to_date(first_version: Path) -> None:
+    """Rows, numbers and positions stay, what the first version did not know is empty, and all of it is due again."""
+    with DerivedStore(first_version) as store:
+        assert everything(store) == [(3, cycle(1)), (4, fit(1))]
+        assert store.runs() == [(CONTEXT, 4, -1)]
+        assert store.position("rollup") == 77
+        judged = replace(fit(2), verdict="good", kramers_kronig_order=9, parameters='{"r0":[5.0,0.1,true]}')
+        store.put(CONTEXT, [judged, half(1), fit(1)])
+        assert store.fits() == [fit(1), judged]
+        assert everything(store) == [(3, cycle(1)), (4, fit(1)), (5, judged), (6, half(1))]
+    with DerivedStore(first_version) as again:
+        assert again.runs() == [(CONTEXT, 6, -1)]
+        assert again.half_cycles() == [half(1)]
+
+
+def test_store_of_the_first_version_is_not_read_before(first_version: Path) -> None:
+    """A reader cannot bring a file up to date: it says who can."""
+    with pytest.raises(StoreError, match="version 1, this software knows 2; start its rollup once"):
+        DerivedStore(first_version, read_only=True)
 
 
 def test_store_of_another_version_is_refused(tmp_path: Path) -> None:

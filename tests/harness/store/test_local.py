@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 from harness.errors import JournalError
 from harness.model.records import RunStarted, Sample
 from harness.model.run import Role, RunContext, RunFacts
-from harness.store.base import CYCLES, IMPEDANCE_FITS, RUNS, SAMPLES
+from harness.store.base import CYCLES, HALF_CYCLES, IMPEDANCE_FITS, RUNS, SAMPLES
 from harness.store.local import LocalStore
 from harness.store.sqlite_frames import Engine
 from harness.stream import schema
@@ -125,6 +125,7 @@ def test_store_without_derived_rows_has_empty_frames(station: tuple[Path, list[s
     run_ids = store.runs()["run_id"].to_list()
     assert_frame_equal(store.cycles(run_ids), CYCLES.to_frame())
     assert_frame_equal(store.impedance_fits(run_ids), IMPEDANCE_FITS.to_frame())
+    assert_frame_equal(store.half_cycles(run_ids), HALF_CYCLES.to_frame())
     (tmp_path / "derived.sqlite").touch()
     assert store.cycles(run_ids).is_empty()
     shutil.copy(station[0] / "derived.sqlite", tmp_path)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
+import shutil
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,13 +20,16 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from harness.errors import StoreError
+from harness.model.derived import DerivedRow
 from harness.query import Lab
 from harness.store import influx_query
-from harness.store.base import CYCLES, DOCUMENTS, EVENTS, IMPEDANCE, IMPEDANCE_FITS, RUNS, SAMPLES, Store
+from harness.store.base import CYCLES, DOCUMENTS, EVENTS, HALF_CYCLES, IMPEDANCE, IMPEDANCE_FITS, RUNS, SAMPLES, Store
+from harness.store.derived import DerivedStore
 from harness.store.http import ARROW_STREAM, HttpStore
 from harness.store.influx import InfluxSettings, InfluxWriter
 from harness.store.influx_query import InfluxStore
 from harness.store.local import LocalStore
+from harness.stream import codec
 from tests import facts
 
 pytestmark = pytest.mark.service
@@ -37,6 +42,7 @@ QUESTIONS: dict[str, tuple[Callable[[Store, list[str]], pl.DataFrame], pl.Schema
     "events": (lambda store, run_ids: store.events(run_ids), EVENTS),
     "cycles": (lambda store, run_ids: store.cycles(run_ids), CYCLES),
     "impedance_fits": (lambda store, run_ids: store.impedance_fits(run_ids), IMPEDANCE_FITS),
+    "half_cycles": (lambda store, run_ids: store.half_cycles(run_ids), HALF_CYCLES),
 }
 FIRST, MOVED, OTHER, EMPTY = (
     "cu-01-20260101t000000",
@@ -52,6 +58,12 @@ class Influxd(Protocol):
     url: str
 
 
+async def fill(settings: InfluxSettings, lines: list[str]) -> None:
+    async with InfluxWriter(settings) as writer:
+        await writer.create_database()
+        assert await writer.write(lines) == []
+
+
 @pytest.fixture(scope="module")
 def local(station: tuple[Path, list[str]]) -> Iterator[LocalStore]:
     store = LocalStore(station[0])
@@ -62,13 +74,7 @@ def local(station: tuple[Path, list[str]]) -> Iterator[LocalStore]:
 @pytest.fixture(scope="module")
 def influx(station: tuple[Path, list[str]], influxd: Influxd) -> Iterator[InfluxStore]:
     settings = InfluxSettings(influxd.url, "agree")
-
-    async def fill() -> None:
-        async with InfluxWriter(settings) as writer:
-            await writer.create_database()
-            assert await writer.write(station[1]) == []
-
-    asyncio.run(fill())
+    asyncio.run(fill(settings, station[1]))
     store = InfluxStore(settings)
     yield store
     store.close()
@@ -143,6 +149,33 @@ def test_influx_and_journal_agree(local: LocalStore, influx: InfluxStore, questi
     found = ask(local, run_ids)
     assert found.schema == schema
     assert_identical(found, ask(influx, run_ids))
+
+
+def test_influx_shows_no_value_that_was_withdrawn(station: tuple[Path, list[str]], influxd: Influxd, tmp_path: Path) -> None:
+    """A row that is written again without some of its values has none of them in InfluxDB either."""
+    shutil.copytree(station[0], tmp_path, dirs_exist_ok=True)
+    settings = InfluxSettings(influxd.url, "withdrawn")
+    with DerivedStore(tmp_path / "derived.sqlite") as derived:
+        [(context, last, _)] = [one for one in derived.runs() if one[0].run_id == FIRST]
+        changed: list[DerivedRow] = [
+            replace(derived.cycles(FIRST)[0], coulombic_efficiency=None, coulombic_efficiency_std=None, flags="refused"),
+            replace(derived.fits(FIRST)[0], interface_resistance_ohm=None, kramers_kronig_order=None, verdict="refused"),
+            replace(derived.half_cycles(FIRST)[0], nucleation_overpotential_volt=None),
+        ]
+        derived.put(context, changed)
+        lines = [codec.encode_derived(context, row, seq) for seq, row in derived.read(FIRST, last + 1, 10)]
+    assert len(lines) == 3
+    asyncio.run(fill(settings, station[1]))
+    asyncio.run(fill(settings, lines))
+    local, influx = LocalStore(tmp_path), InfluxStore(settings)
+    for question in ("cycles", "impedance_fits", "half_cycles"):
+        assert_identical(QUESTIONS[question][0](local, [FIRST]), QUESTIONS[question][0](influx, [FIRST]))
+    assert (
+        influx.cycles([FIRST])["coulombic_efficiency"].null_count()
+        == local.cycles([MOVED])["coulombic_efficiency"].null_count() + 1
+    )
+    local.close()
+    influx.close()
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

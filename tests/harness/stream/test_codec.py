@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from harness.model.anode import ActiveLithium, AnodeBuild
 from harness.model.anode_facts import findings_text
 from harness.model.claims import Verdict
-from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
+from harness.model.derived import CycleRow, DerivedRow, HalfCycleRow, ImpedanceFitRow
 from harness.model.records import (
     CycleEnded,
     ImpedancePoint,
@@ -156,7 +156,8 @@ def derived(run_id: str) -> st.SearchStrategy[DerivedRow]:
     head = (st.just(run_id), COUNT, STAMPS)
     return st.one_of(
         st.builds(CycleRow, *head, TEXT, *[MAYBE] * 12, TEXT, TEXT),
-        st.builds(ImpedanceFitRow, *head, COUNT, *[MAYBE] * 7, TEXT, TEXT),
+        st.builds(ImpedanceFitRow, *head, COUNT, *[MAYBE] * 7, TEXT, TEXT, TEXT, TEXT, MAYBE, st.none() | COUNT, TEXT, TEXT),
+        st.builds(HalfCycleRow, *head, TEXT, *[MAYBE] * 15, *[TEXT] * 4, MAYBE, MAYBE, TEXT),
     )
 
 
@@ -327,6 +328,18 @@ def test_codec_writes_a_sample_as_it_writes_any_record(sample: Sample) -> None:
     assert found == expected
 
 
+def test_derived_line_names_what_it_does_not_have() -> None:
+    """InfluxDB keeps the fields that a point once had: a line says which of them its row has no longer."""
+    head = ("cu-01", 1, 7, 1)
+    whole = ImpedanceFitRow(*head, 1.0, 0.1, 2.0, 0.1, 3.0, 0.1, 0.01, "", "1", kramers_kronig_rms_1=1e-3, kramers_kronig_order=9)
+    context = RunContext("lab", "a1", "cu", "b", "cu-01")
+    assert codec.encode_derived(context, whole, 5).endswith(',absent="" 7')
+    line = codec.encode_derived(context, replace(whole, residual_rms=None, kramers_kronig_order=None), 5)
+    assert line.endswith(',absent="residual_rms kramers_kronig_order" 7')
+    with pytest.raises(codec.CodecError, match="which are absent"):
+        codec.decode_derived(line.replace("flags=", "residual_rms=0.5,flags="))
+
+
 @given(DERIVED, SEQ)
 def test_codec_gives_every_derived_row_back_to_the_last_bit(written: tuple[RunContext, DerivedRow], seq: int) -> None:
     """What any derived row becomes, reads back as that row with its delivery number."""
@@ -474,7 +487,7 @@ def test_codec_has_a_name_for_every_kind_of_record() -> None:
     """The table above covers every kind, and no tag shares its name with a field."""
     covered = {type(record) for record, _ in CASES} | {RunStarted}
     assert covered == set(Record.__args__)
-    names = {field.name for made in (*covered, CycleRow, ImpedanceFitRow) for field in fields(made)}
+    names = {field.name for made in (*covered, CycleRow, ImpedanceFitRow, HalfCycleRow) for field in fields(made)}
     assert not names & {"station", "channel", "cell", "build", "run"}
 
 

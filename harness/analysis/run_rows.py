@@ -1,0 +1,163 @@
+"""A run's records as the rows they derive: what is open is held, and becomes a row when it is over. Reads and stores nothing.
+
+Rows follow from the run's records alone. Where one needs an earlier row, it takes from it what the row holds and nothing else, so
+that it makes no difference whether the earlier row was derived a moment ago or comes from a store: a run that is taken up again
+anywhere derives the same rows, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from harness.analysis import coulombic
+from harness.analysis.charge import Accuracy
+from harness.analysis.impedance import fit
+from harness.analysis.run_cycle import OpenCycle
+from harness.analysis.run_sweep import sweep_row
+from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
+from harness.model.records import (
+    CycleEnded,
+    ImpedancePoint,
+    Incident,
+    Record,
+    RunEnded,
+    RunStarted,
+    Sample,
+    StepEnded,
+    StepStarted,
+    SweepEnded,
+)
+from harness.model.run import RunContext, RunFacts
+
+
+class KnownRows:
+    """The rows of one run that are stored. Of another method version they are ``stale``: known, and to be derived again."""
+
+    def __init__(self, cycles: Sequence[CycleRow] = (), fits: Sequence[ImpedanceFitRow] = ()) -> None:
+        self.finished = frozenset(
+            row.cycle_count
+            for row in cycles
+            if row.cycle_duration_second is not None and row.method_version == coulombic.METHOD_VERSION
+        )
+        self.fits = {row.sweep_count: row for row in fits if row.method_version == fit.METHOD_VERSION}
+        self.stale = len(self.fits) < len(fits) or any(row.method_version != coulombic.METHOD_VERSION for row in cycles)
+
+
+class RunRows:
+    """What one run's records have told so far. `take` each record in order; it returns the rows to write.
+
+    The rows ``known`` keep their place: of a cycle that has its final row, no shorter one is given while everything is derived
+    again. With ``resumed`` the records begin not with the run but with the last step of the cycle ``finished_cycle``, which is
+    over (``None``: with the first of all); then the known rows also stand for the records before, and are not given again.
+    """
+
+    def __init__(
+        self,
+        context: RunContext,
+        facts: RunFacts,
+        known: KnownRows | None = None,
+        *,
+        resumed: bool = False,
+        finished_cycle: int | None = None,
+    ) -> None:
+        self.context = context
+        self.next_seq = 0
+        self.replay_seq = 0
+        self.ended = False
+        self._facts = facts
+        self._accuracy = Accuracy(offset_of_range=facts.accuracy_offset, gain=facts.accuracy_gain, adc_bits=facts.adc_bits)
+        self._known = known or KnownRows()
+        self._finished_cycle = finished_cycle
+        self._fits = dict(self._known.fits) if resumed else {}
+        self._last_step_seq = 0
+        self._cycle: OpenCycle | None = None
+        self._sweep: list[ImpedancePoint] = []
+
+    def take(self, record: Record) -> list[DerivedRow]:
+        """Use the next record; repeated ones are ignored."""
+        if record.seq < self.next_seq:
+            return []
+        self.next_seq = record.seq + 1
+        rows: list[DerivedRow] = []
+        match record:
+            case StepStarted() | Sample() | StepEnded():
+                rows = self._take_step(record)
+            case ImpedancePoint() | SweepEnded():
+                rows = self._take_sweep(record)
+            case CycleEnded():
+                rows = self._end_cycle(record.cycle_count)
+            case RunEnded():
+                self.ended = True
+                rows = [] if self._cycle is None else self._end_cycle(self._cycle.cycle_count)
+            case Incident():
+                if self._cycle is not None:
+                    self._cycle.take_incident(record)
+            case RunStarted():
+                pass
+            case _:
+                assert_never(record)
+        return rows
+
+    def _take_step(self, record: StepStarted | Sample | StepEnded) -> list[DerivedRow]:
+        match record:
+            case StepStarted():
+                return self._start_step(record)
+            case Sample():
+                self._open(record.cycle_count).take_sample(record)
+                return []
+            case StepEnded():
+                return self._end_step(record)
+            case _:
+                assert_never(record)
+
+    def _take_sweep(self, record: ImpedancePoint | SweepEnded) -> list[DerivedRow]:
+        match record:
+            case ImpedancePoint():
+                self._sweep.append(record)
+                return []
+            case SweepEnded():
+                return self._end_sweep(record)
+            case _:
+                assert_never(record)
+
+    def _open(self, cycle_count: int) -> OpenCycle:
+        if self._cycle is None or self._cycle.cycle_count != cycle_count:
+            before = self._cycle.last_rest_voltage if self._cycle is not None else None
+            self._cycle = OpenCycle(self.context.run_id, cycle_count, self._facts.geometry, rest_voltage_volt=before)
+        return self._cycle
+
+    def _start_step(self, record: StepStarted) -> list[DerivedRow]:
+        passed = self._cycle is not None and self._cycle.cycle_count != record.cycle_count
+        rows = self._end_cycle(self._cycle.cycle_count) if passed and self._cycle is not None else []
+        self._last_step_seq = record.seq
+        self._open(record.cycle_count).start_step(record)
+        return rows
+
+    def _end_step(self, record: StepEnded) -> list[DerivedRow]:
+        cycle = self._open(record.cycle_count)
+        cycle.end_step(record)
+        return self._rows(cycle) if record.role.removes and record.cycle_count not in self._known.finished else []
+
+    def _end_cycle(self, cycle_count: int) -> list[DerivedRow]:
+        cycle = self._cycle
+        if cycle is None or cycle.cycle_count != cycle_count:
+            return []
+        self.replay_seq = self._last_step_seq
+        rows = self._rows(cycle, over=True)
+        self._finished_cycle = cycle_count
+        return rows
+
+    def _rows(self, cycle: OpenCycle, *, over: bool = False) -> list[DerivedRow]:
+        if cycle.cycle_count == self._finished_cycle:
+            return []
+        row = cycle.row(self._accuracy, over=over)
+        return [] if row is None else [row]
+
+    def _end_sweep(self, record: SweepEnded) -> list[DerivedRow]:
+        points = [point for point in self._sweep if point.sweep_count == record.sweep_count]
+        self._sweep = []
+        if record.sweep_count in self._fits or not record.complete or len(points) < record.points or not points:
+            return []
+        row = self._fits[record.sweep_count] = sweep_row(points, self._facts.area_cm2)
+        return [row]
