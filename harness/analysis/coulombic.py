@@ -31,7 +31,23 @@ from harness.model.derived import CycleRow
 from harness.model.flags import CHARGE_DOUBTS
 from harness.model.run import Role
 
-__all__ = ["FLAG_FORMATION", "KIND_CYCLE", "METHOD_VERSION"]
+__all__ = [
+    "FLAG_FORMATION",
+    "FLAG_PLATE_LIMITED",
+    "FLAG_STRIP_INCOMPLETE",
+    "KIND_CYCLE",
+    "METHOD_VERSION",
+    "Efficiency",
+    "HalfCycle",
+    "MeanEfficiency",
+    "Pairing",
+    "cycle_row",
+    "efficiency",
+    "efficiency_of",
+    "is_formation",
+    "mean_coulombic_efficiency",
+    "pairings",
+]
 
 FLAG_STRIP_INCOMPLETE = "strip_incomplete"
 """The removal ended on time, not on voltage: the efficiency is a lower bound."""

@@ -11,7 +11,9 @@ from typing import Self
 
 import numpy as np
 
-from harness.analysis.integrals import Array, Index, all_finite
+from harness.analysis.missing import Array, Index, filled_forward
+
+NOWHERE = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,16 +28,20 @@ class RunningTotal:
     resets: Index
 
     @classmethod
-    def of(cls, counter: Array, before_first: float = 0.0) -> Self:
+    def of(cls, counter: Array, before_first: float = 0.0, edges: Index = NOWHERE, expected: Array | float = 0.0) -> Self:
         """A fall to less than half is a reset; a smaller one is jitter and is kept as the negative difference it is. Missing
         values repeat the one before.
+
+        At the rows ``edges`` a step begins, and the counter may begin again without falling: it did if its value, rather than
+        its difference, is near to what the row is ``expected`` to add.
         """
-        values = _forward_filled(counter, before_first)
+        values = filled_forward(counter, before_first)
         fallen = np.flatnonzero(values[1:] < values[:-1]) + 1
         fallen = fallen[values[fallen] < 0.5 * values[fallen - 1]]
         if values.size and values[0] < 0.5 * before_first:
             fallen = np.append(0, fallen)
-        return cls(values, before_first, fallen)
+        begun = np.abs(values[edges] - expected) < np.abs(values[edges] - values[edges - 1] - expected)
+        return cls(values, before_first, np.union1d(fallen, edges[begun]) if edges.size else fallen)
 
     def added(self, first: Index, stop: Index) -> Array:
         """What was added in the rows [first, stop) of each step, ``stop`` > ``first``."""
@@ -52,7 +58,7 @@ def signed_increments(counter: Array, expected: Array, before_first: float) -> A
 
     ``expected`` is each row's own estimate of its increment (current × interval), in the counter's unit.
     """
-    filled = _forward_filled(counter, before_first)
+    filled = filled_forward(counter, before_first)
     difference = np.diff(filled, prepend=before_first)
     span = float(np.max(np.abs(filled), initial=0.0))
     jump = np.abs(difference - expected) > 10 * np.abs(expected) + 0.01 * span
@@ -78,13 +84,3 @@ def decimal_resolution(values: Array, finest: int = 9) -> float:
         if bool(np.all((np.abs(scaled - nearest) <= tolerance) & ((nearest > 0) | (scaled == 0)))):
             return float(10.0**-digits)
     return 0.0
-
-
-def _forward_filled(values: Array, before_first: float) -> Array:
-    if all_finite(values):
-        return values
-    present = np.isfinite(values)
-    index = np.maximum.accumulate(np.where(present, np.arange(values.size), -1))
-    filled = values[np.maximum(index, 0)]
-    filled[index < 0] = before_first
-    return filled

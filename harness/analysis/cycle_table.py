@@ -100,6 +100,13 @@ def charge_std_coulomb(charge: Charges, systematic: Systematic) -> Array:
     return std
 
 
+def knows_offset(charge: Charges, systematic: Systematic) -> Mask:
+    """Whether the offset of every range that a charge (n) passed on is known."""
+    unknown = np.isnan(systematic.offset_ampere) & (charge.second > 0)
+    known: Mask = np.count_nonzero(unknown, axis=1) == 0
+    return known
+
+
 def efficiencies(deposit: Charges, removal: Charges, systematic: Systematic) -> Efficiencies:
     """|Q_removal / Q_deposit| of each pair with its uncertainty (module docstring)."""
     put, taken = deposit.total_coulomb(), removal.total_coulomb()
@@ -127,7 +134,7 @@ def cycle_rows(
     found = efficiencies(deposit.charge, removal.charge, systematic)
     whole = deposit.there & removal.there & deposit.whole & removal.whole
     counted = whole & np.isfinite(found.value) & has_efficiency
-    known = _knows_offset(deposit.charge, systematic) & _knows_offset(removal.charge, systematic)
+    known = knows_offset(deposit.charge, systematic) & knows_offset(removal.charge, systematic)
     bits = _bits(cycles, found, counted, known, complete=whole & (counted | (not has_efficiency)), first_cycle=first_cycle)
     names = _flag_texts(bits, cycles)
     plated, plated_std = _capacities(deposit, systematic)
@@ -156,12 +163,6 @@ def cycle_rows(
     }
     ordered = (columns.get(place.name, repeat(place.default)) for place in fields(CycleRow))
     return [CycleRow(*row) for row in zip(*ordered, strict=False)]
-
-
-def _knows_offset(charge: Charges, systematic: Systematic) -> Mask:
-    unknown = np.isnan(systematic.offset_ampere) & (charge.second > 0)
-    known: Mask = np.count_nonzero(unknown, axis=1) == 0
-    return known
 
 
 def _bits(cycles: Cycles, found: Efficiencies, counted: Mask, known: Mask, *, complete: Mask, first_cycle: int) -> Index:

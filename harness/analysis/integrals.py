@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.analysis.missing import all_finite
 from harness.analysis.spread import Spread, medians_by_step
 
 Array = NDArray[np.float64]
@@ -97,29 +98,6 @@ def flag_names(bits: int) -> frozenset[str]:
     return frozenset(name for place, name in enumerate(FLAGS) if bits >> place & 1)
 
 
-def all_finite(values: Array) -> bool:
-    """Whether no value is missing or infinite; looks at so many at a time as stay in the processor's cache."""
-    return all(bool(np.isfinite(values[begin : begin + ROWS_AT_ONCE]).all()) for begin in range(0, values.size, ROWS_AT_ONCE))
-
-
-def any_finite(values: Array) -> bool:
-    """Whether there is a number among the values; a few of them say so mostly."""
-    return bool(np.isfinite(values[::997]).any()) or bool(np.isfinite(values).any())
-
-
-def held(values: Array, starts: Index) -> Array:
-    """``values`` with the one before in its step in place of each that is missing or infinite, or else the one after; 0 where a
-    step (from one of ``starts`` to the next) has none.
-    """
-    known, row = np.isfinite(values), np.arange(values.size)
-    lengths = np.diff(np.append(starts, values.size))
-    before = np.maximum.accumulate(np.where(known, row, -1))
-    after = np.minimum.accumulate(np.where(known, row, values.size)[::-1])[::-1]
-    place = np.where(before >= np.repeat(starts, lengths), before, after)
-    there = place < np.repeat(starts + lengths, lengths)
-    return np.where(there, values[np.where(there, place, 0)], 0.0)
-
-
 def longest_regular(interval: Array) -> float:
     """Above this an interval is a hole: max(10 × the median, 60 s), but never what an instrument does regularly."""
     interval = interval[interval > 0]
@@ -186,11 +164,11 @@ def integrate(
     kind: CurrentKind = CurrentKind.POINT,
     ranges: Ranges = ONE_RANGE,
 ) -> Charges:
-    """The charges of the steps that begin at the rows ``starts`` (ascending, the first is 0) and reach to the next one.
+    """The charges of the n steps that begin at the rows ``starts`` (ascending, the first is 0) and reach to the next one.
 
-    Rows without a finite time or current are left out and flagged; a step without any other row is flagged ``no_samples``, and
-    one whose first or last row lacks only its current still reaches to its stamp.
-    Repeated and backward stamps add nothing.
+    Time and current have one value per row. Repeated and backward stamps add nothing. Rows without a finite time or current are
+    left out and flagged; a step without any other row is flagged ``no_samples``, and one whose first or last row lacks only its
+    current still reaches to its stamp.
     """
     readings = _Readings(time_second, current_ampere, kind, ranges)
     if all_finite(time_second) and all_finite(current_ampere):

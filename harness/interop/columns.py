@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from harness.analysis.charge import Array
-from harness.analysis.integrals import ONE_RANGE, Mask, Ranges, any_finite
+from harness.analysis.integrals import ONE_RANGE, Mask, Ranges
+from harness.analysis.missing import any_finite
 from harness.errors import BadInput
 
 UNITS = ("second", "ampere", "volt", "ah")

@@ -13,7 +13,8 @@ import numpy as np
 
 from harness.analysis.charge import COULOMB_PER_AH, Array
 from harness.analysis.counting import RunningTotal, decimal_resolution, signed_increments
-from harness.analysis.integrals import Index, all_finite
+from harness.analysis.integrals import Index
+from harness.analysis.missing import all_finite
 from harness.interop.steps import Steps
 from harness.interop.timeline import Timeline
 
@@ -25,7 +26,8 @@ _PAIRS = (
     ("charging_capacity_ah", "discharging_capacity_ah"),
 )
 _NET = ("net_capacity_ah", "cumulative_capacity_ah")
-COLUMNS = (*_INCREMENT, *(name for pair in _PAIRS for name in pair), *_NET)
+UNEXPLAINED = 0.1
+"""A first row's counter is its own when current × time explains it but for this share."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,33 +100,42 @@ def _pair(columns: Mapping[str, Array], charging: str, discharging: str, timelin
     resolution = min(decimal_resolution(columns[charging], 12), decimal_resolution(columns[discharging], 12))
     names = (charging, discharging)
     if charging.endswith("increment_ah"):
-        rising, falling = (np.abs(_zeros_for_missing(columns[name])) for name in names)
-        return Counter(charging, rising, falling, resolution)
-    totals = [_rising(columns[name], columns, timeline) for name in names]
-    return Counter(charging, totals[0], totals[1], resolution)
+        added = [np.abs(_zeros_for_missing(columns[name])) for name in names]
+        return Counter(charging, added[0], added[1], resolution)
+    rising, falling = (_running(name, sign, columns, timeline) for name, sign in zip(names, (1.0, -1.0), strict=True))
+    return Counter(charging, rising, falling, resolution)
 
 
-def _rising(values: Array, columns: Mapping[str, Array], timeline: Timeline) -> RunningTotal:
-    """The total of one counter of a pair, whichever sign its program gives it."""
+def _running(name: str, sign: float, columns: Mapping[str, Array], timeline: Timeline) -> RunningTotal:
+    """The total of one counter of a pair, whichever sign its program gives it; ``sign`` is that of the current it counts."""
+    values = columns[name]
     values = values if float(values.min()) >= 0 else np.abs(values)
-    return RunningTotal.of(values, _before_first(values, columns, timeline))
+    edges = np.flatnonzero(timeline.step_edge[1:]) + 1
+    passed = timeline.time_second[edges] - timeline.time_second[edges - 1]
+    expected = np.maximum(np.nan_to_num(sign * columns["current_ampere"][edges], nan=0.0), 0.0) * passed / COULOMB_PER_AH
+    return RunningTotal.of(values, _before_first(values, columns, timeline), edges, expected)
 
 
 def _net(columns: Mapping[str, Array], name: str, timeline: Timeline) -> Counter:
     current = np.nan_to_num(columns["current_ampere"], nan=0.0)
     interval = np.diff(timeline.time_second, prepend=timeline.time_second[0])
     expected = current * interval / COULOMB_PER_AH
-    first = columns[name][np.isfinite(columns[name])][0]
-    values = signed_increments(columns[name], expected, float(first))
+    first = float(columns[name][np.isfinite(columns[name])][0])
+    own = float(current[0]) * _since(timeline) / COULOMB_PER_AH
+    values = signed_increments(columns[name], expected, 0.0 if abs(first - own) <= UNEXPLAINED * abs(own) else first)
     return Counter(name, values, None, decimal_resolution(columns[name], 12))
 
 
 def _before_first(values: Array, columns: Mapping[str, Array], timeline: Timeline) -> float:
     """The counter before the first row: 0 if that row's own time explains its value, else that value (the file was cut)."""
     first = float(values[0]) if np.isfinite(values[0]) else 0.0
-    since = float(timeline.step_second[0]) if timeline.step_second is not None else float(timeline.time_second[0])
-    explained = 1.1 * abs(float(np.nan_to_num(columns["current_ampere"][0]))) * since / COULOMB_PER_AH
-    return 0.0 if first <= explained else first
+    explained = abs(float(np.nan_to_num(columns["current_ampere"][0]))) * _since(timeline) / COULOMB_PER_AH
+    return 0.0 if first <= (1 + UNEXPLAINED) * explained else first
+
+
+def _since(timeline: Timeline) -> float:
+    """The time that the first row says has passed before it."""
+    return float(timeline.time_second[0] if timeline.step_second is None else timeline.step_second[0])
 
 
 def _size(counter: Array | RunningTotal) -> int:

@@ -18,12 +18,12 @@ import numpy as np
 import polars as pl
 
 from harness.analysis.charge import COULOMB_PER_AH, Accuracy, Array
-from harness.analysis.cycle_table import Mask, charge_std_coulomb
+from harness.analysis.cycle_table import Mask, charge_std_coulomb, knows_offset
 from harness.analysis.estimate import Estimate
 from harness.analysis.integrals import CurrentKind
 from harness.errors import BadInput
 from harness.interop.bdf import read_cells
-from harness.interop.columns import numbers, stated_of
+from harness.interop.columns import Columns, numbers, stated_of
 from harness.interop.finding import Finding
 from harness.interop.halves import PairedHalves, pair_halves, rows_of
 from harness.interop.measured import Measured, measure
@@ -146,12 +146,8 @@ def analyze_frame(
     Raises:
         BadInput: there is no current, no time, or no finite number in one of them, or the rows are out of order.
     """
-    columns, findings = numbers(frame, where), list[Finding]()
-    if repair and out_of_order(columns.get("test_time_second", np.zeros(0))):
-        keys = [key for key in ("test_time_second", "step_count", "cycle_count", "step_time_second") if key in columns]
-        frame = frame.sort(keys, maintain_order=True)
-        columns = numbers(frame, where)
-        findings.append(Finding(SORTED, "test_time_second", "its rows were put in the order of time", repaired=True))
+    frame, findings = _in_order(frame) if repair else (frame, [])
+    columns = numbers(frame, where)
     timeline = build_timeline(columns, where, repair=repair)
     measured = measure(columns, timeline, stated_of(frame), kind, accuracy or Accuracy())
     halves = pair_halves(measured, geometry)
@@ -172,6 +168,17 @@ def analyze_frame(
         columns,
         timeline.time_second,
     )
+
+
+def _in_order(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]]:
+    """Shuffled rows in the order of their test time, those of one time by their steps."""
+    if "test_time_second" not in frame.columns or not frame["test_time_second"].dtype.is_numeric():
+        return frame, []
+    if not out_of_order(Columns(frame)["test_time_second"]):
+        return frame, []
+    keys = [key for key in ("test_time_second", "step_count", "cycle_count", "step_time_second") if key in frame.columns]
+    text = "its rows were put in the order of time"
+    return frame.sort(keys, maintain_order=True), [Finding(SORTED, "test_time_second", text, repaired=True)]
 
 
 def _counting(measured: Measured) -> Mask:
@@ -201,13 +208,17 @@ def _step_charges(measured: Measured, halves: PairedHalves, counts: Mapping[int,
 
 
 def _outside(measured: Measured, chosen: Mask, nothing: str) -> Estimate:
-    """The charge that passed in steps that count in no cycle; their offsets are one, so their errors add."""
+    """The charge that passed in steps that count in no cycle; their offsets are one, so their errors add. Where the offset is
+    unknown, nobody knows its σ: then there is only the value.
+    """
     steps = np.flatnonzero(chosen)
     if steps.size == 0:
         return Estimate.refused(nothing)
     total = measured.charge.taken(steps).joined(np.zeros(1, dtype=np.int64))
-    std = float(charge_std_coulomb(total, measured.systematic)[0])
-    return Estimate.normal(float(total.total_coulomb()[0]) / COULOMB_PER_AH, std / COULOMB_PER_AH)
+    value = float(total.total_coulomb()[0]) / COULOMB_PER_AH
+    if not bool(knows_offset(total, measured.systematic)[0]):
+        return Estimate(value, None, None, None, "the offset of the current is unknown")
+    return Estimate.normal(value, float(charge_std_coulomb(total, measured.systematic)[0]) / COULOMB_PER_AH)
 
 
 def _longest_used(measured: Measured) -> Estimate:

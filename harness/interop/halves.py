@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from harness.analysis.charge import COULOMB_PER_AH, Array
+from harness.analysis.charge import Array
 from harness.analysis.cycle_table import Cycles, Halves, Mask, cycle_rows
 from harness.analysis.integrals import Charges, Index
 from harness.interop.drive import apparent_resistances, switch_resistances
@@ -99,12 +98,9 @@ def rows_of(name: str, measured: Measured, halves: PairedHalves, geometry: Geome
 def _charges(measured: Measured, first_piece: Index) -> tuple[Charges, Mask]:
     """The charge of each half: the counter's, checked by the integral, or the integral's."""
     integral = measured.integral.taken(measured.pieces).joined(first_piece)
-    if measured.counted is None or measured.counter is None:
+    if measured.counted is None:
         return integral, np.zeros(first_piece.size, dtype=np.bool_)
     counted = measured.counted.taken(measured.pieces).joined(first_piece)
-    if not measured.counter.rounded_each:
-        once = measured.counter.resolution_ah * COULOMB_PER_AH / math.sqrt(12)
-        counted = replace(counted, random_std_coulomb=np.full(first_piece.size, once))
     both, seen = integral.total_coulomb(), counted.total_coulomb()
     std = np.hypot(integral.random_std_coulomb, counted.random_std_coulomb)
     return counted, np.abs(both - seen) > np.maximum(3 * std, MISMATCH * np.abs(seen))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.analysis.charge import COULOMB_PER_AH, Accuracy
+from harness.analysis.charge import COULOMB_PER_AH, Accuracy, Array
 from harness.analysis.cycle_table import Systematic
 from harness.analysis.integrals import FLAG_BACKWARD, FLAG_GAP, Charges, CurrentKind, Index, Ranges, flag_bits, integrate
 from harness.interop.columns import Columns, Stated, ranges_of
@@ -31,15 +31,13 @@ NOISE = 1e-6
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
     """The charges of n steps: by integral and, with a counter, ``counted`` (what the counter saw, spread over the ranges as the
-    integral was). ``pieces`` are the steps that count in cycles; ``offsets`` what the file reveals, ``used`` what of it counts in
-    ``systematic``; ``flags`` hold for the whole file.
+    integral was). ``pieces`` are the steps that count in cycles; ``offsets`` what the file reveals; ``flags`` hold for the file.
     """
 
     columns: Columns
     timeline: Timeline
     steps: Steps
     integral: Charges
-    counter: Counter | None
     counted: Charges | None
     systematic: Systematic
     offsets: list[Offset]
@@ -65,10 +63,8 @@ def measure(columns: Columns, timeline: Timeline, stated: Stated, kind: CurrentK
     pieces, minor = _without_minor(integral, steps)
     if minor:
         names.add(FLAG_MINOR)
-    counted = None if counter is None else _counted(integral, counter, steps)
-    return Measured(
-        columns, timeline, steps, integral, counter, counted, systematic, offsets, pieces, timeline.flags | flags | names
-    )
+    counted = None if counter is None else _counted(integral, counter, steps, columns["current_ampere"])
+    return Measured(columns, timeline, steps, integral, counted, systematic, offsets, pieces, timeline.flags | flags | names)
 
 
 def _kind_of(columns: Columns, timeline: Timeline, counter: Counter | None) -> CurrentKind:
@@ -105,14 +101,20 @@ def _systematic(accuracy: Accuracy, ranges: Ranges, offsets: list[Offset]) -> tu
     return replace(stated, offset_ampere=offset), names
 
 
-def _counted(integral: Charges, counter: Counter, steps: Steps) -> Charges:
-    """The counter's charges, on each range the share that the integral has there; what a record lacks a counter has seen."""
+def _counted(integral: Charges, counter: Counter, steps: Steps, current: Array) -> Charges:
+    """The counter's charges, on each range the share that the integral has there.
+
+    A counter has seen what lies at a step's edges. It has seen no less noise than its instrument has, of which only the record
+    tells; so beside its resolution the integral's own random error stays, but for the edges.
+    """
     total = counter.step_ah(steps) * COULOMB_PER_AH
     whole = integral.total_coulomb()
     share = integral.coulomb / np.where(whole != 0, whole, 1.0)[:, None]
     share[whole == 0, 0] = 1.0
     rows = steps.stop - steps.first if counter.rounded_each else np.ones(steps.first.size)
-    random = counter.resolution_ah * COULOMB_PER_AH * np.sqrt(rows / 12)
+    edge = (current[steps.first] * steps.edges.unknown_second) ** 2 / 12
+    noise = np.maximum(integral.random_std_coulomb**2 - np.nan_to_num(edge, nan=0.0), 0.0)
+    random = np.sqrt(noise + (counter.resolution_ah * COULOMB_PER_AH) ** 2 * rows / 12)
     flags = integral.flags & np.uint8(flag_bits(frozenset({FLAG_GAP, FLAG_BACKWARD})))
     return replace(integral, coulomb=share * total[:, None], random_std_coulomb=random, flags=flags)
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.analysis.charge import Array
-from harness.analysis.integrals import Edges, Index, Mask, all_finite, held
+from harness.analysis.integrals import Edges, Index, Mask
+from harness.analysis.missing import all_finite, held
 from harness.analysis.spread import Spread, medians_by_step
 from harness.interop.columns import Columns, Stated
 from harness.interop.timeline import Timeline
@@ -55,7 +56,7 @@ def cut_steps(columns: Columns, timeline: Timeline, stated: Stated) -> tuple[Ste
     edge = timeline.step_edge.copy()
     current = columns["current_ampere"]
     current = current if all_finite(current) else held(current, np.flatnonzero(edge))
-    probe = _probes(columns, stated, current.size)
+    probe = _probes(columns, stated)
     if probe is not None:
         edge[1:] |= probe[1:] != probe[:-1]
     pieces, direction = _directions(columns, timeline, current, np.flatnonzero(edge), stated)
@@ -70,12 +71,12 @@ def cut_steps(columns: Columns, timeline: Timeline, stated: Stated) -> tuple[Ste
     return Steps(first, stop, direction, is_probe, same, edges), flags
 
 
-def _probes(columns: Columns, stated: Stated, size: int) -> Mask | None:
+def _probes(columns: Columns, stated: Stated) -> Mask | None:
     probe = stated.probe
     if "frequency_hertz" in columns:
         sounding = np.nan_to_num(columns["frequency_hertz"], nan=0.0) > 0
         probe = sounding if probe is None else probe | sounding
-    return None if probe is None or probe.size != size else probe
+    return probe
 
 
 def _directions(columns: Columns, timeline: Timeline, current: Array, starts: Index, stated: Stated) -> tuple[Index, Index]:

@@ -15,17 +15,8 @@ import numpy as np
 
 from harness.analysis.charge import Array
 from harness.analysis.counting import decimal_resolution
-from harness.analysis.integrals import (
-    FLAG_BACKWARD,
-    GAP_FACTOR,
-    GAP_SECOND,
-    Index,
-    Mask,
-    all_finite,
-    any_finite,
-    held,
-    longest_regular,
-)
+from harness.analysis.integrals import FLAG_BACKWARD, GAP_FACTOR, GAP_SECOND, Index, Mask, longest_regular
+from harness.analysis.missing import all_finite, any_finite, held
 from harness.errors import BadInput
 from harness.interop.columns import Columns
 from harness.interop.finding import Finding
@@ -43,9 +34,14 @@ FIND_SET_BACK = "time_set_back"
 FIND_MISSING = "time_missing"
 FIND_DERIVED = "time_derived"
 FIND_JUMP = "clock_jump"
+FIND_APART = "time_disagrees"
 
 UNSORTED_SHARE = 0.25
 """Where more than this share of the rows goes back, the rows are out of order, not their clock."""
+
+
+RUNS_APART = 0.05
+"""Two clocks that come apart at more than this share of the rows run at different rates; neither jumps."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,7 +189,11 @@ def _find_jumps(name: str, clock: Array, own: Array, found: _Found) -> None:
     passed = np.diff(own)
     typical = float(np.median(passed[passed > 0])) if bool((passed > 0).any()) else 0.0
     rows = far[np.abs(ahead[far] - ahead[far - 1]) > GAP_FACTOR * typical]
-    if rows.size:
+    if rows.size > RUNS_APART * own.size:
+        found.findings.append(
+            Finding(FIND_APART, name, f"{name} does not run at the rate of the instrument's clock, which was used")
+        )
+    elif rows.size:
         found.rows[FLAG_JUMP] = np.union1d(found.rows.get(FLAG_JUMP, rows), rows)
         text = f"{name} jumps {rows.size} times while the instrument's clock goes on, which was used"
         found.findings.append(Finding(FIND_JUMP, name, text, tuple(rows.tolist())))
