@@ -28,7 +28,7 @@ from harness.interop.bdf import read_cells
 from harness.interop.cycles import AnalyzedCell, analyze_frame
 from harness.interop.finding import Finding
 from harness.interop.spectra import ImportedSpectrum, spectra_of, text_spectrum
-from harness.interop.timeline import FIND_JUMP
+from harness.interop.timeline import FIND_APART, FIND_JUMP
 from harness.interop.validation import UNIT, UNIT_LIKELY, repaired, validate
 from harness.interop.witnesses import TIMES
 from harness.model.run import Geometry
@@ -118,7 +118,7 @@ def import_file(
 def _not_explained(further: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:
     """Findings that do not merely follow from a clock that is known to be in another unit: beside it, every stamp is a jump."""
     wrong = {finding.column for finding in known if finding.kind in {UNIT, UNIT_LIKELY} and not finding.repaired}
-    return [finding for finding in further if not (finding.kind == FIND_JUMP and wrong & set(TIMES))]
+    return [finding for finding in further if not (finding.kind in {FIND_APART, FIND_JUMP} and wrong & set(TIMES))]
 
 
 def _lacking(frame: pl.DataFrame) -> str | None:
