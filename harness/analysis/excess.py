@@ -27,14 +27,15 @@ COUNTED_STD = 1 / math.sqrt(12)
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """What a cycle takes, in the unit of the excess: ``value`` L, ``common_std`` c, and the scatter ``cycle_std`` s of one cycle
-    as seen in ``cycles`` m of them (0: it was not seen but stated, so that m is no limit).
+    """What a cycle takes, in the unit of the excess: ``value`` L, ``common_std`` c, the scatter ``cycle_std`` s of one cycle, and
+    ``cycles`` m whose mean L is (0: L has no such error). ``freedom``: degrees with which s was estimated, 0 where it is known.
     """
 
     value: float
     common_std: float = 0.0
     cycle_std: float = 0.0
     cycles: int = 0
+    freedom: int = 0
 
 
 class Verdict(StrEnum):
@@ -111,9 +112,9 @@ def compare_knee(predicted: Estimate, observed: Estimate) -> KneeComparison:
 
 def _quantile(drain: Drain) -> float:
     """Student's where the scatter was estimated from few cycles."""
-    if not drain.cycle_std or drain.cycles < 2:
+    if not drain.cycle_std or drain.freedom < 1:
         return NORMAL_95
-    return (Estimate.student(0.0, 1.0, drain.cycles - 1).high) or NORMAL_95
+    return Estimate.student(0.0, 1.0, drain.freedom).high or NORMAL_95
 
 
 def _roots(square: float, linear: float, constant: float) -> tuple[float, float | None]:

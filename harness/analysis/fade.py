@@ -3,7 +3,7 @@
 *End of life* EOL_x is the first cycle whose capacity is below x Q_ref and which begins three such in a row, Q_ref being the
 median of cycles 3 to 5. A cell that has not got there is a lower bound, never left out.
 
-*The knee* is the n₁ of D. W. Bacon and D. G. Watts, Biometrika 58, 525 (1971):
+*The knee* is the n₁ of D. W. Bacon and D. G. Watts (1971):
 
     y = a₀ + a₁ (n − n₁) + a₂ (n − n₁) tanh((n − n₁)/γ),
 
@@ -11,6 +11,7 @@ two lines of slopes a₁ ∓ a₂ that meet in n₁ over a fixed, small γ; its 
 of P. Fermín-Cueto et al. 2020). On what a knee is and is not: P. M. Attia et al., J. Electrochem. Soc. 169, 060517 (2022),
 doi 10.1149/1945-7111/ac6d13. For given bends the model is linear, so the sum of squares is a function of the bends alone: it is
 searched on all of their range and has no starting values to be wrong. The covariance is the Gauss-Newton one at the minimum.
+Only cycles until half of the first capacity is gone count: what a cell does after that is no second line.
 
 A knee is refused rather than guessed: from fewer than 20 cycles; where two lines are not better than one by more than 10 in AICc;
 where the fade slows down; and within 5 cycles of an end of the data, where it is a lower bound.
@@ -76,7 +77,7 @@ def capacity_series(rows: Sequence[CycleRow], *, left_out: Collection[int] = ())
     """The capacity that came back (discharge, strip) in each whole cycle of one run.
 
     Cycles named in ``left_out`` (check-ups, those with impedance) stay out, as do incomplete ones, those in doubt or with a
-    pause, and those whose mean current differs by more than 10 % from the median of the five before and after.
+    pause, and those at another rate (`rate_changes`).
 
     Raises:
         AnalysisError: there is no row, or the cycles do not rise.
@@ -103,14 +104,21 @@ def capacity_series(rows: Sequence[CycleRow], *, left_out: Collection[int] = ())
 def rate_changes(rows: Sequence[CycleRow]) -> list[bool]:
     """Which cycles ran at another mean rate, charge per time with rests, than the median of the five before and after.
 
-    Check-ups and cycles with an impedance are such where the others have none. An unknown duration says nothing.
+    Check-ups and cycles with a pause or an impedance are such where the others have none. A cycle that is slower and shorter only
+    lacked charge: that is fade. An unknown duration says nothing.
     """
-    rate = np.array([_rate(row) for row in rows])
+    second = np.array([math.nan if row.cycle_duration_second is None else row.cycle_duration_second for row in rows])
+    rate = np.array([_charge(row) for row in rows]) / np.where(second > 0, second, np.nan)
     changed = []
     for index, mine in enumerate(rate):
-        near = rate[max(0, index - RATE_WINDOW) : index + RATE_WINDOW + 1]
-        near = near[np.isfinite(near)]
-        changed.append(bool(np.isfinite(mine) and near.size > 2 and abs(mine / np.median(near) - 1) > RATE_CHANGE))
+        near = slice(max(0, index - RATE_WINDOW), index + RATE_WINDOW + 1)
+        known = np.isfinite(rate[near])
+        if not np.isfinite(mine) or int(known.sum()) < 3:
+            changed.append(False)
+            continue
+        ratio = float(mine / np.median(rate[near][known]))
+        is_shorter = bool(second[index] < np.median(second[near][known]) * (1 - RATE_CHANGE / 10))
+        changed.append(ratio > 1 + RATE_CHANGE or (ratio < 1 - RATE_CHANGE and not is_shorter))
     return changed
 
 
@@ -141,6 +149,8 @@ def end_of_life(
         if first.size == 0:
             return Estimate.refused("none of the cycles 3 to 5, whose median is the reference, is there")
         reference = float(np.median(first))
+    if not reference > 0:
+        return Estimate.refused(f"the reference capacity is {reference:g}: nothing can fade from it")
     relative = capacity / reference
     found = _stays_below(cycle, relative, threshold, stays)
     if found is None:
@@ -163,6 +173,7 @@ def knee(cycle: Array, capacity: Array, *, gamma: float = GAMMA_CYCLES) -> Knee:
     _check(cycle, capacity)
     if not gamma > 0:
         raise AnalysisError(f"the knee's half width must be positive, not {gamma:g} cycles")
+    cycle, capacity = _until_half(cycle, capacity)
     count = int(cycle.size)
     if count < FEWEST_CYCLES:
         return _no_knee(f"{count} cycles are fewer than {FEWEST_CYCLES}", None, count)
@@ -195,6 +206,13 @@ def _stays_below(cycle: Array, relative: Array, threshold: float, stays: int) ->
         return None
     run = np.lib.stride_tricks.sliding_window_view(below, stays).all(axis=1)
     return float(cycle[int(np.argmax(run))]) if bool(run.any()) else None
+
+
+def _until_half(cycle: Array, capacity: Array) -> tuple[Array, Array]:
+    """The cycles before three in a row are below half of the median of the first five."""
+    end = _stays_below(cycle, capacity, 0.5 * float(np.median(capacity[:5])), STAYS)
+    used = cycle < (math.inf if end is None else end)
+    return cycle[used], capacity[used]
 
 
 def _scatter(value: Array) -> float:
@@ -296,7 +314,7 @@ def _check(cycle: Array, capacity: Array) -> None:
         raise AnalysisError("the cycles must rise")
 
 
-def _rate(row: CycleRow) -> float:
-    if row.cycle_duration_second is None or row.plating_capacity_ah is None or row.stripping_capacity_ah is None:
+def _charge(row: CycleRow) -> float:
+    if row.plating_capacity_ah is None or row.stripping_capacity_ah is None:
         return math.nan
-    return (row.plating_capacity_ah + row.stripping_capacity_ah) / max(row.cycle_duration_second, 1e-9)
+    return row.plating_capacity_ah + row.stripping_capacity_ah

@@ -1,7 +1,6 @@
 """The lithium books of a cell: what there was, what has been turned over and lost, what is left, and when it will run out.
 
-*There was* thickness × area × 0.206 mAh/cm² per µm (ρ F/M with 0.534 g/cm³, 6.94 g/mol and the exact F, as in
-`harness.model.anode_parameters`), or what was measured.
+*There was* what `inventory` says of foil or build.
 
 *Turned over*: the figure of merit FOM = Σ Q_plate / Q_Li, live as well as at the end; of a cell that failed because its lithium
 was gone, 1 − 1/FOM is the mean efficiency. A short, a dry-out or the end of the test ends the count before the lithium does: then
@@ -24,7 +23,7 @@ efficiency; the rest adds up in squares.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,12 +32,11 @@ from numpy.typing import NDArray
 
 from harness.analysis.coulombic import FLAG_FORMATION, KIND_CYCLE
 from harness.analysis.estimate import NORMAL_95, Estimate
-from harness.analysis.excess import Drain, excess_lasts
+from harness.analysis.excess import Drain, KneeComparison, compare_knee, excess_lasts
+from harness.analysis.fade import LEAST_GAIN, capacity_series, knee
 from harness.analysis.linear import inflation
 from harness.analysis.row_errors import row_errors
 from harness.errors import AnalysisError
-from harness.model.anode import AnodeBuild
-from harness.model.anode_parameters import LITHIUM_MAH_CM2_PER_UM, anode_parameters
 from harness.model.derived import CycleRow
 from harness.model.flags import CHARGE_DOUBTS
 from harness.model.run import Geometry
@@ -68,6 +66,9 @@ _CENSORED = {
     Ended.DRY_OUT: "a dry-out ended it",
     Ended.STOPPED: "the test was ended",
 }
+
+_MASKED = "the excess makes up for what is lost: state the lithium's efficiency as measured elsewhere"
+_NOTHING_SEEN = "a symmetric cell's charges do not tell its losses"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,6 +123,15 @@ class LithiumBooks:
 
 
 @dataclass(frozen=True, slots=True)
+class KneeReview:
+    """A knee as predicted, as it came, and how the two compare. Both are cycles."""
+
+    predicted: Estimate
+    observed: Estimate
+    comparison: KneeComparison
+
+
+@dataclass(frozen=True, slots=True)
 class BuildLithium:
     """The books of all cells of one build together; ``censored`` of its ``cells`` have no final turnover."""
 
@@ -133,35 +143,11 @@ class BuildLithium:
     turnover: Estimate
 
 
-def lithium_inventory(thickness_um: float, thickness_um_std: float, area_cm2: float, area_cm2_std: float = 0.0) -> Estimate:
-    """Ah of lithium in a foil or deposit: 0.206 mAh/cm² per µm.
-
-    Raises:
-        AnalysisError: thickness or area is not positive, or a standard deviation is negative.
-    """
-    if not (thickness_um > 0 and math.isfinite(thickness_um)):
-        raise AnalysisError(f"a thickness of lithium must be positive, not {thickness_um:g} µm")
-    return _of_area(thickness_um * LITHIUM_MAH_CM2_PER_UM, thickness_um_std * LITHIUM_MAH_CM2_PER_UM, area_cm2, area_cm2_std)
-
-
-def build_inventory(build: AnodeBuild, area_cm2: float, area_cm2_std: float = 0.0) -> Estimate:
-    """Ah of lithium of ``build`` that can cycle: measured, else from the thickness, less what its metals take up.
-
-    Refused where the build states neither. A σ that it does not state is taken as 5 %.
-
-    Raises:
-        AnalysisError: the area is not positive, or its standard deviation is negative.
-    """
-    found = anode_parameters(build)
-    if build.active.thickness is None and build.active.areal_capacity_mah_cm2 is None:
-        return Estimate.refused(f"build {build.id} states neither a thickness nor a capacity of its lithium")
-    return _of_area(found.cyclable_mah_cm2, found.lithium_mah_cm2_std, area_cm2, area_cm2_std)
-
-
 def lithium_losses(rows: Sequence[CycleRow], geometry: Geometry, *, efficiency: Estimate | None = None) -> LithiumLosses | None:
     """What the charges tell of each cycle's lithium (module docstring); ``None`` where they tell nothing (symmetric).
 
-    ``efficiency`` is that of the lithium, for a full cell with lithium to spare; without it Q_charge − Q_discharge is the loss.
+    ``efficiency`` is that of the lithium, for a full cell with lithium to spare; its interval counts, so that one from few cells
+    (Student's) is as wide as it must be. Without it Q_charge − Q_discharge is the loss.
     A cycle whose removal has not begun is left out; one that was cut short counts with what passed; a removal that comes before
     any deposit moves lithium and loses none.
 
@@ -201,7 +187,7 @@ def lithium_books(
     Args:
         rows: cycles; other kinds are passed over.
         geometry: which electrode the roles are of.
-        inventory_ah: the anode's lithium (`lithium_inventory`, `build_inventory`); ``Estimate.exact(0)`` for anode-free.
+        inventory_ah: the anode's lithium (see `inventory`); ``Estimate.exact(0)`` for anode-free.
         cathode_ah: lithium in the cathode as built, of full cells.
         efficiency: of the lithium, where the charges of a full cell do not tell it.
         ended: why there are no more cycles.
@@ -214,12 +200,9 @@ def lithium_books(
     is_masked = geometry is Geometry.FULL and inventory_ah.value != 0.0 and efficiency is None
     losses = None if is_masked else lithium_losses(mine, geometry, efficiency=efficiency)
     throughput = _throughput(mine)
-    total = _sum((inventory_ah, cathode_ah))
     source = cathode_ah if inventory_ah.value == 0.0 else inventory_ah
     turnover = _turnover(throughput, inventory_ah, ended)
-    why = "a symmetric cell's charges do not tell its losses" if geometry is Geometry.SYMMETRIC else (
-        "the excess makes up for what is lost: state the lithium's efficiency as measured elsewhere"
-    )  # fmt: skip
+    untold = Estimate.refused(_NOTHING_SEEN if geometry is Geometry.SYMMETRIC else _MASKED)
     return LithiumBooks(
         geometry=geometry,
         ended=ended,
@@ -227,11 +210,11 @@ def lithium_books(
         inventory_ah=inventory_ah,
         throughput_ah=throughput,
         turnover=turnover,
-        turnover_total=_turnover(throughput, total, ended),
+        turnover_total=_turnover(throughput, _sum((inventory_ah, cathode_ah)), ended),
         mean_efficiency=_mean_efficiency(turnover),
-        lost_ah=Estimate.refused(why) if losses is None else _last(losses),
-        left_ah=Estimate.refused(why) if losses is None else _left(losses, source),
-        knee_cycle=Estimate.refused(why) if losses is None else predict_knee(mine, losses, geometry, source),
+        lost_ah=untold if losses is None else _last(losses),
+        left_ah=untold if losses is None else _left(losses, source),
+        knee_cycle=untold if losses is None else predict_knee(mine, losses, geometry, inventory_ah),
         losses=losses,
         doubted_cycles=tuple(row.cycle_count for row in mine if CHARGE_DOUBTS & set(row.flags.split())),
     )
@@ -240,12 +223,14 @@ def lithium_books(
 def predict_knee(rows: Sequence[CycleRow], losses: LithiumLosses, geometry: Geometry, inventory_ah: Estimate) -> Estimate:
     """The cycle at which the excess is used up if cycles go on to drain what those after the formation did on average.
 
-    Refused without an inventory, below five such cycles, where the drain changes by more than a quarter of itself while it is
-    watched, and where nothing is left or lost.
+    Refused without an inventory or with none to spare, below five such cycles, where the drain changes by more than a quarter of
+    itself while it is watched, and where nothing is left or lost.
     """
     left = _left(losses, inventory_ah)
-    if left.value is None or inventory_ah.value is None:
-        return Estimate.refused(f"the lithium that there was is not known ({inventory_ah.refusal})")
+    if left.value is None:
+        return left
+    if inventory_ah.value == 0.0:
+        return Estimate.refused("without lithium to spare there is no knee: the capacity fades from the first cycle on")
     formed = {row.cycle_count for row in rows if FLAG_FORMATION in row.flags.split()}
     chosen = ~np.isin(losses.cycle_count, list(formed))
     count = int(chosen.sum())
@@ -263,11 +248,38 @@ def predict_knee(rows: Sequence[CycleRow], losses: LithiumLosses, geometry: Geom
     plate = float(np.nanmean([row.plating_capacity_ah for row in rows if row.plating_capacity_ah]))
     excess = left.value - (plate if geometry is Geometry.DEPOSIT else 0.0)
     alone = math.hypot(inventory_ah.std or 0.0, math.sqrt(float(np.sum(losses.random_std_ah**2))))
-    drain = Drain(mean, common, scatter, count)
+    drain = Drain(mean, common, scatter, count, count - 1)
     shared = float(losses.common_std_ah.sum())
     return excess_lasts(
         excess, drain, excess_std=alone, excess_common_std=shared, after=max(float(losses.cycle_count[-1]), float(len(rows)))
     )
+
+
+def review_knee(
+    rows: Sequence[CycleRow],
+    geometry: Geometry,
+    inventory_ah: Estimate,
+    *,
+    efficiency: Estimate | None = None,
+    left_out: Collection[int] = (),
+) -> KneeReview:
+    """The knee of one run's capacity beside the prediction that the cycles before half of it would have made; without a knee,
+    beside that of all cycles. A straight fade shows that it has not come yet.
+
+    Raises:
+        AnalysisError: there is no whole cycle, they do not rise, an inventory is negative, or the efficiency is not one.
+    """
+    series = capacity_series(rows, left_out=left_out)
+    if not series.cycle.size:
+        raise AnalysisError("no cycle is whole")
+    found = knee(series.cycle, series.capacity_ah)
+    came = found.cycle
+    until = math.inf if came.value is None or came.high is None else came.value / 2
+    watched = [row for row in rows if row.cycle_count <= until]
+    predicted = lithium_books(watched or rows, geometry, inventory_ah, efficiency=efficiency).knee_cycle
+    if found.gain_aicc is not None and found.gain_aicc <= LEAST_GAIN:
+        came = Estimate.at_least(float(series.cycle[-1]), came.refusal)
+    return KneeReview(predicted, came, compare_knee(predicted, came))
 
 
 def build_lithium(books: Sequence[LithiumBooks]) -> BuildLithium:
@@ -285,14 +297,6 @@ def build_lithium(books: Sequence[LithiumBooks]) -> BuildLithium:
     return BuildLithium(len(books), len(censored), inventory, throughput, lost, _turnover(throughput, inventory, ended))
 
 
-def _of_area(areal_mah_cm2: float, areal_std: float, area_cm2: float, area_cm2_std: float) -> Estimate:
-    if not (area_cm2 > 0 and math.isfinite(area_cm2)):
-        raise AnalysisError(f"an area must be positive, not {area_cm2:g} cm²")
-    if not (areal_std >= 0 and area_cm2_std >= 0):
-        raise AnalysisError("a standard deviation of thickness or area is negative")
-    return Estimate.normal(areal_mah_cm2 * area_cm2 / 1e3, math.hypot(areal_std * area_cm2, areal_mah_cm2 * area_cm2_std) / 1e3)
-
-
 def _check(*inventories: Estimate) -> None:
     if any(one.value is not None and not (one.value >= 0 and math.isfinite(one.value)) for one in inventories):
         raise AnalysisError("a cell cannot hold less than no lithium")
@@ -301,7 +305,9 @@ def _check(*inventories: Estimate) -> None:
 def _stated(efficiency: Estimate) -> tuple[float, float]:
     if efficiency.value is None or not 0 < efficiency.value <= 1:
         raise AnalysisError(f"the lithium's efficiency must be a fraction above 0 and up to 1, not {efficiency.value}")
-    return efficiency.value, efficiency.std or 0.0
+    if efficiency.low is None or efficiency.high is None:
+        return efficiency.value, efficiency.std or 0.0
+    return efficiency.value, (efficiency.high - efficiency.low) / (2 * NORMAL_95)
 
 
 def _throughput(rows: Sequence[CycleRow]) -> Estimate:

@@ -43,8 +43,11 @@ def test_the_interval_holds_in_95_percent_and_its_std_is_the_scatter(kind: dict[
 
 def test_scatter_seen_in_few_cycles_widens_the_interval() -> None:
     """Both the mean's own error and Student's quantile count."""
-    stated, seen = (excess_lasts(10.0, Drain(0.1, cycle_std=0.02, cycles=cycles)) for cycles in (0, 6))
-    assert seen.low < stated.low < stated.high < seen.high  # type: ignore[operator]
+    drains = [Drain(0.1, cycle_std=0.02), Drain(0.1, cycle_std=0.02, cycles=6), Drain(0.1, cycle_std=0.02, cycles=6, freedom=5)]
+    found = [excess_lasts(10.0, drain) for drain in drains]
+    widths = [(one.high or math.inf) - (one.low or 0.0) for one in found]
+    assert widths == sorted(widths)
+    assert widths[2] > 1.2 * widths[1] > 1.2 * widths[0]
 
 
 def test_a_loss_that_may_be_none_has_no_latest_cycle() -> None:

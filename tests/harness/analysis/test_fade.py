@@ -76,6 +76,14 @@ def test_a_knee_at_the_end_of_the_data_is_a_lower_bound() -> None:
     assert found.onset.value is None
 
 
+def test_what_comes_after_half_of_the_capacity_moves_no_knee() -> None:
+    """A cell that went on to nothing has the knee it had at its end of life."""
+    value = bent(N, 60.0)
+    short = value > 0.5
+    long = np.where(short, value, value * np.exp(-0.05 * (N - N[short][-1])))
+    assert knee(N, long).cycle.value == pytest.approx(60.0, abs=1e-6)
+
+
 def test_end_of_life_is_the_first_of_three_cycles_below() -> None:
     """A single dip does not count; the reference is the median of cycles 3 to 5."""
     value = np.where(N < 90, 1.0, 0.79)
@@ -124,6 +132,8 @@ def test_an_end_of_life_without_its_reference_is_refused() -> None:
     late = N[10:]
     assert "cycles 3 to 5" in end_of_life(late, bent(late, 70.0)).refusal
     assert end_of_life(late, bent(late, 70.0), reference=1.0).value is not None
+    assert "nothing can fade" in end_of_life(N, np.zeros(N.size)).refusal
+    assert knee(N, np.zeros(N.size)).cycle.value is None
 
 
 def test_check_ups_pauses_and_sweeps_stay_out_of_the_series() -> None:
@@ -139,6 +149,20 @@ def test_check_ups_pauses_and_sweeps_stay_out_of_the_series() -> None:
     assert series.cycle.size == 25
     assert series.capacity_ah == pytest.approx(0.98e-3)
     assert rate_changes([replace(row, cycle_duration_second=None) for row in rows]) == [False] * 30
+
+
+def test_a_collapse_is_fade_and_no_other_rate() -> None:
+    """A cell that suddenly holds a tenth is slower with its rests, but not for longer: end of life finds it."""
+    capacity = [1e-3] * 30 + [1e-4] * 3
+    rows = measured_rows(capacity, [0.98 * one for one in capacity])
+    assert not any(rate_changes(rows))
+    series = capacity_series(rows)
+    assert end_of_life(series.cycle, series.capacity_ah).value == 31.0
+    fast = [
+        replace(row, cycle_duration_second=0.5 * (row.cycle_duration_second or 0.0)) if row.cycle_count == 9 else row
+        for row in rows
+    ]
+    assert [row.cycle_count for row, changed in zip(rows, rate_changes(fast), strict=True) if changed] == [9]
 
 
 def test_bad_input_is_one_clear_error_each() -> None:

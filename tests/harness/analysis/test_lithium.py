@@ -1,4 +1,4 @@
-"""Lithium books: inventory, turnover, losses and what is left by geometry, their σ, and the knee that follows from them."""
+"""Lithium books: turnover, losses and what is left by geometry, their σ, and the knee that follows from them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from harness.analysis.estimate import Estimate
 from harness.analysis.lithium import (
     Ended,
     LithiumBooks,
-    build_inventory,
     build_lithium,
     lithium_books,
-    lithium_inventory,
     lithium_losses,
+    review_knee,
 )
 from harness.errors import AnalysisError
-from harness.model.anode import AnodeBuild, load_build
 from harness.model.derived import CycleRow
 from harness.model.run import Geometry
 from tests.measured_rows import Instrument, measured_rows
@@ -33,39 +31,6 @@ def lithium_on_copper(cycles: int = 20, efficiency: float = 0.98, instrument: In
 
 def full(charges: list[float], discharges: list[float], instrument: Instrument | None = None) -> list[CycleRow]:
     return measured_rows(charges, discharges, instrument=instrument, deposit_sign=1)
-
-
-@pytest.mark.parametrize(
-    ("thickness", "area", "capacity"), [(1.0, 1.0, 0.20622), (2.0, 1.0, 0.41244), (100.0, 1.0, 20.622), (25.0, 1.267, 6.5320)]
-)
-def test_inventory_is_0_206_mah_per_cm2_and_um(thickness: float, area: float, capacity: float) -> None:
-    """0.534 g/cm³ × 96485.33 C/mol / 6.94 g/mol."""
-    found = lithium_inventory(thickness, 0.0, area)
-    assert found.value == pytest.approx(capacity * MAH, rel=1e-4)
-    assert found.value == pytest.approx(0.534 * 96485.33212 / 6.94 / 3600 * thickness * 1e-4 * area, rel=1e-12)
-
-
-def test_inventory_std_agrees_with_drawn_foils() -> None:
-    """5 % of thickness and 2 % of area, within 5 %."""
-    noise = np.random.default_rng(12)
-    drawn = (
-        noise.normal(25.0, 1.25, 20_000) * noise.normal(1.267, 0.02534, 20_000) * (lithium_inventory(1.0, 0.0, 1.0).value or 0.0)
-    )
-    assert lithium_inventory(25.0, 1.25, 1.267, 0.02534).std == pytest.approx(float(drawn.std()), rel=0.05)
-
-
-def test_a_build_says_what_can_cycle() -> None:
-    """Thickness with its σ, less what tin takes up; refused where nobody knows."""
-    bare = load_build("bare-foil")
-    thickness = bare.active.thickness
-    assert thickness is not None
-    assert build_inventory(bare, 2.0).value == pytest.approx(lithium_inventory(thickness.value_um, 0.0, 2.0).value)
-    tin = load_build("three-layers-tin")
-    assert tin.active.thickness is not None
-    whole = lithium_inventory(tin.active.thickness.value_um, 0.0, 1.0).value or 0.0
-    assert 0 < (build_inventory(tin, 1.0).value or 0.0) < whole
-    unknown = AnodeBuild(id="unknown", active={"origin": "foil"}, layers=None)
-    assert "neither a thickness nor a capacity" in build_inventory(unknown, 1.0).refusal
 
 
 def test_turnover_of_a_cell_that_used_its_lithium_up_gives_its_efficiency() -> None:
@@ -136,6 +101,7 @@ def test_an_anode_free_cell_shows_its_losses_and_lives_on_the_cathode() -> None:
     assert books.lost_ah.value == pytest.approx(0.01 * sum(charges), rel=1e-9)
     assert books.left_ah.value == pytest.approx(4 * MAH - 0.01 * sum(charges), rel=1e-9)
     assert "began without lithium" in books.turnover.refusal
+    assert "no knee: the capacity fades from the first cycle" in books.knee_cycle.refusal
     assert books.turnover_total.value == pytest.approx(sum(charges) / (4 * MAH))
 
 
@@ -231,6 +197,31 @@ def test_predicted_knee_holds_the_truth_in_95_percent() -> None:
     assert 930 <= held <= 970
 
 
+def with_excess(lithium: float, cycles: int) -> list[CycleRow]:
+    """A full cell of 2 mAh that loses 2 % of its lithium a cycle: complete discharges until ``lithium`` (mAh) is gone."""
+    left, charge, charges, discharges = lithium, 2.0, [], []
+    for _ in range(cycles):
+        left -= 0.02 * charge
+        discharge = charge + min(left, 0.0)
+        left = max(left, 0.0)
+        charges.append(charge * MAH)
+        discharges.append(discharge * MAH)
+        charge = discharge
+    return full(charges, discharges)
+
+
+def test_a_knee_that_came_is_reviewed_with_what_could_have_been_predicted() -> None:
+    """2 mAh last 50 cycles; a foil that was half as thick as stated is found out; a cell that is too young decides nothing."""
+    efficiency = Estimate.normal(0.98, 0.001)
+    for lithium, verdict in ((2.0, "agrees"), (1.0, "earlier")):
+        found = review_knee(with_excess(lithium, 90), Geometry.FULL, Estimate.normal(2 * MAH, 0.1 * MAH), efficiency=efficiency)
+        assert found.predicted.value == pytest.approx(50.0, rel=1e-6)
+        assert found.observed.value == pytest.approx(25 * lithium, abs=4)
+        assert found.comparison.verdict == verdict
+    young = review_knee(with_excess(2.0, 30), Geometry.FULL, Estimate.exact(2 * MAH), efficiency=efficiency)
+    assert (young.comparison.verdict, young.observed.value, young.observed.high) == ("undecided", 30.0, None)
+
+
 def books_of(throughput: float, *, ended: Ended = Ended.LITHIUM) -> LithiumBooks:
     rows = measured_rows([throughput / 10] * 10, [throughput / 10 * 0.9] * 10)
     return lithium_books(rows, Geometry.DEPOSIT, Estimate.normal(10 * MAH, MAH), ended=ended)
@@ -249,21 +240,16 @@ def test_books_of_a_build_are_sums_over_its_cells() -> None:
 
 
 def test_bad_input_is_one_clear_error_each() -> None:
-    """No cycles, no cells, no area, no thickness, impossible inventories and efficiencies."""
+    """No cycles, no cells, impossible inventories and efficiencies."""
     rows = lithium_on_copper(3)
     with pytest.raises(AnalysisError, match="no cycles"):
         lithium_losses([], Geometry.DEPOSIT)
     with pytest.raises(AnalysisError, match="no cycles"):
         lithium_books([], Geometry.SYMMETRIC)
+    with pytest.raises(AnalysisError, match="no cycle is whole"):
+        review_knee([replace(rows[0], stripping_capacity_ah=None)], Geometry.DEPOSIT, Estimate.exact(1.0))
     with pytest.raises(AnalysisError, match="without cells"):
         build_lithium([])
-    for thickness, area in ((25.0, 0.0), (25.0, -1.0), (25.0, math.nan)):
-        with pytest.raises(AnalysisError, match="an area must be positive"):
-            lithium_inventory(thickness, 1.0, area)
-    with pytest.raises(AnalysisError, match="a thickness of lithium must be positive"):
-        lithium_inventory(0.0, 1.0, 1.0)
-    with pytest.raises(AnalysisError, match="a standard deviation of thickness or area is negative"):
-        lithium_inventory(25.0, -1.0, 1.0)
     with pytest.raises(AnalysisError, match="less than no lithium"):
         lithium_books(rows, Geometry.DEPOSIT, Estimate.exact(-1.0))
     for wrong in (Estimate.exact(98.5), Estimate.exact(0.0), Estimate.refused("unknown")):

@@ -102,6 +102,15 @@ def test_reservoir_std_divides_the_cut_off_and_keeps_the_offset() -> None:
     assert offset.coulombic_efficiency_std == pytest.approx(2e-4, rel=1e-9)
 
 
+def test_nominal_short_charges_matter_little() -> None:
+    """All short charges wrong by 0.2 % move an efficiency of 0.99 by 13 ppm: n (1 − CE) Q_c/D × 0.2 %."""
+    right, wrong = (reservoir_blocks(halves(adams(short=short, final=4.85)), UNKNOWN)[0] for short in (1.0, 1.002))
+    assert right.coulombic_efficiency.value == pytest.approx(0.99)
+    moved = (wrong.coulombic_efficiency.value or 0.0) - (right.coulombic_efficiency.value or 0.0)
+    assert moved == pytest.approx(10 * 0.01 / 15 * 2e-3, rel=0.01)
+    assert moved == pytest.approx(13e-6, abs=0.5e-6)
+
+
 def test_reservoir_std_agrees_with_simulated_instruments() -> None:
     """Offset, gain and random errors together, within 5 %; in rows as in half cycles."""
     noise = np.random.default_rng(1)
