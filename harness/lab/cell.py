@@ -19,7 +19,8 @@ from harness.analysis.endpoints import slippages
 from harness.analysis.estimate import Estimate
 from harness.analysis.fade import CapacitySeries, Knee, capacity_series, end_of_life, knee
 from harness.analysis.growth import GrowthReport, growth_laws
-from harness.analysis.lithium import UNKNOWN, Ended, LithiumBooks, build_inventory, lithium_books
+from harness.analysis.inventory import build_inventory
+from harness.analysis.lithium import UNKNOWN, Ended, LithiumBooks, lithium_books
 from harness.analysis.reservoir import ReservoirBlock, blocks_of_rows
 from harness.errors import BadInput
 from harness.model.anode import AnodeBuild

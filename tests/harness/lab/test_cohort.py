@@ -198,7 +198,7 @@ def test_every_metric_says_what_it_is() -> None:
 def test_a_cell_of_which_nothing_can_be_made_is_left_out(tmp_path: Path) -> None:
     """Where the analysis of one cell fails, the others are still compared, and its sentence is the reason."""
     runs = [
-        MadeRun(f"{batch}-{n}", fading(f"{batch}-{n}", 8, 12), made_facts(batch=batch))
+        MadeRun(f"{batch}-{n}", fading(f"{batch}-{n}", 8, 14), made_facts(batch=batch))
         for batch in ("foil", "stack")
         for n in (0, 1)
     ]
