@@ -193,3 +193,18 @@ def test_every_metric_says_what_it_is() -> None:
     """Names are unique, and each has a sentence."""
     assert len({metric.name for metric in METRICS}) == len(METRICS)
     assert all(metric.what for metric in METRICS)
+
+
+def test_a_cell_of_which_nothing_can_be_made_is_left_out(tmp_path: Path) -> None:
+    """Where the analysis of one cell fails, the others are still compared, and its sentence is the reason."""
+    runs = [
+        MadeRun(f"{batch}-{n}", fading(f"{batch}-{n}", 8, 14), made_facts(batch=batch))
+        for batch in ("foil", "stack")
+        for n in (0, 1)
+    ]
+    runs.append(MadeRun("foil-2", [], FOIL))
+    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
+        found = lab.compare("batch", "cycle_life")
+        assert found.cells.filter(~pl.col("used")).select("cell", "reason").rows() == [("foil-2", "no cycle")]
+        with pytest.raises(AnalysisError, match="a comparison needs two groups; there are no cells; left out: foil-0"):
+            lab.compare("batch", "lithium_turnover")
