@@ -110,13 +110,23 @@ def compare_cells(
 
     Raises:
         BadInput: there is no such metric, or it has no value at a cycle.
-        AnalysisError: fewer than two groups have cells with a value, the baseline is none of them, or no cell has failed.
+        AnalysisError: the cells are of several geometries, fewer than two groups have cells with a value, the baseline is none of
+            them, or no cell has failed.
     """
+    _check_geometry(members)
     if metric == LIFE:
         if at_cycle is not None:
             raise BadInput("at_cycle", f"{LIFE} is of all cycles")
         return _compared_lives(members, by, baseline)
     return _compared_values(members, by, metric_named(metric, at_cycle), baseline, at_cycle)
+
+
+def _check_geometry(members: Sequence[Member]) -> None:
+    """An efficiency of a half cell and one of a full cell are two quantities, and so are their resistances."""
+    found = {member.cell.geometry.value: member.cell.cell for member in members if member.group is not None}
+    if len(found) > 1:
+        told = ", ".join(f"{geometry} ({cell})" for geometry, cell in found.items())
+        raise AnalysisError(f"cells of {told} cannot be compared with each other; choose one, as in geometry=deposit")
 
 
 def _compared_values(
