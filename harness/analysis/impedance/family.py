@@ -36,9 +36,9 @@ ARC_PRIOR, TAIL_PRIOR = (0.85, 0.15), (0.6, 0.2)
 SCORE_SHARE = 4e-3
 """Models whose residuals are smaller than this compare as if they had it. It is larger than noise, so that not the noise of one
 spectrum decides between circuits, and no larger than what circuits of a few elements can promise."""
-ENOUGH = 1e-4 * (2e-4) ** 2
-"""Fits end a hundredth of a standard deviation from their best, at a noise of 2e-4."""
-FIRST_STEPS, MOST_STEPS, MOST_STEPS_FROM_PREVIOUS = 20, 300, 80
+CLOSE, LEAST_NOISE, MOST_NOISE = 1e-2, 1e-4, 1e-3
+"""Fits end this many standard deviations from their best, those being of the spectrum's own noise within limits."""
+FIRST_STEPS, MOST_STEPS, MOST_STEPS_FROM_PREVIOUS = 20, 300, 60
 FEW_STEPS = 8
 PLAUSIBLE = 1.5
 """Members whose residuals are up to this many times the best one's (or the share below which they compare alike) may be true."""
@@ -80,18 +80,18 @@ class Family:
     slowest_second: float
 
 
-def fitted_family(sweep: Sweep, previous: Family | None = None) -> Family:
-    """The fits of all members to a sweep, from where those of a ``previous`` one ended."""
+def fitted_family(sweep: Sweep, noise: float, previous: Family | None = None) -> Family:
+    """The fits of all members to a sweep of this relative ``noise``, from where those of a ``previous`` one ended."""
     circuits = members_for(sweep)
     if previous is not None and [member.circuit for member in previous.members] == circuits:
-        found = _from_previous(sweep, circuits, previous)
+        found = _from_previous(sweep, noise, circuits, previous)
         grown = total_ohm(found) / total_ohm(previous)
         if found.rms <= max(WORSE * previous.rms, SCORE_SHARE) and 1.0 / JUMP <= grown <= JUMP:
             return found
-    found = _anew(sweep, circuits, SLOWEST_ARC_SECOND)
+    found = _anew(sweep, noise, circuits, SLOWEST_ARC_SECOND)
     if found.rms <= POOR_RMS:
         return found
-    slower = _anew(sweep, circuits, math.inf)
+    slower = _anew(sweep, noise, circuits, math.inf)
     return slower if slower.rms < SLOWER_PAYS * found.rms else found
 
 
@@ -124,14 +124,14 @@ def score(member: Member, variance: float) -> float:
     return (member.squares + member.penalty) / variance + 2.0 * member.size
 
 
-def _from_previous(sweep: Sweep, circuits: Sequence[Circuit], previous: Family) -> Family:
+def _from_previous(sweep: Sweep, noise: float, circuits: Sequence[Circuit], previous: Family) -> Family:
     """The best member of before first; who is not plausible after a few steps is not followed to its end."""
     grid = Grid(sweep.omega)
     order = sorted(range(len(circuits)), key=lambda place: previous.members[place].squares)
     found: dict[int, Member] = {}
     for place in order:
         start = previous.members[place].minimum.place
-        fit = _Fit(circuits[place], sweep, grid, previous.slowest_second)
+        fit = _Fit(circuits[place], sweep, grid, previous.slowest_second, noise)
         member = fit.member(start, FEW_STEPS)
         if not member.minimum.converged and member in plausible([*found.values(), member], sweep.omega.size):
             member = fit.member(member.minimum.place, MOST_STEPS_FROM_PREVIOUS)
@@ -139,13 +139,12 @@ def _from_previous(sweep: Sweep, circuits: Sequence[Circuit], previous: Family) 
     return _family([found[place] for place in range(len(circuits))], sweep, previous.slowest_second)
 
 
-def _anew(sweep: Sweep, circuits: Sequence[Circuit], slowest_second: float) -> Family:
+def _anew(sweep: Sweep, noise: float, circuits: Sequence[Circuit], slowest_second: float) -> Family:
     grid = Grid(sweep.omega)
     found: list[Member] = []
-    for place, circuit in enumerate(circuits):
-        fit = _Fit(circuit, sweep, grid, slowest_second)
-        smaller = found[place - len(_TAILS)] if place >= len(_TAILS) else None
-        tried = [fit.member(start, FIRST_STEPS) for start in _starts(circuit, sweep, grid, smaller)]
+    for circuit in circuits:
+        fit = _Fit(circuit, sweep, grid, slowest_second, noise)
+        tried = [fit.member(start, FIRST_STEPS) for start in _starts(circuit, sweep, grid, _smaller(circuit, found))]
         best = min(tried, key=lambda member: member.minimum.cost)
         found.append(best if best.minimum.converged else fit.member(best.minimum.place, MOST_STEPS))
     return _family(found, sweep, slowest_second)
@@ -156,8 +155,15 @@ def _family(found: Sequence[Member], sweep: Sweep, slowest_second: float) -> Fam
     return Family(tuple(found), rms, slowest_second)
 
 
+def _smaller(circuit: Circuit, found: Sequence[Member]) -> Member | None:
+    """The member with one arc fewer and, where there are points enough for it, the same tail."""
+    fewer = [member for member in found if len(member.circuit.interface) == len(circuit.interface) - 1]
+    tail = circuit.root.parts[-1]
+    return next((member for member in fewer if member.circuit.root.parts[-1] == tail), fewer[0] if fewer else None)
+
+
 def _starts(circuit: Circuit, sweep: Sweep, grid: Grid, smaller: Member | None) -> Iterator[Array]:
-    """The arcs of the member with one fewer and the same tail, and one more at each of several places."""
+    """The arcs of the ``smaller`` member, and one more at each of several places."""
     known: list[tuple[float, float]] = []
     if smaller is not None:
         names, place = smaller.circuit.names, smaller.minimum.place
@@ -172,24 +178,26 @@ def _starts(circuit: Circuit, sweep: Sweep, grid: Grid, smaller: Member | None) 
 class _Fit:
     """One circuit's residuals on one sweep."""
 
-    __slots__ = ("_box", "_circuit", "_function", "_size")
+    __slots__ = ("_box", "_circuit", "_enough", "_function", "_size")
 
-    def __init__(self, circuit: Circuit, sweep: Sweep, grid: Grid, slowest_second: float) -> None:
+    def __init__(self, circuit: Circuit, sweep: Sweep, grid: Grid, slowest_second: float, noise: float) -> None:
         self._circuit = circuit
         self._box = starts.box(circuit, sweep, EXPONENTS, slowest_second=slowest_second)
         self._size = 2 * sweep.omega.size
+        self._enough = (CLOSE * min(max(noise, LEAST_NOISE), MOST_NOISE)) ** 2
         self._function = _residuals(circuit, sweep, grid)
 
     def member(self, start: Array, most_steps: int) -> Member:
         """Where a fit from ``start`` ends."""
-        found = minimum(self._function, start, *self._box, enough=ENOUGH, most_steps=most_steps)
+        found = minimum(self._function, start, *self._box, enough=self._enough, most_steps=most_steps)
         seen, weak = found.residual[: self._size], found.residual[self._size :]
         return Member(self._circuit, found, float(seen @ seen), float(weak @ weak))
 
 
 def _residuals(circuit: Circuit, sweep: Sweep, grid: Grid) -> Function:
     """(Z_fit − Z) / |Z|, real and imaginary parts in turn, and then the weak ones of the exponents."""
-    measured, weight = sweep.impedance_ohm, 1.0 / np.abs(sweep.impedance_ohm)
+    measured, seen = sweep.impedance_ohm, 2 * sweep.omega.size
+    factor = np.repeat(1.0 / np.abs(measured), 2)
     exponents = list(circuit.exponents)
     priors = [TAIL_PRIOR if "_" in circuit.names[place] else ARC_PRIOR for place in exponents]
     middle, width = np.array([prior[0] for prior in priors]), np.array([prior[1] / PRIOR_SHARE for prior in priors])
@@ -198,9 +206,11 @@ def _residuals(circuit: Circuit, sweep: Sweep, grid: Grid) -> Function:
 
     def function(internal: Array) -> tuple[Array, Array]:
         value, rows = circuit.evaluate(internal, grid)
-        seen = ((value - measured) * weight).view(np.float64)
-        slopes = np.concatenate(((rows * weight).view(np.float64), weak), axis=1)
-        return np.concatenate((seen, (internal[exponents] - middle) / width)), slopes
+        residual, slopes = np.empty(seen + len(exponents)), np.empty((internal.size, seen + len(exponents)))
+        np.multiply((value - measured).view(np.float64), factor, out=residual[:seen])
+        np.multiply(rows.view(np.float64), factor, out=slopes[:, :seen])
+        residual[seen:], slopes[:, seen:] = (internal[exponents] - middle) / width, weak
+        return residual, slopes
 
     return function
 

@@ -40,6 +40,7 @@ FEWEST_POINTS = 8
 POOR_RESIDUAL = 0.02
 POOR_SHARE = 0.2
 LEAST_SERIES, LEAST_ARC = 1e-3, 2e-3
+BETTER_WITH_A_MODEL = 0.8
 OPEN_SHARE, REFUSED_SHARE = 0.1, 0.2
 
 FLAG_POOR_FIT = "poor_fit"
@@ -93,8 +94,9 @@ def fit_impedance(frequency_hertz: Array, impedance_ohm: Spectrum, *, previous: 
         AnalysisError: lengths differ, a frequency is not positive, fewer than 8 usable points, or less than a decade of them.
     """
     sweep = usable(frequency_hertz, impedance_ohm)
-    found = family.fitted_family(sweep, None if previous is None else previous.family)
-    return _judged(sweep, found)
+    share = noise.relative_noise(sweep)
+    found = family.fitted_family(sweep, share, None if previous is None else previous.family)
+    return _judged(sweep, found, share)
 
 
 def usable(frequency_hertz: Array, impedance_ohm: Spectrum) -> Sweep:
@@ -109,8 +111,8 @@ def usable(frequency_hertz: Array, impedance_ohm: Spectrum) -> Sweep:
     return sweep
 
 
-def _judged(sweep: Sweep, found: family.Family) -> ImpedanceFit:
-    share = noise.relative_noise(sweep)
+def _judged(sweep: Sweep, found: family.Family, free_of_models: float) -> ImpedanceFit:
+    share = _noise(sweep, found, free_of_models)
     mean = averaging.averaged(found.members, share, sweep.omega.size)
     best = found.members[mean.best]
     series, interface, total = mean.value.tolist()
@@ -138,6 +140,13 @@ def _judged(sweep: Sweep, found: family.Family) -> ImpedanceFit:
     )
 
 
+def _noise(sweep: Sweep, found: family.Family, free_of_models: float) -> float:
+    """The noise without a model, or where a coarse sweep has left too little for that, what the best circuit leaves over."""
+    residuals = 2 * sweep.omega.size
+    left = min(math.sqrt(member.squares / (residuals - member.size)) for member in found.members)
+    return left if left < BETTER_WITH_A_MODEL * free_of_models else free_of_models
+
+
 def _flags(mean: averaging.Average, rms: float, beyond: _Open) -> frozenset[str]:
     series, interface, _ = mean.value.tolist()
     found = {
@@ -152,8 +161,8 @@ def _flags(mean: averaging.Average, rms: float, beyond: _Open) -> frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """Whether arcs of some size are outside the sweep, one at the slow end is too large to name an interface, and one at the fast
-    end too large to name what is in series.
+    """Whether arcs of some size are outside the sweep; one at the slow end is too large to name an interface; and one at the fast
+    end too large to name what is in series, or nothing is left for it.
     """
 
     anywhere: bool
@@ -174,7 +183,7 @@ def _open_arcs(best: family.Member, sweep: Sweep) -> _Open:
     return _Open(
         anywhere=bool(np.any((slow | fast) & (share > OPEN_SHARE))),
         slow=bool(np.any(slow & (share > REFUSED_SHARE))),
-        fast=bool(np.any(fast & (beside > REFUSED_SHARE))),
+        fast=bool(np.any(fast & (beside > REFUSED_SHARE)) or best.minimum.held[names.index(best.circuit.series)]),
     )
 
 

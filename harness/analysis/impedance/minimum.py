@@ -66,7 +66,7 @@ def minimum(
     for step in range(most_steps):
         gradient, curvature = jacobian @ residual, jacobian @ jacobian.T
         held = ((place <= lower) & (gradient > 0)) | ((place >= upper) & (gradient < 0))
-        if _stationary(gradient, np.diag(curvature), square, residual.size, held):
+        if _stationary(gradient, curvature.diagonal(), square, residual.size, held):
             return Minimum(place, residual, jacobian, held, True, step)
         by, cut = _step(gradient, curvature, damping, held, (lower - place, upper - place))
         promised = -float(by @ (2.0 * gradient + curvature @ by))
@@ -97,23 +97,31 @@ def _stationary(gradient: Array, scale: Array, square: float, size: int, held: M
 
 def _step(gradient: Array, curvature: Array, damping: float, held: Mask, box: tuple[Array, Array]) -> tuple[Array, bool]:
     """The damped step inside the box, and whether the box cut it; solved in units in which JᵀJ has ones on its diagonal."""
-    scale = np.sqrt(np.diag(curvature))
+    scale = np.sqrt(curvature.diagonal())
     scale[scale == 0.0] = 1.0
-    matrix = curvature / np.outer(scale, scale)
-    matrix[np.diag_indices_from(matrix)] += damping
+    matrix = curvature / (scale[:, None] * scale)
+    matrix.flat[:: scale.size + 1] += damping
     wanted, down, up = -gradient / scale, box[0] * scale, box[1] * scale
-    if not held.any():
-        by = np.linalg.solve(matrix, wanted)
-        if np.all((by >= down) & (by <= up)):
-            return by / scale, False
     fixed, by, cut = held.copy(), np.zeros(gradient.size), False
     for _ in range(gradient.size):
-        free = ~fixed
-        by[free] = np.linalg.solve(matrix[np.ix_(free, free)], wanted[free] - matrix[np.ix_(free, fixed)] @ by[fixed])
-        out = free & ((by < down) | (by > up))
+        by = _solved(matrix, wanted, fixed, by)
+        out = ~fixed & ((by < down) | (by > up))
         if not out.any():
             break
         by[out] = np.where(by[out] < down[out], down[out], up[out])
         fixed |= out
         cut = True
     return by / scale, cut
+
+
+def _solved(matrix: Array, wanted: Array, fixed: Mask, by: Array) -> Array:
+    """The solution for what is free, with what is ``fixed`` left as ``by`` has it."""
+    if not fixed.any():
+        return np.asarray(np.linalg.solve(matrix, wanted), dtype=np.float64)
+    reduced = matrix.copy()
+    reduced[fixed] = 0.0
+    reduced[:, fixed] = 0.0
+    reduced[fixed, fixed] = 1.0
+    right = wanted - matrix[:, fixed] @ by[fixed]
+    right[fixed] = by[fixed]
+    return np.asarray(np.linalg.solve(reduced, right), dtype=np.float64)

@@ -149,6 +149,35 @@ def test_fit_names_its_circuit_and_what_of_it_is_identified() -> None:
         assert abs(parameter.value - value) <= 3.5 * parameter.std
 
 
+@pytest.mark.parametrize(
+    ("spectrum", "series", "interface"),
+    [
+        (np.full(FREQUENCY.size, 5.0, dtype=np.complex128), 5.0, None),
+        (5.0 + 1e6 / JOMEGA**0.9 * 1e-3, 5.0, None),
+        (1.0 / (JOMEGA * 1e-3), None, None),
+        (-5.0 - arc(30.0, 3e-5, 0.9), None, None),
+        (1e9 * (5.0 + arc(80.0, 3e-6, 0.9)), 5e9, 80e9),
+        (1e-3 * (5.0 + arc(80.0, 3e-6, 0.9)), 5e-3, 80e-3),
+    ],
+    ids=["resistor", "blocking", "capacitor", "wrong sign", "gigaohm", "milliohm"],
+)
+def test_fit_of_strange_spectra_says_what_is_in_them(spectrum: Spectrum, series: float | None, interface: float | None) -> None:
+    """A resistance that is not in a spectrum is refused with a flag; size does not matter."""
+    found = fit_impedance(FREQUENCY, spectrum)
+    for value, wanted in ((found.series_resistance_ohm, series), (found.interface_resistance_ohm, interface)):
+        assert value is None if wanted is None else value == pytest.approx(wanted, rel=1e-4)
+    assert bool(found.flags) == (series is None or interface is None)
+
+
+def test_fit_of_the_fewest_points_takes_the_circuits_they_carry() -> None:
+    """Eight points: only circuits with fewer parameters."""
+    frequency = np.logspace(4, 0, 8)
+    exact = np.asarray(5.0 + 80.0 / (1 + (2j * math.pi * frequency * 1e-3) ** 0.9), dtype=np.complex128)
+    found = fit_impedance(frequency, exact)
+    assert found.interface_resistance_ohm == pytest.approx(80.0, rel=1e-3)
+    assert found.interface_resistance_ohm_std == pytest.approx(0.0, abs=0.01)
+
+
 def test_fit_refuses_a_series_resistance_beyond_the_sweep() -> None:
     """A layer that answers at 2 MHz hides what is in series from a sweep to 200 kHz; the total stays."""
     found = fit_impedance(FREQUENCY, 2.0 + arc(60.0, 1.3e-9, 0.95) + arc(40.0, 4e-5, 0.9))
