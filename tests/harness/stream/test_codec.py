@@ -156,7 +156,21 @@ def derived(run_id: str) -> st.SearchStrategy[DerivedRow]:
     head = (st.just(run_id), COUNT, STAMPS)
     return st.one_of(
         st.builds(CycleRow, *head, TEXT, *[MAYBE] * 12, TEXT, TEXT),
-        st.builds(ImpedanceFitRow, *head, COUNT, *[MAYBE] * 7, TEXT, TEXT, TEXT, TEXT, MAYBE, st.none() | COUNT, TEXT, TEXT),
+        st.builds(
+            ImpedanceFitRow,
+            *head,
+            COUNT,
+            *[MAYBE] * 7,
+            TEXT,
+            TEXT,
+            TEXT,
+            TEXT,
+            MAYBE,
+            st.none() | COUNT,
+            TEXT,
+            TEXT,
+            *[MAYBE] * 3,
+        ),
         st.builds(HalfCycleRow, *head, TEXT, *[MAYBE] * 15, *[TEXT] * 4, MAYBE, MAYBE, TEXT),
     )
 
