@@ -8,6 +8,7 @@
         print(lab.cells(claim=12, substrate="metal_foil"))
         cycles = lab.cell("cu-01").cycles()
         print(lab.coulombic_efficiency("cu-01"))
+        print(lab.compare(by="claim_12", metric="interface_resistance_growth", baseline="does_not"))
 
 `Lab.open` reads a station's own directory, `Lab.connect` an InfluxDB or a data server; all answer with the same frames, whose
 columns `harness.store.base` declares. A cell that was moved to another channel has several runs; its views join them in time.
@@ -16,30 +17,27 @@ Nothing here writes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 from polars.exceptions import PolarsError
 
 from harness.analysis.coulombic import MeanEfficiency, mean_coulombic_efficiency
 from harness.config import load_site
 from harness.errors import BadInput
-from harness.model.anode import AnodeBuild
-from harness.model.anode_facts import claim_name, findings_from
+from harness.lab.cell import CellView, Spectrum, cycle_rows
+from harness.lab.cohort import Comparison, Member, compare_cells
+from harness.model.anode_facts import claim_name
 from harness.model.claims import CLAIMS, Verdict
-from harness.model.derived import CycleRow
 from harness.store.base import Store
 from harness.store.http import HttpStore
 from harness.store.influx import InfluxSettings
 from harness.store.influx_query import InfluxStore
 from harness.store.local import JOURNAL_NAME, LocalStore
 
-Array = npt.NDArray[np.float64]
+__all__ = ["CellView", "Comparison", "Lab", "Spectrum", "cycle_rows"]
 
 _INFLUX_SCHEMES = {"influxdb": "http", "influxdbs": "https"}
 _STATION_RUN = r"^station-\d{8}t\d{6}$"
@@ -61,33 +59,6 @@ _ANODE_COLUMNS = (
     "replicate",
     *map(claim_name, CLAIMS),
 )
-_VERDICTS = pl.Schema(
-    {"claim": pl.Int64, "strict": pl.String, "broad": pl.String, "reason": pl.String, "broad_reason": pl.String}
-)
-_GROWTH_COLUMNS = (
-    "interface_resistance_ohm",
-    "interface_resistance_ohm_std",
-    "area_specific_resistance_ohm_cm2",
-    "area_specific_resistance_ohm_cm2_std",
-)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Spectrum:
-    """One sweep, in the order it was measured: three arrays of one length, in hertz and ohm.
-
-    ``imaginary_impedance_ohm`` is negative when capacitive. ``complete`` is false for a sweep that was cut short or is still
-    running. ``unix_time_nanosecond`` is the stamp of its first point.
-    """
-
-    run_id: str
-    sweep_count: int
-    cycle_count: int
-    unix_time_nanosecond: int
-    frequency_hertz: Array
-    real_impedance_ohm: Array
-    imaginary_impedance_ohm: Array
-    complete: bool
 
 
 class Lab:
@@ -185,99 +156,33 @@ class Lab:
             raise BadInput("cell", f'"{cell}" has no run here; there are {known}')
         return CellView(self.store, cell, mine)
 
-    def coulombic_efficiency(self, cell: str) -> MeanEfficiency:
-        """The charge-weighted mean over the complete cycles of ``cell`` from the second on, with its standard deviation."""
-        return mean_coulombic_efficiency(cycle_rows(self.cell(cell).cycles()))
+    def compare(
+        self, by: str, metric: str, *, baseline: object = None, at_cycle: int | None = None, **facts: object
+    ) -> Comparison:
+        """Groups of cells compared on one number per cell: what a build changes, and what difference could have been seen.
 
-
-class CellView:
-    """One cell through all its runs. Every call asks the store anew, for the runs known when the view was made."""
-
-    def __init__(self, store: Store, cell: str, runs: pl.DataFrame) -> None:
-        self._store = store
-        self._runs = runs
-        self._run_ids: list[str] = runs["run_id"].to_list()
-        self.cell = cell
-
-    @property
-    def build(self) -> str:
-        """The id of its anode's build, as its newest run has it."""
-        return str(self._runs["build"][-1])
-
-    @property
-    def anode(self) -> AnodeBuild:
-        """Its anode's build, in the revision that its newest run pinned.
+        ``by`` is a column of `cells`: a fact of the build or the cell (``substrate``, ``batch``), or the verdict on a claim
+        (``claim_12``). ``metric`` is one of `harness.lab.metrics.METRICS`, some of which can be asked for ``at_cycle``, or
+        ``cycle_life``. Every group is compared with ``baseline``, or every pair of groups. ``facts`` choose the cells, as in
+        `cells`. A cell of which ``by`` is not known, or that has no value, is left out with its reason.
 
         Raises:
-            BadInput: that run was started by a version that pinned no builds.
+            BadInput: there is no such column, metric or value.
+            AnalysisError: fewer than two groups have cells with a value, ``baseline`` is none of them, or no cell has failed yet.
         """
-        return AnodeBuild.model_validate_json(self._pinned("anode"))
-
-    def verdicts(self) -> pl.DataFrame:
-        """What was found for each claim as its newest run began: ``claim``, ``strict``, ``broad``, ``reason``, ``broad_reason``.
-
-        ``broad`` and its reason are null where the claim's wording allows one reading only.
-
-        Raises:
-            BadInput: that run was started by a version that pinned no builds.
-        """
-        rows = [
-            (one.claim, one.strict.verdict, one.broad and one.broad.verdict, one.strict.reason, one.broad and one.broad.reason)
-            for one in findings_from(self._pinned("findings"))
+        cells = self.cells(**facts)  # type: ignore[arg-type]
+        if by not in cells.columns:
+            raise BadInput("by", f'cells have no column "{by}"; they have {", ".join(cells.columns)}')
+        runs = self.runs()
+        members = [
+            Member(CellView(self.store, cell, runs.filter(pl.col("cell") == cell)), _group_name(value))
+            for cell, value in cells.select("cell", pl.col(by).alias("group")).iter_rows()
         ]
-        return pl.DataFrame(rows, _VERDICTS, orient="row")
+        return compare_cells(members, by, metric, baseline=_group_name(baseline), at_cycle=at_cycle)
 
-    def _pinned(self, name: str) -> str:
-        text = self._store.documents(self._run_ids[-1:])[name][0]
-        if text is None:
-            run = self._run_ids[-1]
-            raise BadInput("cell", f'"{self.cell}" has no pinned build: run {run} was started before builds were registered')
-        return str(text)
-
-    def runs(self) -> pl.DataFrame:
-        """Its runs, as `RUNS`."""
-        return self._runs
-
-    def samples(self) -> pl.DataFrame:
-        """Its samples, as `SAMPLES`."""
-        return self._store.samples(self._run_ids)
-
-    def events(self) -> pl.DataFrame:
-        """What happened, as `EVENTS`."""
-        return self._store.events(self._run_ids)
-
-    def cycles(self) -> pl.DataFrame:
-        """Its cycles, as `CYCLES`."""
-        return self._store.cycles(self._run_ids)
-
-    def impedance(self) -> pl.DataFrame:
-        """The fits of its spectra, as `IMPEDANCE_FITS`."""
-        return self._store.impedance_fits(self._run_ids)
-
-    def spectra(self) -> list[Spectrum]:
-        """Its spectra in the order they were measured."""
-        points = self._store.impedance(self._run_ids)
-        ended = self._store.events(self._run_ids).filter(pl.col("complete"))
-        whole = set(ended.select("run_id", "sweep_count").iter_rows())
-        sweeps = points.partition_by("run_id", "sweep_count", maintain_order=True)
-        return [_spectrum(sweep, whole) for sweep in sweeps]
-
-    def growth(self) -> pl.DataFrame:
-        """Interface resistance against cycle and time: the fits that found one.
-
-        ``elapsed_second`` counts from the first of them; ``*_growth`` is the ratio to the first of them.
-        """
-        fits = self.impedance().filter(pl.col("interface_resistance_ohm").is_not_null())
-        resistance, stamp = pl.col("interface_resistance_ohm"), pl.col("unix_time_nanosecond")
-        return fits.select(
-            "run_id",
-            "cycle_count",
-            "sweep_count",
-            "unix_time_nanosecond",
-            ((stamp - stamp.first()) / 1e9).alias("elapsed_second"),
-            *_GROWTH_COLUMNS,
-            (resistance / resistance.first()).alias("interface_resistance_growth"),
-        )
+    def coulombic_efficiency(self, cell: str) -> MeanEfficiency:
+        """The charge-weighted mean over the complete cycles of ``cell`` after formation, with its standard deviation."""
+        return mean_coulombic_efficiency(cycle_rows(self.cell(cell).cycles()))
 
 
 def _claim_column(claim: int) -> str:
@@ -304,19 +209,5 @@ def _having(cells: pl.DataFrame, name: str, wanted: object) -> pl.DataFrame:
         raise BadInput(name, f"{wanted!r} is no value of this column, which holds {cells.schema[name]}") from None
 
 
-def cycle_rows(frame: pl.DataFrame) -> list[CycleRow]:
-    """The rows of a frame of cycles, as what the analysis takes."""
-    return [CycleRow(*row) for row in frame.select([field.name for field in fields(CycleRow)]).iter_rows()]
-
-
-def _spectrum(sweep: pl.DataFrame, whole: set[tuple[str, int]]) -> Spectrum:
-    identity = (str(sweep["run_id"][0]), int(sweep["sweep_count"][0]))
-    return Spectrum(
-        *identity,
-        int(sweep["cycle_count"][0]),
-        int(sweep["unix_time_nanosecond"][0]),
-        sweep["frequency_hertz"].to_numpy(),
-        sweep["real_impedance_ohm"].to_numpy(),
-        sweep["imaginary_impedance_ohm"].to_numpy(),
-        complete=identity in whole,
-    )
+def _group_name(value: object) -> str | None:
+    return None if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -21,33 +21,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from harness.analysis.integrals import (
+    FLAG_EMPTY,
+    ONE_RANGE,
+    Charges,
+    CurrentKind,
+    Edges,
+    Ranges,
+    flag_bits,
+    flag_names,
+    integrate,
+)
 
 Array = NDArray[np.float64]
 
 COULOMB_PER_AH = 3600.0
 CONVERTER_SPAN = 6.0
 """A converter covers ±3 × the nominal range."""
-GAP_SECOND = 60.0
-GAP_FACTOR = 10.0
-LARGEST_FALL = 7.5
-"""Neighbours that differ by more than this factor are a switch, not a tail."""
-
-FLAG_GAP = "gap"
-FLAG_MISSING = "missing_values"
-FLAG_BACKWARD = "backward_time"
-FLAG_DUPLICATE = "duplicate_time"
-FLAG_EMPTY = "no_samples"
-
-
-class CurrentKind(StrEnum):
-    """What a row's current is: the value at its stamp, or the mean since the row before."""
-
-    POINT = "point"
-    MEAN = "mean"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +122,7 @@ def step_charge(
     time_resolution_second: float = 0.0,
     unknown_edge_second: float = 0.0,
 ) -> Charge:
-    """The charge of one step.
+    """The charge of one step: `harness.analysis.integrals.integrate` for a single one.
 
     Args:
         time_second: stamps on the instrument's clock, as recorded; repeated and backward ones add nothing, the latter flagged.
@@ -140,23 +134,53 @@ def step_charge(
         time_resolution_second: the finest time the instrument states.
         unknown_edge_second: time at the step's edges of which nobody says which step it belongs to.
     """
-    valid = np.isfinite(time_second) & np.isfinite(current_ampere)
-    flags = set() if bool(valid.all()) else {FLAG_MISSING}
-    ranges = np.broadcast_to(np.nan if range_ampere is None else np.asarray(range_ampere, dtype=np.float64), time_second.shape)
-    time, current, ranges = time_second[valid], current_ampere[valid], ranges[valid]
-    if time.size == 0:
+    if time_second.size == 0:
         return EMPTY
-    limit = _longest_regular_interval(time)
-    time, current, ranges = _with_edges(time, current, ranges, start_second, end_second)
-    interval = np.diff(time)
-    flags |= _time_flags(interval, limit, edges=(start_second, end_second))
-    interval = np.maximum(interval, 0.0)
-    amount = _rectangles(interval, current) if kind is CurrentKind.MEAN else _between_points(interval, current)
-    variance = _gap_variance(interval, current, limit) + _noise_std(current) ** 2 * float(np.sum(interval**2))
-    variance += ((float(current[-1]) * time_resolution_second) ** 2 + (float(current[0]) * unknown_edge_second) ** 2) / 12
-    owner = ranges[1:] if kind is CurrentKind.MEAN else ranges[:-1]
-    parts = _by_range(amount, interval, owner)
-    return Charge(float(amount.sum()), float(interval.sum()), math.sqrt(variance), parts, frozenset(flags))
+    unknown = math.nan
+    edges = Edges(
+        np.array([unknown if start_second is None else start_second]),
+        np.array([unknown if end_second is None else end_second]),
+        np.array([unknown_edge_second]),
+        time_resolution_second,
+    )
+    ranges = _ranges(range_ampere)
+    return charges_of(integrate(time_second, current_ampere, np.zeros(1, dtype=np.int64), edges, kind=kind, ranges=ranges))[0]
+
+
+def charges_of(columns: Charges) -> list[Charge]:
+    """Columns of charges as one object each; a range on which no time passed is no part."""
+    sizes = [None if math.isnan(size) else size for size in columns.range_ampere.tolist()]
+    made = []
+    for coulomb, second, random, bits in zip(
+        columns.coulomb.tolist(),
+        columns.second.tolist(),
+        columns.random_std_coulomb.tolist(),
+        columns.flags.tolist(),
+        strict=True,
+    ):
+        parts = tuple(RangePart(*part) for part in zip(sizes, coulomb, second, strict=True) if part[2] > 0 or len(sizes) == 1)
+        flags = flag_names(bits)
+        parts = () if FLAG_EMPTY in flags else parts
+        made.append(Charge(math.fsum(coulomb), math.fsum(second), random, parts, flags))
+    return made
+
+
+def columns_of(charges: Sequence[Charge]) -> Charges:
+    """One object each as columns of charges over all their ranges; only the flags that integrals know are kept."""
+    sizes = list(dict.fromkeys(part.range_ampere for charge in charges for part in charge.parts)) or [None]
+    coulomb, second = np.zeros((len(charges), len(sizes))), np.zeros((len(charges), len(sizes)))
+    for place, charge in enumerate(charges):
+        for part in charge.parts:
+            owner = sizes.index(part.range_ampere)
+            coulomb[place, owner] += part.charge_coulomb
+            second[place, owner] += part.duration_second
+    return Charges(
+        np.array([math.nan if size is None else size for size in sizes]),
+        coulomb,
+        second,
+        np.array([charge.random_std_coulomb for charge in charges]),
+        np.array([flag_bits(charge.flags) for charge in charges], dtype=np.uint8),
+    )
 
 
 def counted_charge(
@@ -194,148 +218,11 @@ def total_charge(charges: Sequence[Charge]) -> Charge:
     )
 
 
-def monotone_increments(counter: Array, before_first: float = 0.0) -> Array:
-    """ΔC of a counter that only rises and may reset: after a reset the new value itself, so that no row is lost.
-
-    A fall to less than half is a reset; a smaller one is jitter and is kept as the negative difference it is. Missing values
-    repeat the one before. ``before_first`` is the counter's value before the first row.
-    """
-    filled = _forward_filled(counter, before_first)
-    previous = np.concatenate(([before_first], filled[:-1]))
-    return np.where(filled < 0.5 * previous, filled, filled - previous)
-
-
-def signed_increments(counter: Array, expected: Array, before_first: float) -> Array:
-    """ΔC of a signed net counter; where it jumps by what the current cannot explain, it was reset and the new value counts.
-
-    ``expected`` is each row's own estimate of its increment (current × interval), in the counter's unit.
-    """
-    filled = _forward_filled(counter, before_first)
-    difference = np.diff(filled, prepend=before_first)
-    span = float(np.max(np.abs(filled), initial=0.0))
-    jump = np.abs(difference - expected) > 10 * np.abs(expected) + 0.01 * span
-    return np.where(jump & (np.abs(filled) < 0.01 * span + 10 * np.abs(expected)), filled, difference)
-
-
-def decimal_resolution(values: Array, finest: int = 9) -> float:
-    """The coarsest decimal step (1, 0.1, … 10⁻ᶠⁱⁿᵉˢᵗ) on which all values lie, 0 when they lie on none: how finely a file was
-    written. Values that went through single precision are judged with its rounding.
-    """
-    finite = values[np.isfinite(values)]
-    if finite.size == 0:
-        return 0.0
-    sample = finite[:: max(1, finite.size // 2000)]
-    single = bool(np.all(sample.astype(np.float32) == sample))
-    rounding = float(np.finfo(np.float32 if single else np.float64).eps)
-    for digits in range(finest + 1):
-        scaled = np.abs(sample) * 10.0**digits
-        tolerance = 1e-6 + 2 * rounding * scaled
-        if float(tolerance.max()) > 0.1:
-            break
-        nearest = np.round(scaled)
-        if bool(np.all((np.abs(scaled - nearest) <= tolerance) & ((nearest > 0) | (scaled == 0)))):
-            return float(10.0**-digits)
-    return 0.0
-
-
-def _with_edges(
-    time: Array, current: Array, ranges: Array, start_second: float | None, end_second: float | None
-) -> tuple[Array, Array, Array]:
-    first = [] if start_second is None or start_second >= time[0] else [0]
-    last = [] if end_second is None or end_second <= time[-1] else [-1]
-    if not first and not last:
-        return time, current, ranges
-    head = [float(start_second)] if first and start_second is not None else []
-    tail = [float(end_second)] if last and end_second is not None else []
-    return (
-        np.concatenate((head, time, tail)),
-        np.concatenate((current[first], current, current[last])),
-        np.concatenate((ranges[first], ranges, ranges[last])),
-    )
-
-
-def _longest_regular_interval(time: Array) -> float:
-    """Above this an interval is a hole: max(10 × the median, 60 s), but never what an instrument does regularly."""
-    interval = np.diff(time)
-    if float(interval.max(initial=0.0)) <= GAP_SECOND:
-        return GAP_SECOND
-    interval = interval[interval > 0]
-    if interval.size < 2:
-        return math.inf
-    limit = max(GAP_FACTOR * float(np.median(interval)), GAP_SECOND)
-    regular = float(np.quantile(interval, 0.98, method="lower"))
-    return max(limit, 1.5 * regular)
-
-
-def _time_flags(interval: Array, limit: float, edges: tuple[float | None, float | None]) -> set[str]:
-    flags = set()
-    if bool(np.any(interval < 0)):
-        flags.add(FLAG_BACKWARD)
-    known = (1 if edges[0] is not None else 0, interval.size - (1 if edges[1] is not None else 0))
-    if bool(np.any(interval[known[0] : known[1]] == 0)):
-        flags.add(FLAG_DUPLICATE)
-    if bool(np.any(interval > limit)):
-        flags.add(FLAG_GAP)
-    return flags
-
-
-def _rectangles(interval: Array, current: Array) -> Array:
-    return interval * current[1:]
-
-
-def _between_points(interval: Array, current: Array) -> Array:
-    """Trapezoids, and logarithmic means where the magnitude falls three intervals running (or to the step's edge)."""
-    amount = 0.5 * interval * (current[:-1] + current[1:])
-    magnitude = np.abs(current)
-    falling = (magnitude[1:] < magnitude[:-1]) & (interval > 0)
-    if not bool(falling.any()):
-        return amount
-    padded = np.concatenate(([True], falling, [True]))
-    tail = falling & padded[:-2] & padded[2:] & (current[1:] * current[:-1] > 0)
-    tail &= magnitude[:-1] < LARGEST_FALL * magnitude[1:]
-    fall = np.log(current[:-1][tail] / current[1:][tail])
-    exact = fall > 1e-4
-    mean = 0.5 * (current[:-1][tail] + current[1:][tail])
-    mean[exact] = (current[:-1][tail][exact] - current[1:][tail][exact]) / fall[exact]
-    amount[tail] = interval[tail] * mean
-    return amount
-
-
-def _gap_variance(interval: Array, current: Array, limit: float) -> float:
-    hole = interval > limit
-    return float(np.sum((interval[hole] * np.diff(current)[hole]) ** 2)) / 12
-
-
-def _noise_std(current: Array) -> float:
-    """White noise from second differences, which no smooth change survives: median |I₋ − 2 I + I₊| / (0.6745 √6)."""
-    if current.size < 8:
-        return 0.0
-    bend = np.abs(np.diff(current, 2))
-    middle = bend.size // 2
-    return float(np.partition(bend, middle)[middle]) / (0.6745 * math.sqrt(6))
-
-
-def _by_range(amount: Array, interval: Array, owner: Array) -> tuple[RangePart, ...]:
-    if owner.size == 0:
-        return ()
-    if bool(np.all(owner == owner[0])) or bool(np.all(np.isnan(owner))):
-        return (RangePart(_range(float(owner[0])), float(amount.sum()), float(interval.sum())),)
-    parts = []
-    for value in np.unique(owner):
-        mine = np.isnan(owner) if math.isnan(value) else owner == value
-        parts.append(RangePart(_range(float(value)), float(amount[mine].sum()), float(interval[mine].sum())))
-    return tuple(parts)
-
-
-def _range(value: float) -> float | None:
-    return None if math.isnan(value) else value
-
-
-def _forward_filled(values: Array, before_first: float) -> Array:
-    present = np.isfinite(values)
-    if bool(present.all()):
-        return values
-    index = np.maximum.accumulate(np.where(present, np.arange(values.size), -1))
-    filled = values[np.maximum(index, 0)]
-    filled[index < 0] = before_first
-    return filled
+def _ranges(range_ampere: Array | float | None) -> Ranges:
+    """Ranges by their sizes; all unknown ones are one."""
+    if range_ampere is None:
+        return ONE_RANGE
+    if isinstance(range_ampere, float):
+        return Ranges(ONE_RANGE.of_row, np.array([range_ampere]))
+    sizes, of_row = np.unique(range_ampere, return_inverse=True)
+    return Ranges(of_row.astype(np.int64) if sizes.size > 1 else ONE_RANGE.of_row, sizes)

@@ -1,9 +1,7 @@
 """Coulombic efficiency of a cycle: what was taken off over what was put on, and how surely. Roles decide, never signs.
 
-CE = Q_removal / Q_deposit of one pair, the deposit first. With the errors of `charge`, and s, p for the two halves,
-δ ln CE = Σ_ranges [ o (t_s/Q_s − t_p/Q_p) + g (Q_s,range/Q_s − Q_p,range/Q_p) ] + δQ_s/Q_s − δQ_p/Q_p. Charges are signed and
-opposite, so on one range the gain cancels and the offset adds: σ_CE = 2 CE σ_o / I for equal currents. That part is the same in
-every cycle and is reported by itself, with the converter's step, which at constant current is one more offset.
+The numbers are those of `harness.analysis.cycle_table`, here for one cycle at a time; and what rows say together: charge-weighted
+means, and the two ways in which the charges of a full cell are paired.
 """
 
 from __future__ import annotations
@@ -12,27 +10,33 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from harness.analysis.charge import COULOMB_PER_AH, Accuracy, Charge
+import numpy as np
+
+from harness.analysis.charge import Accuracy, Charge, columns_of
+from harness.analysis.cycle_table import (
+    FLAG_FORMATION,
+    FLAG_INCOMPLETE,
+    KIND_CYCLE,
+    METHOD_VERSION,
+    Cycles,
+    Halves,
+    Systematic,
+    cycle_rows,
+)
+from harness.analysis.cycle_table import efficiencies as efficiencies_of
+from harness.analysis.estimate import Estimate
+from harness.analysis.integrals import Charges
 from harness.analysis.resistance import Resistance
 from harness.model.derived import CycleRow
 from harness.model.flags import CHARGE_DOUBTS
 from harness.model.run import Role
 
-METHOD_VERSION = "ce-1"
-KIND_CYCLE = "cycle"
-MEAN_FROM_CYCLE = 2
-"""The first cycle forms interphases and is kept out of averages."""
+__all__ = ["FLAG_FORMATION", "KIND_CYCLE", "METHOD_VERSION"]
 
-FLAG_INCOMPLETE = "incomplete"
 FLAG_STRIP_INCOMPLETE = "strip_incomplete"
 """The removal ended on time, not on voltage: the efficiency is a lower bound."""
 FLAG_PLATE_LIMITED = "plate_limited"
 """The deposit ended on voltage before its charge was reached; the efficiency holds for the actual charge."""
-FLAG_FORMATION = "formation"
-FLAG_ABOVE_ONE = "above_one"
-FLAG_OFFSET_UNKNOWN = "offset_unknown"
-FLAG_WRONG_SIGN = "wrong_sign"
-FLAG_RANGE_CHANGE = "range_change"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +69,27 @@ class MeanEfficiency:
     cycles: int
 
 
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """The two ways to pair the charges of a cycle, which differ in a full cell by what its inventory slipped in between.
+
+    ``same_cycle``: the removal over the deposit before it, Q_removal[n] / Q_deposit[n]: what `CycleRow.coulombic_efficiency` is.
+    ``next_removal``: the next cycle's removal over this deposit, Q_removal[n + 1] / Q_deposit[n]: what programs report whose
+    cycles begin with the discharge.
+    """
+
+    cycle_count: int
+    same_cycle: Estimate
+    next_removal: Estimate
+
+
 def efficiency(deposit: Charge, removal: Charge, accuracy: Accuracy) -> Efficiency | None:
-    """|Q_removal / Q_deposit| with its uncertainty (module docstring); ``None`` when a charge is zero."""
-    if deposit.charge_coulomb == 0.0 or removal.charge_coulomb == 0.0:
-        return None
-    value = abs(removal.charge_coulomb / deposit.charge_coulomb)
-    constant, gain, random = 0.0, 0.0, 0.0
-    shares: dict[float | None, list[float]] = {}
-    for sign, half in ((1.0, removal), (-1.0, deposit)):
-        random += (half.random_std_coulomb / half.charge_coulomb) ** 2
-        for part in half.parts:
-            second, share = part.duration_second / half.charge_coulomb, part.charge_coulomb / half.charge_coulomb
-            constant += (accuracy.converter_std_ampere(part.range_ampere) * second) ** 2
-            sums = shares.setdefault(part.range_ampere, [0.0, 0.0])
-            sums[0] += sign * second
-            sums[1] += sign * share
-    for range_ampere, (second, share) in shares.items():
-        constant += ((accuracy.offset_std_ampere(range_ampere) or 0.0) * second) ** 2
-        gain += ((accuracy.gain or 0.0) * share) ** 2
-    return Efficiency(value, value * math.sqrt(constant + gain + random), value * math.sqrt(constant + gain))
+    """|Q_removal / Q_deposit| with its uncertainty; ``None`` when a charge is zero."""
+    both = columns_of([deposit, removal])
+    place = np.arange(2)
+    found = efficiencies_of(both.taken(place[:1]), both.taken(place[1:]), Systematic.of(accuracy, both.range_ampere))
+    value, std, offset_std = (float(column[0]) for column in (found.value, found.std, found.offset_std))
+    return None if math.isnan(value) else Efficiency(value, std, offset_std)
 
 
 def cycle_row(
@@ -106,44 +112,86 @@ def cycle_row(
     halves = [half for half in (deposit, removal) if half is not None]
     if not halves:
         raise ValueError("a cycle without a deposit and without a removal is no cycle")
-    result = _efficiency(deposit, removal, accuracy) if has_efficiency else None
-    whole = len(halves) == 2 and all(half.whole for half in halves) and (result is not None or not has_efficiency)
-    formation = {FLAG_FORMATION} if deposit is not None and cycle_count == first_cycle else set()
-    names = formation.union(
-        flags, _row_flags(halves, result, accuracy, whole=whole), *(half.flags | half.charge.flags for half in halves)
+    names = frozenset(flags).union(*(half.flags | half.charge.flags for half in halves))
+    columns = columns_of([half.charge for half in halves])
+    cycles = Cycles(
+        [cycle_count],
+        [min(half.start_nanosecond for half in halves)],
+        np.array([math.nan if duration_second is None else duration_second]),
+        _one_half(columns.taken(np.array([0 if deposit is not None else -1])), deposit),
+        _one_half(columns.taken(np.array([-1 if removal is None else len(halves) - 1])), removal),
+        [names],
     )
-    return CycleRow(
-        run_id=run_id,
-        cycle_count=cycle_count,
-        unix_time_nanosecond=min(half.start_nanosecond for half in halves),
-        kind=KIND_CYCLE,
-        plating_capacity_ah=_capacity(deposit),
-        plating_capacity_ah_std=_capacity_std(deposit, accuracy),
-        stripping_capacity_ah=_capacity(removal),
-        stripping_capacity_ah_std=_capacity_std(removal, accuracy),
-        coulombic_efficiency=result.coulombic_efficiency if result else None,
-        coulombic_efficiency_std=result.coulombic_efficiency_std if result else None,
-        coulombic_efficiency_offset_std=_offset_part(result, halves, accuracy),
-        plating_resistance_ohm=_resistance(deposit),
-        plating_resistance_ohm_std=_resistance_std(deposit),
-        stripping_resistance_ohm=_resistance(removal),
-        stripping_resistance_ohm_std=_resistance_std(removal),
-        cycle_duration_second=duration_second,
-        flags=" ".join(sorted(names)),
-        method_version=METHOD_VERSION,
+    systematic = Systematic.of(accuracy, columns.range_ampere)
+    return cycle_rows(run_id, cycles, systematic, has_efficiency=has_efficiency, first_cycle=first_cycle)[0]
+
+
+def _one_half(charge: Charges, half: HalfCycle | None) -> Halves:
+    resistance = half.resistance if half is not None else None
+    std = None if resistance is None else resistance.resistance_ohm_std
+    return Halves(
+        charge,
+        np.array([half is not None]),
+        np.array([half is not None and half.whole]),
+        np.array([math.nan if resistance is None else resistance.resistance_ohm]),
+        np.array([math.nan if std is None else std]),
     )
 
 
-def _efficiency(deposit: HalfCycle | None, removal: HalfCycle | None, accuracy: Accuracy) -> Efficiency | None:
-    """The efficiency of two whole halves; ``None`` otherwise."""
-    if deposit is None or removal is None or not (deposit.whole and removal.whole):
+def is_formation(row: CycleRow) -> bool:
+    """Whether this is the cell's first deposit and what followed it: it forms interphases and is kept out of averages."""
+    return FLAG_FORMATION in row.flags.split()
+
+
+def efficiency_of(row: CycleRow) -> Estimate:
+    """The efficiency of a row with its interval, or why it has none."""
+    if row.coulombic_efficiency is not None and row.coulombic_efficiency_std is not None:
+        return Estimate.normal(row.coulombic_efficiency, row.coulombic_efficiency_std)
+    if row.plating_capacity_ah is None:
+        return Estimate.refused("nothing was deposited in this cycle")
+    if row.stripping_capacity_ah is None:
+        return Estimate.refused("nothing was removed in this cycle")
+    return Estimate.refused("one of its halves is not whole" if FLAG_INCOMPLETE in row.flags.split() else "the cell has none")
+
+
+def pairings(rows: Sequence[CycleRow]) -> list[Pairing]:
+    """Both pairings of each cycle, in the order of ``rows``; the second needs a whole cycle with the next count after it.
+
+    Rows keep no charge apart from its cycle, so the uncertainty of the second is put together from both cycles': the part that
+    is the same in all of them is their mean, of the rest each gives half its variance.
+    """
+    after = {row.cycle_count: row for row in rows if row.kind == KIND_CYCLE}
+    return [
+        Pairing(row.cycle_count, efficiency_of(row), _next_over_this(row, after.get(row.cycle_count + 1)))
+        for row in rows
+        if row.kind == KIND_CYCLE
+    ]
+
+
+def _next_over_this(row: CycleRow, following: CycleRow | None) -> Estimate:
+    if following is None:
+        return Estimate.refused("no cycle follows it")
+    parts = [_relative_parts(row), _relative_parts(following)]
+    if parts[0] is None or not row.plating_capacity_ah:
+        return Estimate.refused("this cycle is not whole")
+    if parts[1] is None or following.stripping_capacity_ah is None:
+        return Estimate.refused("the next cycle is not whole")
+    value = following.stripping_capacity_ah / row.plating_capacity_ah
+    constant = 0.5 * (parts[0][0] + parts[1][0])
+    return Estimate.normal(value, value * math.sqrt(constant**2 + 0.5 * (parts[0][1] + parts[1][1])))
+
+
+def _relative_parts(row: CycleRow) -> tuple[float, float] | None:
+    """The part of an efficiency's relative error that is the same in every cycle, and the variance of the rest."""
+    if not row.coulombic_efficiency or row.coulombic_efficiency_std is None:
         return None
-    return efficiency(deposit.charge, removal.charge, accuracy)
+    constant = (row.coulombic_efficiency_offset_std or 0.0) / row.coulombic_efficiency
+    return constant, max((row.coulombic_efficiency_std / row.coulombic_efficiency) ** 2 - constant**2, 0.0)
 
 
 def mean_coulombic_efficiency(rows: Sequence[CycleRow]) -> MeanEfficiency:
-    """The charge-weighted mean Σ Q_strip / Σ Q_plate over the complete cycles from the second on, those left out whose charge is
-    in doubt (`harness.model.flags.CHARGE_DOUBTS`).
+    """The charge-weighted mean Σ Q_strip / Σ Q_plate over the complete cycles after formation, those left out whose charge is in
+    doubt (`harness.model.flags.CHARGE_DOUBTS`).
 
     Its standard deviation keeps the offset's part whole, since every cycle has the same, and averages only the rest. A cycle
     whose strip ended early stays in: what it left is stripped in the next one, and only the sums are then right (over a reservoir
@@ -153,7 +201,7 @@ def mean_coulombic_efficiency(rows: Sequence[CycleRow]) -> MeanEfficiency:
         row
         for row in rows
         if row.kind == KIND_CYCLE
-        and row.cycle_count >= MEAN_FROM_CYCLE
+        and not is_formation(row)
         and row.coulombic_efficiency
         and CHARGE_DOUBTS.isdisjoint(row.flags.split())
     ]
@@ -168,41 +216,3 @@ def mean_coulombic_efficiency(rows: Sequence[CycleRow]) -> MeanEfficiency:
         constant += weight * offset
         random += weight**2 * max((row.coulombic_efficiency_std or 0.0) ** 2 - offset**2, 0.0)
     return MeanEfficiency(stripped / plated, math.hypot(constant, math.sqrt(random)), len(used))
-
-
-def _row_flags(halves: Sequence[HalfCycle], result: Efficiency | None, accuracy: Accuracy, *, whole: bool) -> set[str]:
-    flags = set()
-    if not whole:
-        flags.add(FLAG_INCOMPLETE)
-    if result is not None and result.coulombic_efficiency > 1.0:
-        flags.add(FLAG_ABOVE_ONE)
-    if not all(half.charge.knows_offset(accuracy) for half in halves):
-        flags.add(FLAG_OFFSET_UNKNOWN)
-    if len({part.range_ampere for half in halves for part in half.charge.parts}) > 1:
-        flags.add(FLAG_RANGE_CHANGE)
-    signs = {math.copysign(1.0, half.charge.charge_coulomb) for half in halves if half.charge.charge_coulomb != 0.0}
-    if len(halves) == 2 and len(signs) == 1:
-        flags.add(FLAG_WRONG_SIGN)
-    return flags
-
-
-def _offset_part(result: Efficiency | None, halves: Sequence[HalfCycle], accuracy: Accuracy) -> float | None:
-    if result is None or not all(half.charge.knows_offset(accuracy) for half in halves):
-        return None
-    return result.coulombic_efficiency_offset_std
-
-
-def _capacity(half: HalfCycle | None) -> float | None:
-    return None if half is None else abs(half.charge.charge_coulomb) / COULOMB_PER_AH
-
-
-def _capacity_std(half: HalfCycle | None, accuracy: Accuracy) -> float | None:
-    return None if half is None else half.charge.std_coulomb(accuracy) / COULOMB_PER_AH
-
-
-def _resistance(half: HalfCycle | None) -> float | None:
-    return None if half is None or half.resistance is None else half.resistance.resistance_ohm
-
-
-def _resistance_std(half: HalfCycle | None) -> float | None:
-    return None if half is None or half.resistance is None else half.resistance.resistance_ohm_std

@@ -1,9 +1,12 @@
-"""Apparent DC resistance of a half cycle: how hard the cell was to drive, from the cycling data alone.
+"""Apparent DC resistance of a half cycle: how hard the cell was to drive; any resistance per area, and beside impedance.
 
 Lithium against lithium (Li||Li, and Li||Cu while lithium is on the copper) is at 0 V when no current flows, so
 R = median |V| / |I| over the middle of the half cycle: the nucleation dip at its start and the knee at its end stay out. A full
 cell has no such zero while it charges; there the step of the voltage at the start of the current is used,
 R = (V(first reading) − V(last reading of the rest before)) / ΔI, which holds what has answered by that reading and nothing later.
+
+Any resistance becomes area-specific as R A / m, in Ω cm², with m the interfaces it is shared by: 2 for a symmetric cell, whose
+two faces are alike, so that the result is that of one of them.
 """
 
 from __future__ import annotations
@@ -14,10 +17,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.analysis.charge import Array
+from harness.analysis.estimate import NORMAL_95, Estimate
+from harness.errors import AnalysisError
+
+METHOD_VERSION = "resistance-1"
 
 MIDDLE = (0.1, 0.9)
 SAME_CURRENT = 0.05
 FEWEST_READINGS = 3
+UNSET_AREA_CM2 = 1e-3
+"""What EC-Lab writes for an electrode whose area nobody has entered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +75,74 @@ def switch_resistance(
         return None
     std = None if voltage_std_volt is None else math.sqrt(2) * voltage_std_volt / abs(current_ampere)
     return Resistance((voltage_volt - rest_voltage_volt) / current_ampere, std)
+
+
+def area_specific(resistance_ohm: Estimate, area_cm2: float, area_std_cm2: float = 0.0, *, interfaces: int = 1) -> Estimate:
+    """R A / ``interfaces`` in Ω cm², σ = value × (σ_R/R ⊕ σ_A/A); a refusal stays one, a bound stays a bound.
+
+    An area of exactly 0.001 cm² is refused: it is what EC-Lab writes where none was entered.
+
+    Raises:
+        AnalysisError: an area or a number of interfaces that is not positive, or a negative uncertainty.
+    """
+    if not (math.isfinite(area_cm2) and area_cm2 > 0 and area_std_cm2 >= 0 and interfaces >= 1):
+        raise AnalysisError(
+            f"an area of {area_cm2:g} ± {area_std_cm2:g} cm² with {interfaces} interfaces was given; all must be positive"
+        )
+    if area_cm2 == UNSET_AREA_CM2:
+        return Estimate.refused("the area is 0.001 cm², which EC-Lab writes where none was entered")
+    if resistance_ohm.value is None:
+        return resistance_ohm
+    factor = area_cm2 / interfaces
+    value = factor * resistance_ohm.value
+    low, high = (None if bound is None else factor * bound for bound in (resistance_ohm.low, resistance_ohm.high))
+    if resistance_ohm.std is None:
+        return Estimate(value, None, low, high, resistance_ohm.refusal)
+    by_area = value * area_std_cm2 / area_cm2
+    if low is not None and high is not None:
+        low, high = value - math.hypot(value - low, NORMAL_95 * by_area), value + math.hypot(high - value, NORMAL_95 * by_area)
+    return Estimate(value, math.hypot(factor * resistance_ohm.std, by_area), low, high, resistance_ohm.refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A DC resistance over the one that impedance sees: ``agrees`` when the interval of the ratio holds 1, ``None`` when there is
+    nothing to compare; the ``reason`` in words either way.
+    """
+
+    ratio_1: Estimate
+    agrees: bool | None
+    reason: str
+
+
+def cross_check(dc: Estimate, series: Estimate, interface: Estimate) -> Agreement:
+    """R_dc / (R_s + R_i), with what usually stands behind a difference.
+
+    The two parts of a fit are taken as independent; they seldom are, and then their sum is known better than is said here. A
+    plateau or a long pulse holds diffusion, too, and a large current the falling resistance of charge transfer; a pulse's
+    reading after a few times the interface's time constant is what should agree.
+    """
+    named = (("DC", dc), ("series", series), ("interface", interface))
+    missing = [f"no {name} resistance: {item.refusal}" for name, item in named if item.value is None or item.std is None]
+    if missing or dc.value is None or series.value is None or interface.value is None:
+        return Agreement(Estimate.refused("; ".join(missing)), None, "; ".join(missing))
+    total = series.value + interface.value
+    if not (total > 0 and dc.value > 0):
+        reason = f"a DC resistance of {dc.value:.4g} Ω and one of {total:.4g} Ω by impedance have no ratio; both must be positive"
+        return Agreement(Estimate.refused(reason), None, reason)
+    relative = math.hypot((dc.std or 0.0) / dc.value, math.hypot(series.std or 0.0, interface.std or 0.0) / total)
+    ratio = Estimate.lognormal(dc.value / total, relative)
+    return Agreement(ratio, *_agreement(ratio, relative))
+
+
+def _agreement(ratio: Estimate, relative_std: float) -> tuple[bool, str]:
+    value = ratio.value or 0.0
+    shown = f"DC is {value:.3g} × the impedance's R_s + R_i (95 %: {ratio.low:.3g} to {ratio.high:.3g})"
+    if abs(math.log(value)) <= NORMAL_95 * relative_std:
+        return True, shown
+    if value > 1:
+        return False, f"{shown}: slow processes, diffusion above all, answer to a direct current only, or the cell has changed"
+    return (
+        False,
+        f"{shown}: charge transfer driven out of its linear range, current past the interface (a short), or a changed cell",
+    )

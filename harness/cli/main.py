@@ -7,21 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import getpass
-import json
-import re
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from harness.cli import build_registry
+from harness.cli.analyze import analyze
 from harness.cli.build import build_app
+from harness.cli.cohort import compare
 from harness.cli.compare import compare_truth
+from harness.cli.facts import parse_fact
+from harness.cli.report import report
 from harness.errors import BadInput, HarnessError
-from harness.model.run import Geometry
 
 if TYPE_CHECKING:
     import polars as pl
@@ -303,22 +304,16 @@ def query(
     out: Annotated[Path | None, typer.Option(help="Write to this .csv, .parquet or .json file instead of the screen.")] = None,
 ) -> None:
     """Ask for samples, cycles, impedance or events, on the screen or as a file."""
+    from harness.interop.export import write_table  # noqa: PLC0415
     from harness.query import Lab  # noqa: PLC0415
-    from harness.service.tables import show_frame, write_frame  # noqa: PLC0415
+    from harness.service.tables import show_frame  # noqa: PLC0415
 
     with Lab.connect(source) if "://" in source else Lab.open(Path(source)) as lab:
-        frame = _frame(lab, table, cell, dict(map(_fact, where or [])))
+        frame = _frame(lab, table, cell, dict(map(parse_fact, where or [])))
     if out is None:
         show_frame(console, frame)
     else:
-        write_frame(frame, out)
-
-
-def _fact(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not (name and equals):
-        raise BadInput("--where", f'"{text}" is not FACT=VALUE; write for example claim_12=meets')
-    return name, value
+        write_table(frame, out)
 
 
 def _frame(lab: Lab, table: Table, cell: str | None, facts: dict[str, Any]) -> pl.DataFrame:
@@ -339,30 +334,7 @@ def _frame(lab: Lab, table: Table, cell: str | None, facts: dict[str, Any]) -> p
     return frames[table]()
 
 
-@app.command(rich_help_panel="Numbers")
-def analyze(
-    files: Annotated[list[Path], typer.Argument(help="Parquet or CSV files with Battery Data Format names.", metavar="FILE…")],
-    geometry: Annotated[Geometry, typer.Option(help="Which way lithium goes.")] = Geometry.FULL,
-    area: Annotated[str | None, typer.Option(help='Electrode area, for example "1.267 cm^2"; a bare number is in cm².')] = None,
-    current: Annotated[
-        Literal["point", "mean"] | None, typer.Option(help="Whether currents are point samples or interval means.")
-    ] = None,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Compute the cycle table of measurements made elsewhere."""
-    from harness.interop.cycles import analysis_json, analyze_file  # noqa: PLC0415
-    from harness.service.tables import cycle_table  # noqa: PLC0415
-    from harness.units import parse_quantity  # noqa: PLC0415
-
-    bare = area is not None and re.fullmatch(r"\d+\.?\d*", area) is not None
-    area_cm2 = None if area is None else parse_quantity(f"{area} cm^2" if bare else area, "cm^2", "--area")
-    results = [result for file in files for result in analyze_file(file, geometry=geometry, area_cm2=area_cm2, current=current)]
-    if as_json:
-        print(json.dumps(analysis_json(results), indent=2))
-        return
-    for cell, rows in results:
-        console.print(cycle_table(cell, rows))
-
-
+app.command("analyze", rich_help_panel="Numbers")(analyze)
+app.command("compare", rich_help_panel="Numbers")(compare)
+app.command("report", rich_help_panel="Numbers")(report)
 app.command("compare-truth", rich_help_panel="Numbers")(compare_truth)

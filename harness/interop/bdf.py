@@ -1,8 +1,8 @@
-"""Files in the Battery Data Format's columns (Parquet or CSV), read into one frame with machine names. Reads; computes nothing.
+"""Files in the Battery Data Format's columns (Parquet or text), read into one frame with machine names. Reads; computes nothing.
 
-Columns may carry machine names (``current_ampere``) or labels (``Current / A``); labels in other units of the same kind
-(``Current / mA``) are converted. A column nobody knows keeps its name. The same door reads the plain words some testers write
-(``Seconds, Amps, Volts``).
+Columns may carry machine names (``current_ampere``) or labels (``Current / A``, ``Current (A)``); labels in other units of the
+same kind (``Current / mA``) are converted. A column nobody knows keeps its name. The same door reads the plain words some testers
+write (``Seconds, Amps, Volts``) and EC-Lab's headings (``time/s``, ``Ewe/V``, ``(Q-Qo)/mA.h``).
 """
 
 from __future__ import annotations
@@ -10,33 +10,20 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from harness.errors import BadInput
+from harness.interop.column_names import NUMERIC_ENDINGS, machine_name
+from harness.interop.ndax import ENDINGS as NEWARE_ENDINGS
+from harness.interop.ndax import read_neware
+from harness.interop.text_table import read_text_table
 
 LARGEST_FILE_BYTE = 4 * 2**30
 
-_UNITS = {
-    "1": ("", 1.0), "s": ("second", 1.0), "ms": ("second", 1e-3), "min": ("second", 60.0), "h": ("second", 3600.0),
-    "V": ("volt", 1.0), "mV": ("volt", 1e-3), "A": ("ampere", 1.0), "mA": ("ampere", 1e-3), "uA": ("ampere", 1e-6),
-    "µA": ("ampere", 1e-6), "Ah": ("ah", 1.0), "mAh": ("ah", 1e-3), "A.h": ("ah", 1.0), "mA.h": ("ah", 1e-3),
-    "Wh": ("wh", 1.0), "mWh": ("wh", 1e-3), "W": ("watt", 1.0), "ohm": ("ohm", 1.0), "Ohm": ("ohm", 1.0), "Hz": ("hertz", 1.0),
-    "deg": ("degree", 1.0), "degC": ("celsius", 1.0), "Pa": ("pascal", 1.0),
-}  # fmt: skip
-_SUFFIXES = {
-    "_milliampere": ("_ampere", 1e-3), "_microampere": ("_ampere", 1e-6), "_millivolt": ("_volt", 1e-3), "_mah": ("_ah", 1e-3),
-    "_hour": ("_second", 3600.0), "_minute": ("_second", 60.0), "_nanosecond": ("_second", 1e-9),
-}  # fmt: skip
-_WORDS = {
-    "seconds": "test_time_second",
-    "amps": "current_ampere",
-    "volts": "voltage_volt",
-    "step": "step_index",
-    "cycle": "cycle_count",
-}
-_LABEL = re.compile(r"(?P<name>[^/]+?)\s*/\s*(?P<unit>\S+)")
 _CELL_FILE = re.compile(r"[^_]+(?:_[^_]+)*?__(?P<cell>.+?)__\d{8}.*")
-_ENDINGS = (".parquet", ".csv", ".tsv", ".txt", ".bdf")
+_ENDINGS = (".parquet", ".csv", ".tsv", ".txt", ".bdf", ".mpt", ".z", *NEWARE_ENDINGS)
+_NO_NUMBER = ("", "nan", "-nan", "na", "n/a", "null", "none", "-", "--", "inf", "-inf", "ovld", "overload")
 
 
 def read_cells(path: Path) -> list[tuple[str, pl.DataFrame]]:
@@ -48,7 +35,7 @@ def read_cells(path: Path) -> list[tuple[str, pl.DataFrame]]:
     Raises:
         BadInput: the file cannot be read, is no table, or holds no row.
     """
-    frame = with_machine_names(_read(path), str(path))
+    frame = _numeric(with_machine_names(_read(path), str(path)), str(path))
     if frame.height == 0:
         raise BadInput(str(path), "it holds no row; export the measurement again")
     for name in ("cell", "cell_id"):
@@ -73,68 +60,83 @@ def with_machine_names(frame: pl.DataFrame, where: str) -> pl.DataFrame:
     """``frame`` with labels and foreign units turned into machine names and their units.
 
     Raises:
-        BadInput: two columns become one name.
+        BadInput: two columns become one name, or a column in a foreign unit holds text.
     """
-    columns: dict[str, pl.Expr] = {}
+    columns: dict[str, pl.Series] = {}
     for column in frame.columns:
         name, factor = machine_name(column)
         if name in columns:
             if column.strip() == name:
                 raise BadInput(where, f'two columns mean "{name}"; keep one of them')
             continue
-        scaled = pl.col(column) if factor == 1.0 else pl.col(column).cast(pl.Float64, strict=False) * factor
-        columns[name] = scaled.alias(name)
-    return frame.select(list(columns.values()))
-
-
-def machine_name(column: str) -> tuple[str, float]:
-    """The machine name of a column's heading, and the factor that brings its values to that name's unit."""
-    text = column.strip().lstrip("\ufeff")
-    match = _LABEL.fullmatch(text)
-    if match and match["unit"] in _UNITS:
-        unit, factor = _UNITS[match["unit"]]
-        return "_".join(filter(None, (_snake(match["name"]), unit))), factor
-    lower = text.lower()
-    if lower in _WORDS:
-        return _WORDS[lower], 1.0
-    for ending, (unit_ending, factor) in _SUFFIXES.items():
-        if lower.endswith(ending):
-            return lower.removesuffix(ending) + unit_ending, factor
-    return (_snake(text) if " " in text else text), 1.0
-
-
-def _snake(text: str) -> str:
-    return re.sub(r"[^0-9a-z]+", "_", text.lower()).strip("_")
+        series = frame[column].alias(name)
+        if factor != 1.0:
+            series = (_parsed(series, where) if series.dtype == pl.String else series.cast(pl.Float64)) * factor
+        columns[name] = series
+    return pl.DataFrame(list(columns.values()))
 
 
 def _read(path: Path) -> pl.DataFrame:
     try:
-        size = path.stat().st_size
         if path.is_dir():
             raise BadInput(str(path), "it is a directory; name one file")
+        size = path.stat().st_size
         if size > LARGEST_FILE_BYTE:
             raise BadInput(str(path), f"it holds {size / 2**30:.1f} GiB, more than {LARGEST_FILE_BYTE // 2**30}; split it")
+        if path.suffix.lower() in NEWARE_ENDINGS:
+            return read_neware(path)
         with path.open("rb") as stream:
             head = stream.read(4)
-        return pl.read_parquet(path) if head == b"PAR1" or path.suffix == ".parquet" else _read_text(path)
+        return pl.read_parquet(path) if head == b"PAR1" or path.suffix.lower() == ".parquet" else read_text_table(path)
     except OSError as error:
         raise BadInput(str(path), f"it cannot be read ({error.strerror or 'no such file'}); check the path") from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, UnicodeDecodeError, ValueError) as error:
         raise BadInput(str(path), f"it is no whole Parquet or CSV file ({_first_line(error)}); copy it again") from None
 
 
-def _read_text(path: Path) -> pl.DataFrame:
-    with path.open(encoding="utf-8-sig") as stream:
-        heading = stream.readline(65_536)
-    separator = max(",;\t", key=heading.count)
-    if heading.count(separator) == 0:
-        raise BadInput(str(path), "its first line names no columns; it is neither Parquet nor CSV")
-    return pl.read_csv(path, separator=separator, infer_schema_length=None, truncate_ragged_lines=False)
-
-
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:120] if lines else type(error).__name__
+
+
+def _numeric(frame: pl.DataFrame, where: str) -> pl.DataFrame:
+    """``frame`` with text in numbers' columns read as numbers, and moments as seconds since 1970.
+
+    Raises:
+        BadInput: a cell of such a column holds something else; the sentence names the first.
+    """
+    made = []
+    for name, dtype in frame.schema.items():
+        if dtype.is_temporal():
+            made.append(_seconds(frame[name]).alias(name if name.endswith("_second") else "unix_time_second"))
+        elif dtype == pl.Boolean or isinstance(dtype, pl.Decimal) or not (dtype == pl.String and name.endswith(NUMERIC_ENDINGS)):
+            made.append(frame[name].cast(pl.Float64) if isinstance(dtype, pl.Decimal) else frame[name])
+        else:
+            made.append(_parsed(frame[name], where))
+    unique = {series.name: series for series in made}
+    return pl.DataFrame(list(unique.values()))
+
+
+def _seconds(series: pl.Series) -> pl.Series:
+    if isinstance(series.dtype, pl.Duration):
+        return series.dt.total_nanoseconds().cast(pl.Float64) / 1e9
+    if series.dtype == pl.Time:
+        return series.cast(pl.Int64).cast(pl.Float64) / 1e9
+    return series.cast(pl.Datetime("us")).dt.epoch("us").cast(pl.Float64) / 1e6
+
+
+def _parsed(series: pl.Series, where: str) -> pl.Series:
+    text = series.str.strip_chars().str.to_lowercase()
+    text = text.set(text.is_in(_NO_NUMBER), None)
+    commas = bool(text.str.contains(r"^[-+]?\d*,\d+(e[-+]?\d+)?$").fill_null(value=True).all())
+    number = (text.str.replace(",", ".", literal=True) if commas else text).cast(pl.Float64, strict=False)
+    wrong = np.flatnonzero((number.is_null() & text.is_not_null()).to_numpy())
+    if wrong.size:
+        shown = str(series[int(wrong[0])])[:40]
+        raise BadInput(
+            where, f'its column "{series.name}" holds text where numbers belong ("{shown}" in row {int(wrong[0]) + 1})'
+        )
+    return number
 
 
 def _ordered(frame: pl.DataFrame) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The instrument's own charge counters in an imported file, turned into what each row added. They win over any integral.
+"""The instrument's own charge counters in an imported file, turned into what each step added. They win over any integral.
 
 Three kinds (`harness.analysis.charge`): increments, monotone counters that may reset, signed net counters. A monotone pair counts
 each direction by itself, so a direction's charge is asked for by its sign.
@@ -11,8 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.analysis.charge import COULOMB_PER_AH, Array, decimal_resolution, monotone_increments, signed_increments
-from harness.interop.timeline import Segment, Timeline
+from harness.analysis.charge import COULOMB_PER_AH, Array
+from harness.analysis.counting import RunningTotal, decimal_resolution, signed_increments
+from harness.analysis.integrals import Index
+from harness.analysis.missing import all_finite
+from harness.interop.steps import Steps
+from harness.interop.timeline import Timeline
 
 _INCREMENT = ("charge_increment_ah", "net_increment_ah", "capacity_increment_ah")
 _PAIRS = (
@@ -24,64 +28,90 @@ _PAIRS = (
 _NET = ("net_capacity_ah", "cumulative_capacity_ah")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Counter:
-    """What each row added in either direction, in Ah; ``resolution_ah`` is how finely it was written.
+    """What was added in either direction, in Ah: row by row, or as a running total. ``resolution_ah`` is how finely it was
+    written.
 
-    ``rounded_each`` says that every row was rounded by itself, not a running total. ``spills`` says that the last of a half
-    cycle's charge may stand in the first row after it.
+    ``discharging_ah`` is ``None`` for a counter with a sign.
     """
 
     name: str
-    charging_ah: Array
-    discharging_ah: Array
+    charging_ah: Array | RunningTotal
+    discharging_ah: Array | RunningTotal | None
     resolution_ah: float
-    rounded_each: bool
-    spills: bool
+
+    @property
+    def rounded_each(self) -> bool:
+        """Whether every row was rounded by itself, not a running total."""
+        return self.name.endswith("increment_ah")
 
     def signed_ah(self) -> Array:
         """What each row added, signed."""
-        opposite = bool(np.array_equal(self.discharging_ah, -self.charging_ah))
-        return self.charging_ah if opposite else self.charging_ah - self.discharging_ah
+        rows = np.arange(_size(self.charging_ah))
+        rising = _added(self.charging_ah, rows, rows + 1)
+        return rising if self.discharging_ah is None else rising - _added(self.discharging_ah, rows, rows + 1)
 
-    def charge_ah(self, segment: Segment) -> float:
-        """The signed charge of a segment; a counter that spills gives it the next row, where another direction follows.
+    def step_ah(self, steps: Steps) -> Array:
+        """The signed charge of each step. The last of a half cycle's charge may stand in the first row after it, where a running
+        total has no sign: that row then belongs to it.
 
-        The first row of the next segment of the *same* direction holds its own amount, and is not taken from it: what the
+        The first row of the next step of the *same* direction holds its own amount, and is not taken from it: what the
         instrument still counted of this one is then part of that one, and of the same half cycle.
         """
-        amounts = self.charging_ah if segment.direction > 0 else self.discharging_ah
-        charge = float(amounts[segment.first : segment.stop].sum())
-        if self.spills and segment.stop < amounts.size and not segment.continues:
-            charge += float(amounts[segment.stop])
-        return segment.direction * charge
+        if self.discharging_ah is None:
+            return _added(self.charging_ah, steps.first, steps.stop)
+        spilt = (steps.stop < _size(self.charging_ah)) & ~steps.continues & (steps.direction != 0) & (not self.rounded_each)
+        stop = steps.stop + spilt
+        rising = _added(self.charging_ah, steps.first, np.where(steps.direction > 0, stop, steps.stop))
+        falling = _added(self.discharging_ah, steps.first, np.where(steps.direction < 0, stop, steps.stop))
+        return np.where(steps.direction > 0, rising, np.where(steps.direction < 0, -falling, rising - falling))
 
 
 def best_counter(columns: Mapping[str, Array], timeline: Timeline) -> Counter | None:
     """The first counter a file has, in the order increments, pairs of monotone counters, net counters."""
     for name in _INCREMENT:
-        if name in columns:
-            values = np.nan_to_num(columns[name], nan=0.0)
-            return Counter(name, values, -values, decimal_resolution(values, 12), rounded_each=True, spills=False)
+        if _counted(columns, name):
+            values = _zeros_for_missing(columns[name])
+            return Counter(name, values, None, decimal_resolution(values, 12))
     for charging, discharging in _PAIRS:
-        if charging in columns and discharging in columns:
+        both = charging in columns and discharging in columns
+        if both and (_counted(columns, charging) or _counted(columns, discharging)):
             return _pair(columns, charging, discharging, timeline)
     for name in _NET:
-        if name in columns and bool(np.isfinite(columns[name]).any()):
+        if _counted(columns, name):
             return _net(columns, name, timeline)
     return None
 
 
+def _counted(columns: Mapping[str, Array], name: str) -> bool:
+    """Whether it counted at all: a column of zeros is no counter."""
+    values = columns.get(name)
+    return values is not None and any(bool(np.any(np.isfinite(some) & (some != 0))) for some in (values[::997], values))
+
+
+def _zeros_for_missing(values: Array) -> Array:
+    return values if all_finite(values) else np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+
+
 def _pair(columns: Mapping[str, Array], charging: str, discharging: str, timeline: Timeline) -> Counter:
     resolution = min(decimal_resolution(columns[charging], 12), decimal_resolution(columns[discharging], 12))
+    names = (charging, discharging)
     if charging.endswith("increment_ah"):
-        made = [np.nan_to_num(np.abs(columns[name]), nan=0.0) for name in (charging, discharging)]
-        return Counter(charging, made[0], made[1], resolution, rounded_each=True, spills=False)
-    made = []
-    for name in (charging, discharging):
-        values = np.abs(columns[name])
-        made.append(monotone_increments(values, _before_first(values, columns, timeline)))
-    return Counter(charging, made[0], made[1], resolution, rounded_each=False, spills=True)
+        added = [np.abs(_zeros_for_missing(columns[name])) for name in names]
+        return Counter(charging, added[0], added[1], resolution)
+    rising, falling = (_running(name, sign, columns, timeline) for name, sign in zip(names, (1.0, -1.0), strict=True))
+    return Counter(charging, rising, falling, resolution)
+
+
+def _running(name: str, sign: float, columns: Mapping[str, Array], timeline: Timeline) -> RunningTotal:
+    """The total of one counter of a pair, whichever sign its program gives it; ``sign`` is that of the current it counts."""
+    values = columns[name]
+    values = values if float(values.min()) >= 0 else np.abs(values)
+    edges = np.flatnonzero(timeline.step_edge[1:]) + 1
+    passed = timeline.time_second[edges] - timeline.time_second[edges - 1]
+    expected = np.maximum(np.nan_to_num(sign * columns["current_ampere"][edges], nan=0.0), 0.0) * passed / COULOMB_PER_AH
+    return RunningTotal.of(values, _before_first(values, columns, timeline), edges, expected)
 
 
 def _net(columns: Mapping[str, Array], name: str, timeline: Timeline) -> Counter:
@@ -90,7 +120,7 @@ def _net(columns: Mapping[str, Array], name: str, timeline: Timeline) -> Counter
     expected = current * interval / COULOMB_PER_AH
     first = columns[name][np.isfinite(columns[name])][0]
     values = signed_increments(columns[name], expected, float(first))
-    return Counter(name, values, -values, decimal_resolution(columns[name], 12), rounded_each=False, spills=False)
+    return Counter(name, values, None, decimal_resolution(columns[name], 12))
 
 
 def _before_first(values: Array, columns: Mapping[str, Array], timeline: Timeline) -> float:
@@ -99,3 +129,17 @@ def _before_first(values: Array, columns: Mapping[str, Array], timeline: Timelin
     since = float(timeline.step_second[0]) if timeline.step_second is not None else float(timeline.time_second[0])
     explained = 1.1 * abs(float(np.nan_to_num(columns["current_ampere"][0]))) * since / COULOMB_PER_AH
     return 0.0 if first <= explained else first
+
+
+def _size(counter: Array | RunningTotal) -> int:
+    return counter.values.size if isinstance(counter, RunningTotal) else counter.size
+
+
+def _added(counter: Array | RunningTotal, first: Index, stop: Index) -> Array:
+    """What a counter added in the rows [first, stop) of each step; rows that overlap the next step's are counted in both."""
+    if isinstance(counter, RunningTotal):
+        return counter.added(first, stop)
+    sums: Array = np.add.reduceat(counter, first)
+    over = stop > np.append(first[1:], counter.size)
+    sums[over] += counter[stop[over] - 1]
+    return sums

@@ -2,17 +2,27 @@
 
 With the set current of both directions the gain drops out: the mean of (measured − set) is o + g I in one direction and o − g I
 in the other, and their half sum is o. Rests reveal it only where the instrument measured them (they are not exactly zero) on the
-range the cell was cycled on, which the file must say.
+range the cell was cycled on, which the file must say. What scatters from half cycle to half cycle, or from rest to rest, is the
+estimate's own standard error.
+
+Charges are never corrected for it. An effect that is known and left in counts whole in the uncertainty of what it acts on
+(GUM, JCGM 100:2008, F.2.4.5): σ_o² = o² + σ(o)².
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from harness.analysis.charge import Array
-from harness.interop.timeline import Segment, Timeline
+from harness.analysis.counting import decimal_resolution
+from harness.analysis.estimate import Estimate
+from harness.analysis.integrals import Index, Ranges
+from harness.interop.steps import Steps
+from harness.interop.timeline import Timeline
 
 FLAG_FROM_SET = "offset_from_set_current"
 FLAG_FROM_REST = "offset_from_rest"
@@ -21,53 +31,112 @@ FEWEST_ROWS = 10
 LARGEST_SHARE = 0.05
 
 
-def estimate_offset(
-    columns: Mapping[str, Array], timeline: Timeline, cuts: Sequence[Segment]
-) -> tuple[float | None, frozenset[str]]:
-    """The magnitude of the offset in ampere, taken as its standard deviation, and a flag that says where it comes from."""
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """The offset on one current range (its place in `Ranges.range_ampere`), and the flag that says where it comes from."""
+
+    range_place: int
+    ampere: Estimate
+    flag: str
+
+    @property
+    def left_in_ampere(self) -> float:
+        """What leaving it in may do to a current: √(o² + σ(o)²)."""
+        return math.hypot(self.ampere.value or 0.0, self.ampere.std or 0.0)
+
+
+def estimate_offsets(columns: Mapping[str, Array], timeline: Timeline, steps: Steps, ranges: Ranges) -> list[Offset]:
+    """The offsets of the ranges on which the cell was cycled, as far as the file reveals them; the set current goes first."""
+    long = (steps.stop - steps.first >= FEWEST_ROWS) & ~steps.probe
+    place = _range_of_steps(steps, ranges)
+    driven = long & (steps.direction != 0)
     set_current = columns.get("control_current_ampere")
-    if set_current is not None:
-        found = _from_set_current(columns["current_ampere"], set_current, timeline, cuts)
+    against_set = None if set_current is None else _against_set(columns["current_ampere"], set_current, timeline, steps)
+    known_ranges = any(name in columns for name in ("current_range_id", "current_range_ampere"))
+    resting = _at_rest(columns["current_ampere"], timeline, steps) if known_ranges else None
+    resolution = decimal_resolution(columns["current_ampere"], 12) / math.sqrt(12)
+    offsets = []
+    for own in np.unique(place[driven]).tolist():
+        mine = place == own
+        found = None if against_set is None else _half_sum(*against_set, steps.direction, driven & mine)
+        flag = FLAG_FROM_SET
+        if found is None and resting is not None:
+            found, flag = _mean_of_rests(*resting, long & mine & (steps.direction == 0)), FLAG_FROM_REST
         if found is not None:
-            return abs(found), frozenset({FLAG_FROM_SET})
-    for name in ("current_range_id", "current_range_ampere"):
-        if name in columns:
-            found = _from_rests(columns["current_ampere"], columns[name], timeline, cuts)
-            if found is not None:
-                return abs(found), frozenset({FLAG_FROM_REST})
-    return None, frozenset()
+            value, std, freedom = found
+            std = math.hypot(std, resolution)
+            ampere = Estimate.student(value, std, freedom) if freedom >= 1 else Estimate.normal(value, std)
+            offsets.append(Offset(own, ampere, flag))
+    return offsets
 
 
-def _from_set_current(current: Array, target: Array, timeline: Timeline, cuts: Sequence[Segment]) -> float | None:
-    """Half the sum of both directions' time-weighted means of measured − set; first rows straddle the switch and stay out."""
-    means: dict[int, list[tuple[float, float]]] = {1: [], -1: []}
-    for cut in cuts:
-        if cut.direction == 0 or cut.stop - cut.first < FEWEST_ROWS:
-            continue
-        rows = slice(cut.first + 1, cut.stop)
-        interval = np.diff(timeline.time_second[cut.first : cut.stop])
-        difference = current[rows] - target[rows]
-        usable = np.isfinite(difference) & (target[rows] != 0.0) & (interval > 0)
-        usable &= np.abs(difference) <= LARGEST_SHARE * np.abs(target[rows])
-        if int(usable.sum()) >= FEWEST_ROWS and 2 * int(usable.sum()) > usable.size:
-            second = float(interval[usable].sum())
-            means[cut.direction].append((float(np.sum(difference[usable] * interval[usable])), second))
-    if not means[1] or not means[-1]:
+def _range_of_steps(steps: Steps, ranges: Ranges) -> Index:
+    """The range each step ends on."""
+    return np.zeros_like(steps.first) if ranges.range_ampere.size == 1 else ranges.of_row[steps.stop - 1]
+
+
+def _weights(timeline: Timeline, steps: Steps) -> Array:
+    """The time before each row, 0 for a step's first row: it straddles the switch and stays out."""
+    weight = np.diff(timeline.time_second, prepend=timeline.time_second[0])
+    weight[steps.first] = 0.0
+    return weight
+
+
+def _against_set(current: Array, target: Array, timeline: Timeline, steps: Steps) -> tuple[Array, Array]:
+    """Each step's time-weighted mean of measured − set, NaN where too few rows say, and the time it was taken over."""
+    weight = _weights(timeline, steps)
+    difference = current - target
+    with np.errstate(invalid="ignore"):
+        usable = (target != 0.0) & (weight > 0) & (np.abs(difference) <= LARGEST_SHARE * np.abs(target))
+    weight = np.where(usable, weight, 0.0)
+    count = np.add.reduceat(usable, steps.first, dtype=np.int64)
+    second = np.add.reduceat(weight, steps.first)
+    amount = np.add.reduceat(np.where(usable, difference, 0.0) * weight, steps.first)
+    enough = (count >= FEWEST_ROWS) & (2 * count > steps.stop - steps.first)
+    return np.where(enough, amount / np.where(second > 0, second, 1.0), np.nan), np.where(enough, second, 0.0)
+
+
+def _half_sum(mean: Array, second: Array, direction: Index, chosen: np.ndarray) -> tuple[float, float, float] | None:
+    """½ (mean of the charging steps + mean of the discharging ones), its standard error, and its degrees of freedom."""
+    sides = []
+    for sign in (1, -1):
+        mine = chosen & (direction == sign) & np.isfinite(mean)
+        if not bool(mine.any()):
+            return None
+        sides.append(_weighted(mean[mine], second[mine]))
+    value = 0.5 * (sides[0][0] + sides[1][0])
+    return value, 0.5 * math.hypot(sides[0][1], sides[1][1]), sides[0][2] + sides[1][2]
+
+
+def _weighted(values: Array, second: Array) -> tuple[float, float, float]:
+    """A mean weighted by time, its standard error from the scatter of ``values``, and its degrees of freedom."""
+    share = second / second.sum()
+    mean = float(np.sum(share * values))
+    if values.size < 2:
+        return mean, 0.0, 0.0
+    scatter = float(np.sum(share * (values - mean) ** 2)) / (1 - float(np.sum(share**2)))
+    return mean, math.sqrt(scatter * float(np.sum(share**2))), values.size - 1.0
+
+
+def _at_rest(current: Array, timeline: Timeline, steps: Steps) -> tuple[Array, Array, Array]:
+    """Each step's time-weighted mean current, its standard error from the noise, and the time; NaN where nothing was measured."""
+    weight = np.where(np.isfinite(current), _weights(timeline, steps), 0.0)
+    value = np.nan_to_num(current, nan=0.0)
+    second = np.add.reduceat(weight, steps.first)
+    measured = np.logical_or.reduceat((value != 0.0) & (weight > 0), steps.first) & (second > 0)
+    safe = np.where(second > 0, second, 1.0)
+    mean = np.add.reduceat(value * weight, steps.first) / safe
+    scatter = np.maximum(np.add.reduceat(value**2 * weight, steps.first) / safe - mean**2, 0.0)
+    error = np.sqrt(scatter * np.add.reduceat(weight**2, steps.first)) / safe
+    return np.where(measured, mean, np.nan), error, second
+
+
+def _mean_of_rests(mean: Array, error: Array, second: Array, chosen: np.ndarray) -> tuple[float, float, float] | None:
+    """The mean over measured rests; its error is their scatter, or the noise within where that is larger."""
+    mine = chosen & np.isfinite(mean)
+    if not bool(mine.any()):
         return None
-    sides = [sum(amount for amount, _ in means[side]) / sum(second for _, second in means[side]) for side in (1, -1)]
-    return 0.5 * (sides[0] + sides[1])
-
-
-def _from_rests(current: Array, ranges: Array, timeline: Timeline, cuts: Sequence[Segment]) -> float | None:
-    cycled = {float(ranges[cut.stop - 1]) for cut in cuts if cut.direction != 0}
-    amount, second, measured = 0.0, 0.0, False
-    for cut in cuts:
-        if cut.direction != 0 or cut.stop - cut.first < FEWEST_ROWS or float(ranges[cut.stop - 1]) not in cycled:
-            continue
-        values = current[cut.first + 1 : cut.stop]
-        interval = np.diff(timeline.time_second[cut.first : cut.stop])
-        valid = np.isfinite(values)
-        amount += float(np.sum(values[valid] * interval[valid]))
-        second += float(np.sum(interval[valid]))
-        measured |= bool(np.any(values[valid] != 0.0))
-    return amount / second if measured and second > 0 else None
+    value, std, freedom = _weighted(mean[mine], second[mine])
+    share = second[mine] / second[mine].sum()
+    noise = math.sqrt(float(np.sum((share * error[mine]) ** 2)))
+    return (value, std, freedom) if std > noise else (value, noise, 0.0)

@@ -1,201 +1,241 @@
-"""The time axis and the steps of an imported file: repaired where it can be, flagged where it was. No charge, no cycles.
+"""The time axis of an imported file: what is impossible in it is found and named, and repaired only when asked. No charges.
 
 Files disagree with their clocks: rows that say 0 at a step's first reading, clocks that were set back, exports without a test
 time. Time inside a step comes from the instrument's own step time where the file has it; wall time is only ever a last resort,
-since a daylight-saving change moves it and moves no coulomb.
+since a daylight-saving change moves it and moves no coulomb. A row whose time cannot be true belongs to no interval: the rows
+beside it are other steps. With the repair it takes the time of the row before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.analysis.charge import FLAG_BACKWARD, Array, decimal_resolution
+from harness.analysis.charge import Array
+from harness.analysis.counting import decimal_resolution
+from harness.analysis.integrals import FLAG_BACKWARD, GAP_FACTOR, GAP_SECOND, Index, Mask, longest_regular
+from harness.analysis.missing import all_finite, any_finite, held
 from harness.errors import BadInput
+from harness.interop.columns import Columns
+from harness.interop.finding import Finding
 
-Index = NDArray[np.int64]
-
-STEP_KEYS = ("step_count", "step_index", "step_id", "half_cycle_count", "cycle_count", "frequency_hertz")
+STEP_KEYS = ("step_count", "step_index", "step_id", "half_cycle_count", "cycle_count")
 FLAG_DERIVED = "time_derived"
 """The file has no test time: it was put together from step time or wall time."""
 FLAG_REPAIRED = "time_repaired"
-"""Single rows whose time went back took the time of the row before."""
-FLAG_DISAGREES = "time_disagrees"
-"""Step time and test time differ by more than 1 % over a step."""
+"""Rows whose time went back took the time of the row before."""
+FLAG_JUMP = "clock_jump"
+"""A clock of the file jumped while the instrument's own went on; the instrument's was used."""
 
-WEAKEST_OF_STEP = 1e-3
-WEAKEST_OF_FILE = 2e-4
-FAINT_CURRENT = 2e-3
-FAINT_CHARGE = 1e-3
+FIND_BACKWARD = "time_backward"
+FIND_SET_BACK = "time_set_back"
+FIND_MISSING = "time_missing"
+FIND_DERIVED = "time_derived"
+FIND_JUMP = "clock_jump"
+FIND_APART = "time_disagrees"
+
+UNSORTED_SHARE = 0.25
+"""Where more than this share of the rows goes back, the rows are out of order, not their clock."""
 
 
-@dataclass(frozen=True, slots=True)
+RUNS_APART = 0.05
+"""Two clocks that come apart at more than this share of the rows run at different rates; neither jumps."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
-    """Stamps that never fall, the step time where it can be trusted, and what had to be done."""
+    """The time of every row.
 
-    time_second: Array
-    step_second: Array | None
-    resolution_second: float
-    flags: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Rows [first, stop) of one step and one direction (+1, −1; 0 is rest or probe).
-
-    ``start_second`` and ``end_second`` are its edges on its own ``clock``, ``None`` where nobody states them;
-    ``unknown_edge_second`` is the time beside it that belongs to nobody; ``continues`` says that the very next row has the same
-    direction.
+    ``time_second`` never falls; ``clock_second`` is what to integrate over, the step time where the file has it, NaN where a
+    stamp is missing. ``step_edge`` says before which rows nothing may be integrated: where a step begins, or time broke.
+    ``flags`` hold for the file, ``flagged_rows`` say which rows have a flag of their own.
     """
 
-    first: int
-    stop: int
-    direction: int
-    clock: Array
-    start_second: float | None
-    end_second: float | None
-    unknown_edge_second: float
-    continues: bool = False
+    time_second: Array
+    clock_second: Array
+    step_second: Array | None
+    resolution_second: float
+    step_edge: Mask
+    flags: frozenset[str]
+    flagged_rows: Mapping[str, Index]
+    findings: tuple[Finding, ...]
 
 
-def build_timeline(columns: Mapping[str, Array], where: str) -> Timeline:
+@dataclass(slots=True)
+class _Found:
+    """What is put together about one column of time."""
+
+    column: str
+    repair: bool
+    split: list[Index]
+    rows: dict[str, Index]
+    findings: list[Finding]
+
+    def name(self, kind: str, rows: Index, text: str, *, repaired: bool = False) -> None:
+        self.findings.append(Finding(kind, self.column, text, tuple(rows.tolist()), repaired=repaired))
+
+
+def build_timeline(columns: Columns, where: str, *, repair: bool = False) -> Timeline:
     """The time axis of a file.
 
     Raises:
-        BadInput: there is no column of time.
+        BadInput: there is no column of time, none with a number, or its rows are out of order (and no repair was asked for).
     """
     step = columns.get("step_time_second")
-    step = step if step is not None and bool(np.isfinite(step).all()) else None
-    flags = set()
-    if "test_time_second" in columns:
-        raw = columns["test_time_second"]
-    elif step is not None:
-        flags.add(FLAG_DERIVED)
-        raw = _joined_steps(step, columns)
+    step = step if step is not None and all_finite(step) else None
+    name, raw = _raw_time(columns, step, where)
+    found = _Found(name, repair, [], {}, [])
+    edge = _step_edges(columns, raw.size)
+    if name != "test_time_second":
+        found.name(FIND_DERIVED, np.zeros(0, dtype=np.int64), f"there is no test time; it was put together from {name}")
+    time = _without_falls(_filled(raw, found), found, where)
+    clock = time if step is None else step
+    if step is None and not all_finite(raw):
+        clock = np.where(np.isfinite(raw), time, np.nan)
+    if name == "unix_time_second":
+        _split_holes(time, found)
     elif "unix_time_second" in columns:
-        flags.add(FLAG_DERIVED)
-        raw = columns["unix_time_second"] - np.nanmin(columns["unix_time_second"])
+        _find_jumps("unix_time_second", columns["unix_time_second"], time if step is None else step, found)
+    if step is not None:
+        if name != "step_time_second" and _drifts(time, step, edge):
+            _find_jumps(name, time, step, found)
+        found.split.clear()
+    edge[np.concatenate(found.split or [np.zeros(0, dtype=np.int64)])] = True
+    flags = frozenset({FLAG_DERIVED} if name != "test_time_second" else ())
+    resolution = decimal_resolution(raw if step is None else step)
+    return Timeline(time, clock, step, resolution, edge, flags, found.rows, tuple(found.findings))
+
+
+def out_of_order(time: Array) -> bool:
+    """Whether rows are shuffled rather than a clock set back: more than a quarter of them go back."""
+    known = time[np.isfinite(time)]
+    return known.size > 3 and int(np.count_nonzero(known[1:] < known[:-1])) > UNSORTED_SHARE * known.size
+
+
+def _raw_time(columns: Columns, step: Array | None, where: str) -> tuple[str, Array]:
+    if "test_time_second" in columns:
+        name, raw = "test_time_second", columns["test_time_second"]
+    elif step is not None:
+        name, raw = "step_time_second", _joined_steps(step, columns)
+    elif "unix_time_second" in columns:
+        name, raw = "unix_time_second", columns["unix_time_second"]
+        raw = raw - np.min(raw, initial=np.inf, where=np.isfinite(raw))
     else:
         raise BadInput(where, "no column holds a time; it needs test_time_second, step_time_second or unix_time_second")
-    time, repairs = repaired_time(raw)
-    resolution = decimal_resolution(step if step is not None else raw)
-    return Timeline(time, step, resolution, frozenset(flags | repairs))
+    if not any_finite(raw):
+        raise BadInput(where, f'its column "{name}" holds no number')
+    return name, raw
 
 
-def repaired_time(time: Array) -> tuple[Array, set[str]]:
-    """Stamps that never fall: a single row that went back takes the time of the row before; after a lasting fall the clock goes
-    on from where it was. Missing stamps take the time of the row before.
+def _filled(raw: Array, found: _Found) -> Array:
+    """Stamps with the one before in place of each missing one (the first known one at the beginning)."""
+    if all_finite(raw):
+        return raw
+    known = np.isfinite(raw)
+    rows = np.flatnonzero(~known)
+    found.name(FIND_MISSING, rows, f"{rows.size} rows have no time and were left out")
+    return held(raw, np.zeros(1, dtype=np.int64))
+
+
+def _without_falls(time: Array, found: _Found, where: str) -> Array:
+    """Stamps that never fall: a single row that went back (or ahead) takes the time of the row before; after a lasting fall the
+    clock goes on from where it was. Neither is integrated over, unless the single rows are to be repaired.
     """
-    flags: set[str] = set()
-    if not bool(np.isfinite(time).all()):
-        held = np.maximum.accumulate(np.where(np.isfinite(time), np.arange(time.size), 0))
-        time = np.nan_to_num(time[held], nan=0.0)
-        flags.add(FLAG_REPAIRED)
-    fall = np.flatnonzero(np.diff(time) < 0) + 1
+    fall = np.flatnonzero(time[1:] < time[:-1]) + 1
     if fall.size == 0:
-        return time, flags
+        return time
+    if out_of_order(time):
+        raise BadInput(where, f"its rows are not in the order of time ({fall.size} of {time.size} go back); sort them or repair")
+    single = _single_rows(time, fall)
     time = time.copy()
-    single = fall[(fall + 1 >= time.size) | (time[np.minimum(fall + 1, time.size - 1)] >= time[fall - 1])]
     if single.size:
         time[single] = time[single - 1]
-        flags.add(FLAG_REPAIRED)
-    lasting = np.flatnonzero(np.diff(time) < 0) + 1
+        done = "took the time of the row before" if found.repair else "nothing was integrated over them"
+        found.name(FIND_BACKWARD, single, f"{single.size} rows have an impossible time; {done}", repaired=found.repair)
+        found.rows[FLAG_REPAIRED if found.repair else FLAG_BACKWARD] = single
+        if not found.repair:
+            found.split += [single, single[single + 1 < time.size] + 1]
+    lasting = np.flatnonzero(time[1:] < time[:-1]) + 1
     if lasting.size:
+        found.name(FIND_SET_BACK, lasting, f"the clock was set back {lasting.size} times; nothing was integrated across")
+        found.rows[FLAG_BACKWARD] = np.union1d(found.rows.get(FLAG_BACKWARD, lasting), lasting)
+        found.split.append(lasting)
         lost = np.zeros_like(time)
         lost[lasting] = time[lasting - 1] - time[lasting]
         time += np.cumsum(lost)
-        flags.add(FLAG_BACKWARD)
-    return time, flags
+    return time
 
 
-def segments(columns: Mapping[str, Array], timeline: Timeline) -> tuple[list[Segment], set[str]]:
-    """The file cut where a step, a direction or a probe begins; with flags about clocks that disagree."""
-    current = columns["current_ampere"]
-    step_edges = _step_edges(columns, current.size)
-    direction = _directions(columns, timeline, step_edges)
-    edge = step_edges | (np.diff(direction, prepend=direction[0]) != 0)
-    edge[0] = True
+def _single_rows(time: Array, fall: Index) -> Index:
+    """Rows that alone are out of line: too early between two in order, or too late between two in order."""
+    after = time[np.minimum(fall + 1, time.size - 1)]
+    low = (fall + 1 >= time.size) | (after >= time[fall - 1])
+    high = ~low & (fall >= 2) & (time[fall] >= time[np.maximum(fall - 2, 0)])
+    return np.unique(np.concatenate((fall[low], fall[high] - 1)))
+
+
+def _find_jumps(name: str, clock: Array, own: Array, found: _Found) -> None:
+    """Rows at which one of the file's clocks jumped while the instrument's ``own`` went on."""
+    if clock.size < 3:
+        return
+    ahead = clock - own
+    with np.errstate(invalid="ignore"):
+        far = np.flatnonzero(np.abs(ahead[1:] - ahead[:-1]) > GAP_SECOND) + 1
+    far = far[own[far] >= own[far - 1]]
+    if far.size == 0:
+        return
+    passed = np.diff(own)
+    typical = float(np.median(passed[passed > 0])) if bool((passed > 0).any()) else 0.0
+    rows = far[np.abs(ahead[far] - ahead[far - 1]) > GAP_FACTOR * typical]
+    if rows.size > RUNS_APART * own.size:
+        found.findings.append(
+            Finding(FIND_APART, name, f"{name} does not run at the rate of the instrument's clock, which was used")
+        )
+    elif rows.size:
+        found.rows[FLAG_JUMP] = np.union1d(found.rows.get(FLAG_JUMP, rows), rows)
+        text = f"{name} jumps {rows.size} times while the instrument's clock goes on, which was used"
+        found.findings.append(Finding(FIND_JUMP, name, text, tuple(rows.tolist())))
+
+
+def _split_holes(time: Array, found: _Found) -> None:
+    """Wall time alone cannot tell a hole in the record from a jump of the clock: neither is integrated over."""
+    passed = np.diff(time)
+    rows = np.flatnonzero(passed > longest_regular(passed)) + 1
+    if rows.size:
+        found.rows[FLAG_JUMP] = np.union1d(found.rows.get(FLAG_JUMP, rows), rows)
+        found.split.append(rows)
+        found.name(FIND_JUMP, rows, f"the clock jumps or rows are missing at {rows.size} places; nothing was integrated across")
+
+
+def _drifts(time: Array, step: Array, edge: Mask) -> bool:
+    """Whether two clocks come apart within a step, by enough to look for a jump."""
     first = np.flatnonzero(edge)
-    stop = np.append(first[1:], current.size)
-    flags: set[str] = set()
-    made = []
-    for begin, end in zip(first.tolist(), stop.tolist(), strict=True):
-        same = bool(end < current.size and direction[end] == direction[begin])
-        made.append(replace(_segment(slice(begin, end), int(direction[begin]), timeline, step_edges, flags), continues=same))
-    return made, flags
+    last = np.append(first[1:], time.size) - 1
+    return bool(np.any(np.abs((time[last] - time[first]) - (step[last] - step[first])) > GAP_SECOND))
 
 
-def _joined_steps(step: Array, columns: Mapping[str, Array]) -> Array:
+def _joined_steps(step: Array, columns: Columns) -> Array:
     """Step times laid end to end."""
-    edge = _step_edges(columns, step.size)
-    starts = np.flatnonzero(edge)
+    starts = np.flatnonzero(_step_edges(columns, step.size))
     ends = np.append(starts[1:], step.size) - 1
     lengths = np.concatenate(([0.0], np.cumsum(step[ends])[:-1]))
     joined: Array = step + np.repeat(lengths, np.diff(np.append(starts, step.size)))
     return joined
 
 
-def _step_edges(columns: Mapping[str, Array], size: int) -> NDArray[np.bool_]:
+def _step_edges(columns: Columns, size: int) -> Mask:
     """Where a step begins: a step's number changed, its time fell, or a probe began or ended."""
     edge = np.zeros(size, dtype=np.bool_)
     edge[0] = True
     for key in STEP_KEYS:
         if key in columns:
-            values = np.nan_to_num(columns[key], nan=0.0)
-            numbers = np.sign(values) if key == "frequency_hertz" else values
-            edge[1:] |= numbers[1:] != numbers[:-1]
-    if "step_time_second" in columns:
-        with np.errstate(invalid="ignore"):
-            edge[1:] |= np.diff(columns["step_time_second"]) < 0
-    return edge
-
-
-def _directions(columns: Mapping[str, Array], timeline: Timeline, edge: NDArray[np.bool_]) -> Index:
-    """+1, −1 or 0 for each row: 0 is a rest, a probe, or a current too faint to be meant."""
-    current = np.nan_to_num(columns["current_ampere"], nan=0.0)
-    size = np.abs(current)
-    largest = float(size.max(initial=0.0))
-    starts = np.flatnonzero(edge)
-    lengths = np.diff(np.append(starts, current.size))
-    of_step = np.repeat(np.maximum.reduceat(size, starts), lengths)
-    direction = np.where(size > np.maximum(WEAKEST_OF_STEP * of_step, WEAKEST_OF_FILE * largest), np.sign(current), 0.0)
+            edge[1:] |= columns.changes(key)
     if "frequency_hertz" in columns:
-        direction[np.nan_to_num(columns["frequency_hertz"], nan=0.0) > 0] = 0.0
-    interval = np.diff(timeline.time_second, append=timeline.time_second[-1])
-    charge = np.repeat(np.abs(np.add.reduceat(current * interval, starts)), lengths)
-    mean = np.repeat(np.add.reduceat(size, starts) / lengths, lengths)
-    faint = (charge < FAINT_CHARGE * float(charge.max(initial=0.0))) & (mean < FAINT_CURRENT * largest)
-    direction[faint] = 0.0
-    return direction.astype(np.int64)
-
-
-def _segment(rows: slice, direction: int, timeline: Timeline, step_edges: NDArray[np.bool_], flags: set[str]) -> Segment:
-    time = timeline.time_second
-    first, stop = int(rows.start), int(rows.stop)
-    clock = time[first:stop]
-    if direction == 0:
-        return Segment(first, stop, direction, clock, None, None, 0.0)
-    before = float(time[first] - time[first - 1]) if first else 0.0
-    if timeline.step_second is None:
-        unknown = before if before > 0 and before <= 3 * _typical_interval(clock) else 0.0
-        return Segment(first, stop, direction, clock, None, None, unknown)
-    step = timeline.step_second[first:stop]
-    if abs((step[-1] - step[0]) - (clock[-1] - clock[0])) > max(0.01 * (clock[-1] - clock[0]), 2.0):
-        flags.add(FLAG_DISAGREES)
-    since = float(step[0])
-    begins = bool(step_edges[first]) and 0 < since <= 1.001 * (before if first else since)
-    begins = begins and since <= 3 * _typical_interval(step)
-    end = None
-    if stop < time.size and bool(step_edges[stop]):
-        rest = float(time[stop] - time[stop - 1]) - float(timeline.step_second[stop])
-        end = float(step[-1]) + rest if rest > 0 and rest <= 3 * _typical_interval(clock) else None
-    return Segment(first, stop, direction, step, 0.0 if begins else None, end, 0.0)
-
-
-def _typical_interval(clock: Array) -> float:
-    interval = np.diff(clock)
-    interval = interval[interval > 0]
-    return float(np.median(interval)) if interval.size else 0.0
+        sounding = columns["frequency_hertz"] > 0
+        edge[1:] |= sounding[1:] != sounding[:-1]
+    if "step_time_second" in columns:
+        time = columns["step_time_second"]
+        edge[1:] |= time[1:] < time[:-1]
+    return edge

@@ -1,10 +1,9 @@
-"""Tables and files for people at a terminal. Views only: percent and areal units live here, nowhere below."""
+"""Tables for people at a terminal. Views only: percent and areal units live here, nowhere below."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import polars as pl
@@ -14,9 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness.clock import iso_from_nanosecond
-from harness.errors import BadInput
 from harness.model.cell import Cell
-from harness.model.derived import CycleRow
 from harness.model.status import ChannelStatus, LinkStatus, RunStatus, StationStatus
 from harness.store.registry import Facts, Registered
 
@@ -137,20 +134,6 @@ def _changed(before: BaseModel, after: BaseModel) -> list[str]:
     return [name for name in type(after).model_fields if getattr(before, name) != getattr(after, name)]
 
 
-def cycle_table(cell: str, rows: Sequence[CycleRow]) -> Table:
-    """The cycle table of one cell, efficiency in percent."""
-    table = headed(cell, "cycle #", "plated / mAh", "stripped / mAh", "efficiency / %", "flags")
-    for row in rows:
-        table.add_row(
-            str(row.cycle_count),
-            plus_minus(row.plating_capacity_ah, row.plating_capacity_ah_std, 1e3, 5),
-            plus_minus(row.stripping_capacity_ah, row.stripping_capacity_ah_std, 1e3, 5),
-            plus_minus(row.coulombic_efficiency, row.coulombic_efficiency_std, 1e2, 3),
-            row.flags,
-        )
-    return table
-
-
 def show_frame(console: Console, frame: pl.DataFrame) -> None:
     """Print the last rows of a frame, as many columns as fit; what is the same in all rows is said once, above."""
     same = {name: frame[name][0] for name in frame.columns if frame.height > 1 and frame[name].n_unique() == 1}
@@ -186,23 +169,3 @@ def _broken(name: str) -> str:
 
 def _text(value: object) -> str:
     return "–" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def write_frame(frame: pl.DataFrame, path: Path) -> None:
-    """Write a frame to a file whose ending says how.
-
-    Raises:
-        BadInput: the ending is none of .csv, .parquet and .json, or the file cannot be written.
-    """
-    writers: dict[str, Callable[[Path], object]] = {
-        ".csv": frame.write_csv,
-        ".parquet": frame.write_parquet,
-        ".json": frame.write_json,
-    }
-    if path.suffix not in writers:
-        raise BadInput("--out", f'"{path}" ends in none of {", ".join(writers)}')
-    try:
-        writers[path.suffix](path)
-    except OSError as error:
-        why = error.strerror or " ".join(str(error).split())
-        raise BadInput("--out", f"{path} cannot be written ({why})") from None

@@ -16,7 +16,15 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import bench_analysis, bench_cell, bench_daemon, bench_delivery, bench_emulator, bench_journal
+from tests.benchmarks import (
+    bench_analysis,
+    bench_cell,
+    bench_daemon,
+    bench_delivery,
+    bench_emulator,
+    bench_journal,
+    bench_kramers_kronig,
+)
 from tests.benchmarks.figure import Figure
 
 BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
@@ -24,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "delivery": bench_delivery.measure,
     "daemon": bench_daemon.measure,
     "analysis": bench_analysis.measure,
+    "kramers_kronig": bench_kramers_kronig.measure,
     "emulator": bench_emulator.measure,
     "cell": bench_cell.measure,
 }

@@ -62,9 +62,9 @@ def true_efficiencies(out: Path, cell: str = "cu-01") -> list[float]:
 def test_a_perfect_instrument_gives_the_true_efficiency(tmp_path: Path) -> None:
     """Analysed, a file without imperfections has the truth's efficiency to 1e-9, and ends where the voltage is reached."""
     out = generated(tmp_path, scenario(cycling(PLATE, REST, STRIP, count=3)))
-    [(name, cycles)] = analyze_file(out / "cu-01.bdf.parquet", geometry=Geometry.DEPOSIT)
-    assert name == "cu-01"
-    assert [cycle.coulombic_efficiency for cycle in cycles] == pytest.approx(true_efficiencies(out), abs=1e-9)
+    [cell] = analyze_file(out / "cu-01.bdf.parquet", geometry=Geometry.DEPOSIT)
+    assert cell.name == "cu-01"
+    assert [cycle.coulombic_efficiency for cycle in cell.rows] == pytest.approx(true_efficiencies(out), abs=1e-9)
     samples = pl.read_parquet(out / "cu-01.bdf.parquet")
     ends = samples.filter(pl.col("role") == "strip").group_by("cycle_count").agg(pl.col("voltage_volt").last())
     assert ends["voltage_volt"].to_list() == pytest.approx([1.0] * 3, abs=1e-5)
@@ -80,8 +80,8 @@ def test_an_imperfect_instrument_gives_it_within_its_error(tmp_path: Path) -> No
     deviations = []
     for number in range(1, 7):
         cell = f"cu-01-{number:04d}"
-        [(_, cycles)] = analyze_file(out / f"{cell}.bdf.parquet", geometry=Geometry.DEPOSIT)
-        for cycle, true in zip(cycles, true_efficiencies(out, cell), strict=True):
+        [found] = analyze_file(out / f"{cell}.bdf.parquet", geometry=Geometry.DEPOSIT)
+        for cycle, true in zip(found.rows, true_efficiencies(out, cell), strict=True):
             assert cycle.coulombic_efficiency is not None
             assert cycle.coulombic_efficiency_std is not None
             assert "offset_from_rest" in cycle.flags
@@ -138,8 +138,8 @@ def test_a_hold_goes_on_from_its_charge_and_ends_at_its_current(tmp_path: Path) 
     assert hold["voltage_volt"].to_numpy() == pytest.approx(np.full(hold.height, 4.2), abs=1e-6)
     assert hold["current_ampere"][-1] == pytest.approx(4.8e-4, rel=1e-6)
     assert hold["current_ampere"].is_sorted(descending=True)
-    [(_, cycles)] = analyze_file(out / "cu-01.bdf.parquet", geometry=Geometry.FULL)
-    for cycle, row in zip(cycles, rows[::2], strict=True):
+    [cell] = analyze_file(out / "cu-01.bdf.parquet", geometry=Geometry.FULL)
+    for cycle, row in zip(cell.rows, rows[::2], strict=True):
         assert cycle.plating_capacity_ah == pytest.approx(float(str(row["charge_coulomb"])) / 3600.0, rel=1e-5)
 
 

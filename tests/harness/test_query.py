@@ -96,7 +96,7 @@ def cycle(context: RunContext, count: int, plated: float, stripped: float | None
     offset = None if value is None else 6e-4
     half = (plated, 1e-7, stripped, None if stripped is None else 1e-7)
     stamp = START + count * HOUR
-    flags = "" if stripped is not None else "incomplete"
+    flags = "incomplete" if stripped is None else "formation" if count == 1 else ""
     return CycleRow(context.run_id, count, stamp, "cycle", *half, value, known, offset, *(None,) * 5, flags, "1")
 
 
@@ -223,7 +223,7 @@ def test_cell_without_derived_rows_has_empty_tables(lab: Lab) -> None:
 
 
 def test_efficiency_weighs_by_charge_and_keeps_the_offset_whole(lab: Lab) -> None:
-    """ΣQ_strip/ΣQ_plate over the complete cycles from the second of each run on; the common offset does not average out."""
+    """ΣQ_strip/ΣQ_plate over the complete cycles after formation; the common offset does not average out."""
     found = lab.coulombic_efficiency("cu-01")
     assert found == mean_coulombic_efficiency(CYCLES + CYCLES_LATER)
     assert found.cycles == 3

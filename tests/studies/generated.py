@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -34,10 +35,10 @@ def each_cell(scenario: Mapping[str, Any], seeds: int, work: Callable[[Generated
     """``work`` done to ``seeds`` cells, in the order of their seeds, in as many processes as there are processors.
 
     Every cell comes from its own scenario seed, so that its instrument's offset and gain are drawn anew, too. ``scenario`` has
-    one channel with one cell; ``work`` must be a function of a module.
+    one channel with one cell; ``work`` must be a function of a module. The processes are not forked: frames live in threads.
     """
     portions = [range(start, min(start + PORTION, first + seeds)) for start in range(first, first + seeds, PORTION)]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         return [result for results in pool.map(partial(_portion, dict(scenario), work), portions) for result in results]
 
 

@@ -2,7 +2,8 @@
 
 Healthy sweeps are those of emulated cells of every preset and geometry with the instrument's noise. The others are synthetic: a
 lithium interface (two depressed arcs and diffusion) whose points are taken one after another as an instrument takes them, three
-periods and 20 ms each, while it changes; 0.1 % noise of the modulus on both parts.
+periods and 20 ms each, while it changes; 0.1 % noise of the modulus on both parts. Last, small pulses and their ends on emulated
+cells are held against the impedance of the same cells.
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ import numpy as np
 
 from emulator.cell.parameters import PresetName
 from harness.analysis.charge import Array
+from harness.analysis.estimate import Estimate
 from harness.analysis.impedance.drift import spectrum_at
+from harness.analysis.impedance.fit import fit_impedance
 from harness.analysis.impedance.spectrum import Complex, Sweep, sweep_of
 from harness.analysis.impedance.validity import Verdict, judge_spectrum
+from harness.analysis.interrupt import interrupts
+from harness.analysis.pulses import pulse_resistances
+from harness.analysis.resistance import Agreement, cross_check
 from tests.benchmarks.figure import Figure
 from tests.studies.generated import GeneratedCell, generated
 
@@ -31,8 +37,8 @@ PAUSE_SECOND = 20.0
 
 
 def study(seeds: int) -> list[Figure]:
-    """The figures of both halves."""
-    return [*healthy(seeds), *growing(seeds), *disturbed(seeds), *corrected(seeds)]
+    """All figures; a direct current is compared with impedance on 200 cells at most."""
+    return [*healthy(seeds), *growing(seeds), *disturbed(seeds), *corrected(seeds), *direct(min(seeds, 200))]
 
 
 def healthy(seeds: int) -> list[Figure]:
@@ -62,7 +68,7 @@ def growing(seeds: int) -> list[Figure]:
             repeated.append(judge_spectrum(sweep, repeated_first=complex(again.impedance_ohm[0])).verdict)
             second.append(judge_spectrum(sweep, again=again).verdict)
         for how, found in (("Kramers–Kronig alone", alone), ("the first point again", repeated), ("a second sweep", second)):
-            beside = "false doubts, at most 1" if growth == 0.0 else "cannot see slow drift" if found is alone else ""
+            beside = "false doubts, at most 1" if growth == 0.0 else "blind to slow drift" if found is alone else ""
             figures.append(Figure(f"interface + {growth:.0%} in the sweep, not good by {how}", _doubted(found), "%", beside))
     return figures
 
@@ -99,6 +105,44 @@ def corrected(seeds: int) -> list[Figure]:
     ]
 
 
+def direct(seeds: int) -> list[Figure]:
+    """A small pulse after a sweep, and its end, on emulated symmetric cells: both against R_s + R_i of the fit."""
+    eis = {"step": "eis", "from": "200 kHz", "to": "100 mHz", "points_per_decade": 8, "amplitude": "10 mV", "longest": "30 min"}
+    often = {"sampling": {"every": "100 ms"}}
+    on = {"step": "plate", "current": "0.5 mA/cm^2", "until": {"charge": "0.5 mAh/cm^2"}}
+    pulse = {"step": "plate", "current": "0.1 mA/cm^2", "until": {"charge": "0.28 uAh/cm^2"}, **often}
+    steps = [on, {"step": "rest", "for": "2 h"}, eis, pulse, {"step": "rest", "for": "20 s", **often}]
+    found = [_direct(cell) for seed in range(1, seeds + 1) for cell in generated(_of(steps, "bare_fec", "symmetric"), seed)]
+    ratios = np.array([[item.ratio_1.value for item in pair] for pair in found], dtype=np.float64)
+    figures = []
+    for place, how, beside in ((0, "pulse after 1 s", "diffusion adds 2 %"), (1, "interrupt", "")):
+        agreeing = 100 * float(np.mean([pair[place].agrees is True for pair in found]))
+        figures.append(
+            Figure(f"R by {how} over R_s + R_i, mean", float(np.mean(ratios[:, place])), "", f"1; {beside}".rstrip("; "))
+        )
+        figures.append(Figure(f"{how} agrees with impedance", agreeing, "%", f"95; {beside}".rstrip("; ")))
+    return figures
+
+
+def _direct(cell: GeneratedCell) -> tuple[Agreement, Agreement]:
+    assert cell.points is not None
+    names = ("test_time_second", "voltage_volt", "current_ampere")
+    columns = [cell.samples[name].to_numpy() for name in names]
+    own = cell.samples["step_time_second"].to_numpy()
+    pulse = pulse_resistances(*columns, step_time_second=own)[-1].at[1].resistance_ohm
+    stop = interrupts(*columns, step_time_second=own)[-1].resistance_ohm
+    impedance = cell.points["real_impedance_ohm"].to_numpy() + 1j * cell.points["imaginary_impedance_ohm"].to_numpy()
+    fit = fit_impedance(cell.points["frequency_hertz"].to_numpy(), impedance)
+    series, interface = (
+        Estimate.normal(value or 0.0, std or 0.0)
+        for value, std in (
+            (fit.series_resistance_ohm, fit.series_resistance_ohm_std),
+            (fit.interface_resistance_ohm, fit.interface_resistance_ohm_std),
+        )
+    )
+    return cross_check(pulse, series, interface), cross_check(stop, series, interface)
+
+
 def _scenario(preset: str, geometry: str) -> dict[str, Any]:
     eis = {"step": "eis", "from": "200 kHz", "to": "100 mHz", "points_per_decade": 8, "amplitude": "10 mV", "longest": "30 min"}
     on: dict[str, Any] = {"step": "plate", "current": "0.5 mA/cm^2", "until": {"charge": "0.5 mAh/cm^2"}}
@@ -107,9 +151,13 @@ def _scenario(preset: str, geometry: str) -> dict[str, Any]:
         on = {"step": "charge", "current": "C/10", "until": {"charge": "0.5 mAh/cm^2"}}
         off = {"step": "discharge", "current": "C/10", "until": {"charge": "0.3 mAh/cm^2"}}
     rest = {"step": "rest", "for": "30 min"}
+    return _of([on, rest, eis, off, rest, eis], preset, geometry)
+
+
+def _of(steps: Sequence[object], preset: str, geometry: str) -> dict[str, Any]:
     cell = {"name": "c", "geometry": geometry, "preset": preset, "area_cm2": 1.0}
     return {
-        "schedule": {"schedule": "validity", "version": 1, "steps": [on, rest, eis, off, rest, eis]},
+        "schedule": {"schedule": "validity", "version": 1, "steps": list(steps)},
         "instruments": [{"serial": "EMU1", "channels": [{"name": "a1", "cell": cell}]}],
     }
 

@@ -116,7 +116,7 @@ def kramers_kronig_by_mu(
     """
     _check(sweep)
     omega, weight, target = _weighted(sweep)
-    for order in range(1, min(most, np.unique(omega).size - 3) + 1):
+    for order in range(1, max(1, min(most, np.unique(omega).size - 3)) + 1):
         times = np.geomspace(1 / omega[0], 1 / omega[-1], order) if order > 1 else 1 / omega[-1:]
         numbers = _numbers(_design(omega, weight, times, capacitance=capacitance), target, part, 2 + capacitance)
         if _mu(numbers[2 + capacitance :]) <= cutoff:
@@ -185,7 +185,9 @@ def _numbers(matrix: Array, target: Array, part: Part, first: int) -> Array:
 
 def _mu(resistances: Array) -> float:
     negative, positive = -float(resistances[resistances < 0].sum()), float(resistances[resistances >= 0].sum())
-    return 1 - negative / max(positive, np.finfo(np.float64).tiny)
+    if positive == 0.0:
+        return 1.0 if negative == 0.0 else -math.inf
+    return 1 - negative / positive
 
 
 def _result(sweep: Sweep, times: Array, numbers: Array, *, capacitance: bool, resolution: float) -> KramersKronig:

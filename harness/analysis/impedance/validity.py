@@ -11,17 +11,19 @@ What is judged, and by what:
 * *What was measured*: a sweep that ended early, a real part below zero. Above 100 kHz the latter is an artefact of leads and
   reference electrodes, and these points are left out; below it no passive cell has it.
 
-Inductive points (Z″ > 0) are no fault: the test's sum has an inductance, and so must the fit's. Lithium is not at rest for half
-an hour after plating; a shorter rest is stated with the verdict, not held against the spectrum.
+A spectrum that obeys Kramers and Kronig once its imaginary part is turned over was written with the other sign, and is refused
+with that reason. Inductive points (Z″ > 0) are no fault: the test's sum has an inductance, and so must the fit's. Lithium is not
+at rest for half an hour after plating; a shorter rest is stated with the verdict, not held against the spectrum.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.analysis.impedance.drift import Repetition, bias_drift, compare_sweeps, repeated_point
 from harness.analysis.impedance.kramers_kronig import FEWEST_POINTS, LEAST_SPAN, KramersKronig, kramers_kronig
@@ -38,8 +40,8 @@ REFUSED_CHANGE = 0.1
 CHANGE_PROBABILITY = 1e-3
 LEAST_NOISE = 1e-4
 ARTEFACT_HERTZ = 1e5
-NEGATIVE_REAL = -0.01
-"""In units of |Z|: a real part is below zero when it is by more than noise."""
+BEYOND_NOISE = 0.01
+"""In units of |Z|: a part is below or above zero when it is so by more than this."""
 RESTED_SECOND = 1800.0
 
 SLOW_DRIFT_UNSEEN = (
@@ -112,6 +114,7 @@ def judge_spectrum(
     if _enough(usable):
         tested = kramers_kronig(usable)
         findings += _of_the_residual(tested)
+        findings += _of_the_sign(usable, tested)
     noise = LEAST_NOISE if tested is None else max(tested.noise_1, LEAST_NOISE)
     repetition = None
     if again is not None:
@@ -129,8 +132,12 @@ def judge_spectrum(
     return SpectrumVerdict(list(Verdict)[worst], reasons, notes, tested, repetition, usable)
 
 
-def _negative_real(sweep: Sweep) -> np.ndarray:
-    return sweep.impedance_ohm.real < NEGATIVE_REAL * np.abs(sweep.impedance_ohm)
+def _negative_real(sweep: Sweep) -> NDArray[np.bool_]:
+    return sweep.impedance_ohm.real < -BEYOND_NOISE * np.abs(sweep.impedance_ohm)
+
+
+def _inductive(sweep: Sweep) -> NDArray[np.bool_]:
+    return sweep.impedance_ohm.imag > BEYOND_NOISE * np.abs(sweep.impedance_ohm)
 
 
 def _without_artefacts(sweep: Sweep) -> Sweep:
@@ -175,6 +182,14 @@ def _of_the_residual(tested: KramersKronig) -> Iterator[_Finding]:
         yield Verdict.SUSPECT, f"what Kramers–Kronig leaves ({tested.residual_rms_1:.2%} rms) is systematic, not noise"
 
 
+def _of_the_sign(sweep: Sweep, tested: KramersKronig) -> Iterator[_Finding]:
+    if tested.residual_rms_1 <= REFUSED_RMS or not bool(np.mean(_inductive(sweep)) > 0.5):
+        return
+    turned = kramers_kronig(replace(sweep, impedance_ohm=sweep.impedance_ohm.conj()))
+    if turned.residual_rms_1 <= REFUSED_RMS:
+        yield Verdict.REFUSED, "turned over, the imaginary part is valid: it must be negative where the cell is capacitive"
+
+
 def _of_the_repetition(repetition: Repetition, what: str) -> Iterator[_Finding]:
     if repetition.probability_1 >= CHANGE_PROBABILITY or repetition.difference_rms_1 <= SUSPECT_CHANGE:
         return
@@ -191,7 +206,7 @@ def _of_the_bias(before: float, after: float, amplitude_volt: float | None) -> I
 
 
 def _notes(sweep: Sweep, rest_second: float | None) -> Iterator[str]:
-    inductive = int(np.sum(sweep.impedance_ohm.imag > 0))
+    inductive = int(np.sum(_inductive(sweep)))
     if inductive:
         yield f"{inductive} points are inductive: a fit must have an inductance, too"
     if rest_second is not None and rest_second < RESTED_SECOND:

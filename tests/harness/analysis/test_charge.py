@@ -10,21 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from harness.analysis.charge import (
+from harness.analysis.charge import Accuracy, counted_charge, step_charge, total_charge
+from harness.analysis.counting import RunningTotal, decimal_resolution, signed_increments
+from harness.analysis.integrals import (
     FLAG_BACKWARD,
     FLAG_DUPLICATE,
     FLAG_EMPTY,
     FLAG_GAP,
     FLAG_MISSING,
-    Accuracy,
     Array,
     CurrentKind,
-    counted_charge,
-    decimal_resolution,
-    monotone_increments,
-    signed_increments,
-    step_charge,
-    total_charge,
 )
 
 
@@ -141,17 +136,18 @@ def test_charge_std_agrees_with_a_simulated_instrument() -> None:
     assert float(np.mean(stds)) == pytest.approx(float(np.std(errors)), rel=0.05)
 
 
-def test_monotone_increments_lose_no_row_at_a_reset() -> None:
+def test_running_total_loses_no_row_at_a_reset() -> None:
     """After a reset the new value itself counts, first row included; a missing value repeats the one before."""
     counter = np.array([0.1, 0.3, 0.5, 0.02, 0.1, math.nan, 0.4, 0.0, 0.2])
-    assert float(monotone_increments(counter).sum()) == pytest.approx(0.5 + 0.4 + 0.2, rel=1e-12)
-    assert float(monotone_increments(counter, 0.1).sum()) == pytest.approx(0.4 + 0.4 + 0.2, rel=1e-12)
+    whole = np.array([0]), np.array([counter.size])
+    assert float(RunningTotal.of(counter).added(*whole)[0]) == pytest.approx(0.5 + 0.4 + 0.2, rel=1e-12)
+    assert float(RunningTotal.of(counter, 0.1).added(*whole)[0]) == pytest.approx(0.4 + 0.4 + 0.2, rel=1e-12)
 
 
 @given(
     st.lists(st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=20), min_size=1, max_size=6),
 )
-def test_monotone_increments_recover_what_was_counted(blocks: list[list[float]]) -> None:
+def test_running_total_recovers_what_was_counted(blocks: list[list[float]]) -> None:
     """Whatever the amounts, the increments add up to them, as long as a reset is a fall to less than half."""
     counters = [np.cumsum(block) for block in blocks]
     total = 0.0
@@ -163,7 +159,10 @@ def test_monotone_increments_recover_what_was_counted(blocks: list[list[float]])
         kept.append(counter)
         total += float(counter[-1])
         last = float(counter[-1])
-    assert float(monotone_increments(np.concatenate(kept)).sum()) == pytest.approx(total, rel=1e-9)
+    counter = np.concatenate(kept)
+    assert float(RunningTotal.of(counter).added(np.array([0]), np.array([counter.size]))[0]) == pytest.approx(total, rel=1e-9)
+    each = RunningTotal.of(counter).added(np.arange(counter.size), np.arange(counter.size) + 1)
+    assert float(each.sum()) == pytest.approx(total, rel=1e-9)
 
 
 def test_signed_increments_see_a_reset_that_the_current_cannot_explain() -> None:

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.analysis.charge import Accuracy, Charge, RangePart, step_charge
-from harness.analysis.coulombic import HalfCycle, cycle_row, efficiency, mean_coulombic_efficiency
+from harness.analysis.coulombic import (
+    HalfCycle,
+    cycle_row,
+    efficiency,
+    efficiency_of,
+    is_formation,
+    mean_coulombic_efficiency,
+    pairings,
+)
 from harness.model.derived import CycleRow
 from harness.model.run import Role
 
@@ -134,7 +142,7 @@ def test_mean_is_weighted_by_charge_from_the_second_cycle() -> None:
 @pytest.mark.parametrize(("flag", "counted"), [("current_off", 1), ("clock", 1), ("overload", 1), ("noisy", 2), ("gap", 2)])
 def test_mean_leaves_out_cycles_whose_charge_is_in_doubt(flag: str, counted: int) -> None:
     """A current or a time that cannot be true is kept with its flag, and out of the average; other flags are no reason."""
-    doubted = replace(row(0.5, 3), flags=f"formation {flag}")
+    doubted = replace(row(0.5, 3), flags=flag)
     assert mean_coulombic_efficiency([row(0.98, 2), doubted]).cycles == counted
 
 
@@ -173,3 +181,42 @@ def test_mean_lies_between_the_worst_and_the_best(values: list[float]) -> None:
     assert found.coulombic_efficiency is not None
     assert min(values) - 1e-9 <= found.coulombic_efficiency <= max(values) + 1e-9
     assert found.cycles == len(values)
+
+
+def test_formation_is_the_flag_whatever_the_count() -> None:
+    """A file whose counts begin with 7 has its formation in cycle 7, and its mean begins with cycle 8."""
+    first = replace(row(0.8, 7), flags="formation")
+    assert is_formation(first)
+    assert not is_formation(row(0.98, 8))
+    assert mean_coulombic_efficiency([first, row(0.98, 8)]).coulombic_efficiency == pytest.approx(0.98, rel=1e-12)
+
+
+def test_pairings_are_the_removal_of_this_or_of_the_next_cycle_over_this_deposit() -> None:
+    """Both pairings of whole cycles; where one of them is not whole, or none follows, the reason stands instead."""
+    rows = [row(0.98, 2), row(0.96, 3), cycle_row("a", 4, half(Role.PLATE, constant(-CURRENT, 3600.0)), None, UNKNOWN)]
+    found = pairings(rows)
+    assert [pairing.cycle_count for pairing in found] == [2, 3, 4]
+    assert found[0].same_cycle.value == pytest.approx(0.98, rel=1e-12)
+    assert found[0].next_removal.value == pytest.approx(0.96, rel=1e-12)
+    assert found[1].next_removal.refusal == "the next cycle is not whole"
+    assert found[2].same_cycle.refusal == "nothing was removed in this cycle"
+    assert found[2].next_removal.refusal == "no cycle follows it"
+
+
+def test_efficiency_of_a_row_without_one_says_why() -> None:
+    """Never zero: a lone half, a half that was cut and a symmetric cell each have their reason."""
+    plate, strip = half(Role.PLATE, constant(-CURRENT, 60.0)), half(Role.STRIP, constant(CURRENT, 60.0))
+    cut = half(Role.STRIP, constant(CURRENT, 60.0), whole=False)
+    assert efficiency_of(cycle_row("a", 0, None, strip, UNKNOWN)).refusal == "nothing was deposited in this cycle"
+    assert efficiency_of(cycle_row("a", 2, plate, cut, UNKNOWN)).refusal == "one of its halves is not whole"
+    assert efficiency_of(cycle_row("a", 2, plate, strip, UNKNOWN, has_efficiency=False)).refusal == "the cell has none"
+
+
+def test_next_pairing_is_as_sure_as_the_same_one_in_equal_cycles() -> None:
+    """Between equal cycles the second pairing has the σ of the first: its offset whole, its random errors of two halves."""
+    parts = (RangePart(1e-3, -2.268, 3600.0), RangePart(1e-3, 2.268, 3600.0))
+    noisy = [Charge(part.charge_coulomb, 3600.0, 2.268e-3, (part,)) for part in parts]
+    accuracy = Accuracy(offset_of_range=2e-4)
+    rows = [cycle_row("a", n, half(Role.PLATE, noisy[0]), half(Role.STRIP, noisy[1]), accuracy) for n in (2, 3)]
+    found = pairings(rows)[0]
+    assert found.next_removal.std == pytest.approx(found.same_cycle.std, rel=1e-12)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from harness.errors import BadInput
-from harness.interop.bdf import cell_name, machine_name, read_cells
+from harness.interop.bdf import cell_name, read_cells
+from harness.interop.column_names import machine_name
+from tests.realdata import REALDATA, real
 
 
 @pytest.mark.parametrize(
@@ -25,6 +28,16 @@ from harness.interop.bdf import cell_name, machine_name, read_cells
         ("unix_time_nanosecond", "unix_time_second", 1e-9),
         ("current_ampere", "current_ampere", 1.0),
         ("Amps", "current_ampere", 1.0),
+        ("Ah", "capacity_ah", 1.0),
+        ("time/s", "test_time_second", 1.0),
+        ("Ewe/V", "voltage_volt", 1.0),
+        ("<I>/mA", "current_ampere", 1e-3),
+        ("(Q-Qo)/mA.h", "net_capacity_ah", 1e-3),
+        ("-Im(Z)/Ohm", "imaginary_impedance_ohm", -1.0),
+        ("control/V/mA", "control_volt_or_milliampere", 1.0),
+        ("Voltage (mV)", "voltage_volt", 1e-3),
+        ("Current [A]", "current_ampere", 1.0),
+        ("Ambient Temperature / °C", "ambient_temperature_celsius", 1.0),
         ("Odd / parsec", "odd_parsec", 1.0),
     ],
 )
@@ -96,3 +109,80 @@ def test_read_of_a_table_without_rows_or_a_missing_file_is_refused(tmp_path: Pat
     assert "no row" in complaint(tmp_path / "a.csv")
     assert "cannot be read" in complaint(tmp_path / "none.parquet")
     assert "directory" in complaint(tmp_path)
+
+
+TABLE = "Test Time / s{0}Voltage / V{0}Current / A{0}T1 / °C\n0{0}3.5{0}0.001{0}25.5\n60{0}3.6{0}0.001{0}25.5\n"
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252", "utf-16"])
+@pytest.mark.parametrize("above", ["", "Made by a program\nwith settings : 3\n\n"])
+def test_text_of_any_writer_reads_the_same(separator: str, ends: str, encoding: str, above: str, tmp_path: Path) -> None:
+    """Separator, line ends, encoding and lines above the heading are found out, not asked for."""
+    path = tmp_path / "a.csv"
+    path.write_bytes((above + TABLE.format(separator)).replace("\n", ends).encode(encoding))
+    ((_, frame),) = read_cells(path)
+    assert frame.columns == ["test_time_second", "voltage_volt", "current_ampere", "t1_celsius"]
+    assert frame.rows() == [(0, 3.5, 0.001, 25.5), (60, 3.6, 0.001, 25.5)]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_decimal_commas_are_read_where_they_separate_nothing(separator: str, tmp_path: Path) -> None:
+    """A German spreadsheet's numbers are the same numbers."""
+    path = tmp_path / "a.csv"
+    path.write_text(TABLE.format(separator).replace(".", ","), encoding="utf-8")
+    ((_, frame),) = read_cells(path)
+    assert frame.rows()[0] == (0, 3.5, 0.001, 25.5)
+
+
+def test_quoted_decimal_commas_are_read(tmp_path: Path) -> None:
+    """In quotes a decimal comma may stand between commas."""
+    path = tmp_path / "a.csv"
+    path.write_text('test_time_second,voltage_volt\n0,"3,5"\n60,"3,6"\n', encoding="utf-8")
+    assert read_cells(path)[0][1]["voltage_volt"].to_list() == [3.5, 3.6]
+
+
+def test_degree_sign_late_in_a_latin_file_is_read(tmp_path: Path) -> None:
+    """A byte that is no UTF-8 may stand behind everything that was looked at."""
+    rows = "".join(f"{second},1.0,fine\n" for second in range(40_000)) + "40000,1.0,25 °C\n"
+    (tmp_path / "a.csv").write_bytes(("test_time_second,current_ampere,note\n" + rows).encode("cp1252"))
+    assert read_cells(tmp_path / "a.csv")[0][1]["note"][-1] == "25 °C"
+
+
+def test_missing_values_in_words_are_missing(tmp_path: Path) -> None:
+    """What programs write for no number is no number, and no text."""
+    (tmp_path / "a.csv").write_text("test_time_second,voltage_volt\n0,1.5\n1,NaN\n2,--\n3,n/a\n4,1.6\n")
+    assert read_cells(tmp_path / "a.csv")[0][1]["voltage_volt"].fill_nan(None).to_list() == [1.5, None, None, None, 1.6]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1,2,3\n2,3,4\n", "holds numbers and no names"),
+        ("1 2 3\n2 3 4\n", "separated by spaces"),
+        ("test_time_second,current_ampere\n0,one\n1,2\n", '"current_ampere" holds text where numbers belong ("one" in row 1)'),
+        ("Current / mA,Test Time / s\n1,0\nlots,1\n", '("lots" in row 2)'),
+        ("some words\nand more words\n", "no line names its columns"),
+        ("\n \n", "empty"),
+    ],
+)
+def test_text_that_cannot_be_understood_says_why(text: str, said: str, tmp_path: Path) -> None:
+    """Each with the one sentence that helps."""
+    (tmp_path / "a.csv").write_text(text)
+    assert said in complaint(tmp_path / "a.csv")
+
+
+def test_moments_become_seconds(tmp_path: Path) -> None:
+    """A column of dates is the Unix time."""
+    moment = pl.datetime_range(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 0, 1, tzinfo=UTC), "30s", eager=True)
+    pl.DataFrame({"Date Time": moment, "current_ampere": [1.0, 1.0, 1.0]}).write_parquet(tmp_path / "a.parquet")
+    frame = read_cells(tmp_path / "a.parquet")[0][1]
+    assert frame["unix_time_second"].to_list() == [1767225600.0, 1767225630.0, 1767225660.0]
+
+
+@real
+def test_table_without_a_current_is_read_for_what_it_holds() -> None:
+    """EC-Lab's two columns, time and voltage, under their machine names."""
+    ((name, frame),) = read_cells(REALDATA / "lili_transient_excerpt.tsv")
+    assert (name, frame.columns, frame.height) == ("lili_transient_excerpt", ["test_time_second", "voltage_volt"], 138)

@@ -2,89 +2,58 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import polars as pl
 import pytest
 
 from harness.errors import BadInput
-from harness.interop.cycles import analysis_json, analyze_file
+from harness.interop.cycles import AnalyzedCell, analyze_file
 from harness.model.derived import CycleRow
 from harness.model.run import Geometry
-from tests.realdata import REALDATA, real
-
-CURRENT = 1e-3
+from tests.harness.interop.made_files import CURRENT, full_cell, made, saved
+from tests.realdata import REALDATA, expected, real
 
 
 def rows_of(path: Path, geometry: Geometry = Geometry.FULL, current: Literal["point", "mean"] | None = None) -> list[CycleRow]:
-    ((_, rows),) = analyze_file(path, geometry=geometry, current=current)
-    return rows
+    (cell,) = analyze_file(path, geometry=geometry, current=current)
+    return cell.rows
+
+
+def charges(cell: AnalyzedCell) -> list[float]:
+    """The signed charges of the half cycles, from the steps that count in them."""
+    counting = [step for step in cell.steps if step.cycle_count is not None]
+    return [
+        sum(step.charge_ah for step in counting if half.rows.start <= step.first < half.rows.stop) for half in cell.half_cycles
+    ]
 
 
 def efficiencies(rows: list[CycleRow]) -> list[float | None]:
     return [row.coulombic_efficiency for row in rows]
 
 
-def made(*steps: tuple[float, float], interval: float = 10.0) -> pl.DataFrame:
-    """Steps of (current, duration) as point samples with a step count; the last sample of a step stands at its end."""
-    time, current, count, step_time = [], [], [], []
-    begin = 0.0
-    for number, (value, duration) in enumerate(steps, start=1):
-        own = np.append(np.arange(0.0, duration, interval), duration)
-        time.append(begin + own)
-        step_time.append(own)
-        current.append(np.full(own.size, value))
-        count.append(np.full(own.size, number))
-        begin += duration
-    values = np.concatenate(current)
-    return pl.DataFrame(
-        {
-            "test_time_second": np.concatenate(time),
-            "step_time_second": np.concatenate(step_time),
-            "current_ampere": values,
-            "voltage_volt": 3.5 + 50 * values,
-            "step_count": np.concatenate(count),
-        }
-    )
-
-
-def saved(frame: pl.DataFrame, path: Path) -> Path:
-    frame.write_parquet(path) if path.suffix == ".parquet" else frame.write_csv(path)
-    return path
-
-
-def full_cell() -> pl.DataFrame:
-    return made(
-        (0.0, 600.0), (CURRENT, 3600.0), (0.0, 60.0), (-CURRENT, 3240.0), (0.0, 60.0), (CURRENT, 3600.0), (-CURRENT, 3528.0)
-    )
-
-
 @real
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("name", "known"),
     [
         ("full_cell_formation_biologic.parquet", [0.76149, 0.98300, 0.98731]),
         ("nacoo2_half_cell_biologic.parquet", [None, 0.86428, 0.93516, 0.92859, 0.92481, 0.92321, 0.92008]),
     ],
 )
-def test_analysis_of_biologic_files_agrees_with_the_devices_counters(name: str, expected: list[float | None]) -> None:
+def test_analysis_of_biologic_files_agrees_with_the_devices_counters(name: str, known: list[float | None]) -> None:
     """Efficiencies of two instruments' own counters, to 1e-5; a lone leading discharge is a row with null."""
     found = efficiencies(rows_of(REALDATA / name))
-    assert found == [None if value is None else pytest.approx(value, abs=1e-5) for value in expected]
+    assert found == [None if value is None else pytest.approx(value, abs=1e-5) for value in known]
 
 
 @real
 def test_analysis_of_a_neware_file_agrees_with_its_reference_table() -> None:
     """LG M50T: same-cycle efficiencies to 1e-6, null for the lone discharge; its time had to be derived."""
     rows = rows_of(REALDATA / "m50t_neware.parquet")
-    expected = json.loads((REALDATA / "expected.json").read_text())["m50t_neware.parquet"]
-    assert efficiencies(rows) == [
-        None if value is None else pytest.approx(value, abs=1e-6) for value in expected["CE_same_cycle"]
-    ]
-    assert [row.stripping_capacity_ah for row in rows] == [pytest.approx(value / 1000, rel=1e-6) for value in expected["Qd"]]
+    known = expected("m50t_neware.parquet")
+    assert efficiencies(rows) == [None if value is None else pytest.approx(value, abs=1e-6) for value in known["CE_same_cycle"]]
+    assert [row.stripping_capacity_ah for row in rows] == [pytest.approx(value / 1000, rel=1e-6) for value in known["Qd"]]
     assert all("time_derived" in row.flags.split() for row in rows)
 
 
@@ -92,21 +61,30 @@ def test_analysis_of_a_neware_file_agrees_with_its_reference_table() -> None:
 def test_analysis_of_an_arbin_file_agrees_with_cellpy_and_ends_in_null() -> None:
     """Silicon against Li: 17 efficiencies to 1e-6, and the cycle that was cut is null, not zero."""
     rows = rows_of(REALDATA / "silicon_half_cell_arbin.parquet", Geometry.DEPOSIT)
-    expected = json.loads((REALDATA / "expected.json").read_text())["silicon_half_cell_arbin.parquet"]["CE_percent_cellpy"]
-    assert efficiencies(rows[:-1]) == [pytest.approx(value / 100, abs=1e-6) for value in expected[:-1]]
+    known = expected("silicon_half_cell_arbin.parquet")["CE_percent_cellpy"]
+    assert efficiencies(rows[:-1]) == [pytest.approx(value / 100, abs=1e-6) for value in known[:-1]]
     assert rows[-1].coulombic_efficiency is None
     assert "incomplete" in rows[-1].flags.split()
     assert all(row.plating_resistance_ohm is None for row in rows)
 
 
 @real
-def test_analysis_of_a_file_with_broken_times_recovers_its_charges() -> None:
-    """First rows that say time 0 take the time of the row before: the charges are those of the repaired file."""
-    rows = rows_of(REALDATA / "bdf_time_bug_neware.bdf.csv")
-    expected = json.loads((REALDATA / "expected.json").read_text())["bdf_time_bug_neware.bdf.csv"]["repaired_step_charges_Ah"]
-    found = [value for row in rows for value in (row.plating_capacity_ah, row.stripping_capacity_ah)]
-    assert found == [pytest.approx(abs(value), abs=6e-5) for value in expected]
-    assert all("time_repaired" in row.flags.split() for row in rows)
+def test_analysis_of_a_file_with_broken_times_names_its_rows_and_leaves_them_out() -> None:
+    """The 19 first rows that say time 0 are named, and nothing is integrated over them unless their repair is asked for."""
+    path = REALDATA / "bdf_time_bug_neware.bdf.csv"
+    known = expected("bdf_time_bug_neware.bdf.csv")["repaired_step_charges_Ah"]
+    (found,) = analyze_file(path, geometry=Geometry.FULL)
+    (repaired,) = analyze_file(path, geometry=Geometry.FULL, repair=True)
+    time = pl.read_csv(path)["test_time_second"]
+    for cell in (found, repaired):
+        (finding,) = [finding for finding in cell.findings if finding.kind == "time_backward"]
+        assert len(finding.rows) == 19
+        assert all(time[row] == 0 for row in finding.rows)
+    assert charges(repaired) == [pytest.approx(value, abs=6e-5) for value in known]
+    assert all("time_repaired" in row.flags.split() for row in repaired.rows)
+    assert all("backward_time" in row.flags.split() for row in found.rows)
+    for lost, whole in zip(charges(found), charges(repaired), strict=True):
+        assert 0 < abs(whole) - abs(lost) < 0.02
 
 
 @real
@@ -181,17 +159,17 @@ def test_analysis_of_labels_and_milliampere_is_the_same(tmp_path: Path) -> None:
     )
     path = tmp_path / "Lab__cell-7__20260101_001.bdf.csv"
     frame.write_csv(path, separator=";")
-    ((name, rows),) = analyze_file(path, geometry=Geometry.FULL)
-    assert name == "cell-7"
-    assert efficiencies(rows) == [pytest.approx(0.90, rel=1e-9), pytest.approx(0.98, rel=1e-9)]
+    (cell,) = analyze_file(path, geometry=Geometry.FULL)
+    assert cell.name == "cell-7"
+    assert efficiencies(cell.rows) == [pytest.approx(0.90, rel=1e-9), pytest.approx(0.98, rel=1e-9)]
 
 
 def test_analysis_divides_a_file_of_several_cells(tmp_path: Path) -> None:
     """Each value of the column ``cell`` is a cell of its own, in the order in which they come."""
     frame = pl.concat([full_cell().with_columns(cell=pl.lit(name)) for name in ("b", "a")])
     found = analyze_file(saved(frame, tmp_path / "x.parquet"), geometry=Geometry.FULL)
-    assert [name for name, _ in found] == ["b", "a"]
-    assert all(len(rows) == 2 for _, rows in found)
+    assert [cell.name for cell in found] == ["b", "a"]
+    assert all(len(cell.rows) == 2 for cell in found)
 
 
 def test_analysis_without_steps_cuts_where_the_current_turns(tmp_path: Path) -> None:
@@ -239,18 +217,6 @@ def test_analysis_of_a_file_cut_inside_a_discharge_is_null_there(tmp_path: Path)
     cut = rows_of(saved(frame.head(frame.height - 100), tmp_path / "cut.parquet"))
     assert cut[1].coulombic_efficiency is None
     assert "incomplete" in cut[1].flags.split()
-
-
-def test_analysis_json_has_the_shape_that_others_read(tmp_path: Path) -> None:
-    """Cells, cycles, counts, efficiencies with their errors, flags as a list; null stays null."""
-    path = saved(made((-CURRENT, 60.0), (CURRENT, 3600.0), (-CURRENT, 3500.0)), tmp_path / "x.parquet")
-    found = json.loads(json.dumps(analysis_json(analyze_file(path, geometry=Geometry.FULL)), allow_nan=False))
-    assert [set(cycle) for cycle in found["cells"][0]["cycles"]] == [
-        {"cycle_count", "coulombic_efficiency", "coulombic_efficiency_std", "flags"}
-    ] * 2
-    assert found["cells"][0]["cell"] == "x"
-    assert found["cells"][0]["cycles"][0]["coulombic_efficiency"] is None
-    assert found["cells"][0]["cycles"][0]["flags"] == ["incomplete", "offset_unknown"]
 
 
 @pytest.mark.parametrize("area", [0.0, -1.0, float("nan")])

@@ -12,15 +12,15 @@ import pytest
 from numpy.typing import NDArray
 
 from harness.analysis.charge import Array
+from harness.analysis.estimate import NORMAL_95
 from harness.analysis.impedance.fit import (
     FLAG_NO_ARC,
     FLAG_NO_SERIES,
     FLAG_OPEN_ARC,
     FLAG_POORLY_IDENTIFIED,
+    ImpedanceFit,
     Spectrum,
     Tail,
-    _evaluate,
-    _Model,
     fit_impedance,
 )
 from harness.errors import AnalysisError
@@ -40,10 +40,10 @@ def diffusion(resistance: float, second: float) -> Spectrum:
 
 
 def test_fit_of_one_exact_arc_recovers_it() -> None:
-    """Noiseless R_s + R ∥ CPE comes back to 1e-6, with one arc and no tail."""
+    """Noiseless R_s + R ∥ CPE comes back to 1e-5, by which weak priors and the family's other members move it, with one arc."""
     found = fit_impedance(FREQUENCY, 5.0 + arc(80.0, 3e-6, 0.9))
-    assert found.series_resistance_ohm == pytest.approx(5.0, rel=1e-6)
-    assert found.interface_resistance_ohm == pytest.approx(80.0, rel=1e-6)
+    assert found.series_resistance_ohm == pytest.approx(5.0, rel=1e-5)
+    assert found.interface_resistance_ohm == pytest.approx(80.0, rel=1e-5)
     assert (found.arcs, found.tail, found.flags) == (1, Tail.NONE, frozenset())
 
 
@@ -63,55 +63,106 @@ def test_fit_sees_through_inductance_and_diffusion() -> None:
     assert found.tail is Tail.DIFFUSION
 
 
-@pytest.mark.parametrize("tail", list(Tail))
-@pytest.mark.parametrize("arcs", [1, 2, 3])
-def test_fit_jacobian_is_the_derivative_of_the_model(arcs: int, tail: Tail) -> None:
-    """Every analytic derivative equals its central difference to 1e-6 of the row's size."""
-    model = _Model(arcs, tail, inductance=True)
-    omega = 2 * math.pi * FREQUENCY
-    start = [math.log(5.0), math.log(1e-6)]
-    for index in range(arcs):
-        start += [math.log(30.0 + index), -8.0 + 3 * index, 0.7 + 0.1 * index]
-    start += {Tail.NONE: [], Tail.DIFFUSION: [1.0, 0.3], Tail.CONSTANT_PHASE: [1.0, 0.6]}[tail]
-    parameters: Array = np.array(start)
-    rows = _evaluate(model, parameters, omega)[1]
-    assert rows.shape == (model.size, omega.size)
-    for index in range(model.size):
-        step = np.zeros(model.size)
-        step[index] = 1e-6
-        numeric = (_evaluate(model, parameters + step, omega)[0] - _evaluate(model, parameters - step, omega)[0]) / 2e-6
-        scale = float(np.abs(rows[index]).max())
-        assert float(np.abs(rows[index] - numeric).max()) < 1e-6 * scale + 1e-7
+def lithium(generator: np.random.Generator) -> tuple[Spectrum, float]:
+    """A cell with a film, a charge transfer and diffusion; and the sum of its arcs."""
+    film, transfer = generator.uniform(15, 100), generator.uniform(5, 60)
+    exact = generator.uniform(3, 20) + 1e-7 * JOMEGA + arc(film, 10 ** generator.uniform(-6, -5.3), 0.85)
+    exact = exact + arc(transfer, 10 ** generator.uniform(-4, -3.4), 0.8) + diffusion(generator.uniform(1, 8), 2.0)
+    return exact, film + transfer
 
 
-def test_fit_of_two_arcs_covers_their_sum() -> None:
-    """For lithium with a film, a charge transfer and diffusion, at 0.2 % noise, the sum of the arcs lies within three standard
-    deviations in 7 of 8 spectra or the spectrum is flagged, and is never off by more than 5 %.
-    """
+def noisy(exact: Spectrum, share: float, generator: np.random.Generator) -> Spectrum:
+    noise = generator.normal(size=(2, exact.size)) * share
+    return np.asarray(exact + np.abs(exact) * (noise[0] + 1j * noise[1]), dtype=np.complex128)
+
+
+def test_fit_of_two_arcs_is_near_their_sum() -> None:
+    """For eight such cells at 0.2 % noise the sum is never off by more than 3 %, nor by more than three σ of noise and models."""
     generator = np.random.default_rng(11)
-    covered, errors = 0, []
     for _ in range(8):
-        film, transfer = generator.uniform(15, 100), generator.uniform(5, 60)
-        exact = generator.uniform(3, 20) + 1e-7 * JOMEGA + arc(film, 10 ** generator.uniform(-6, -5.3), 0.85)
-        exact = exact + arc(transfer, 10 ** generator.uniform(-4, -3.4), 0.8) + diffusion(generator.uniform(1, 8), 2.0)
-        noise = generator.normal(size=(2, FREQUENCY.size))
-        found = fit_impedance(FREQUENCY, exact * (1 + 0.002 * (noise[0] + 1j * noise[1])))
-        assert found.interface_resistance_ohm is not None
-        assert found.interface_resistance_ohm_std is not None
-        error = found.interface_resistance_ohm - film - transfer
-        errors.append(abs(error) / (film + transfer))
-        covered += abs(error) <= 3 * found.interface_resistance_ohm_std or bool(found.flags)
-    assert covered >= 7
-    assert max(errors) < 0.05
+        exact, true = lithium(generator)
+        found = fit_impedance(FREQUENCY, noisy(exact, 0.002, generator))
+        assert found.interface_resistance_ohm == pytest.approx(true, rel=0.03)
+        std = math.hypot(found.interface_resistance_ohm_std or 0.0, found.interface_resistance_ohm_model_std or 0.0)
+        assert abs((found.interface_resistance_ohm or 0.0) - true) <= 3 * std
+
+
+def test_intervals_hold_what_the_fit_says_without_noise() -> None:
+    """Three cells, 50 noisy spectra each, fitted from the noise-free fit: 95 % intervals of series, interface and total hold its
+    numbers in 90 to 99 % (the study does a thousand).
+    """
+    generator = np.random.default_rng(4)
+    held = []
+    for _ in range(3):
+        exact, _ = lithium(generator)
+        true = fit_impedance(FREQUENCY[::2], exact[::2])
+        for _ in range(50):
+            found = fit_impedance(FREQUENCY[::2], noisy(exact[::2], 0.001, generator), previous=true)
+            held.append(
+                [
+                    abs(value - wanted) <= NORMAL_95 * std
+                    for value, std, wanted in zip(*numbers(found), numbers(true)[0], strict=True)
+                ]
+            )
+    share = np.mean(held, axis=0)
+    assert np.all((share > 0.9) & (share < 0.995))
+
+
+def numbers(fit: ImpedanceFit) -> tuple[list[float], list[float]]:
+    """Series, interface and total resistance, all of which there must be, and their σ."""
+    values = (fit.series_resistance_ohm, fit.interface_resistance_ohm, fit.total_resistance_ohm)
+    deviations = (fit.series_resistance_ohm_std, fit.interface_resistance_ohm_std, fit.total_resistance_ohm_std)
+    return [value for value in values if value is not None], [std for std in deviations if std is not None]
+
+
+def test_fit_from_the_previous_one_is_the_fit_from_nothing() -> None:
+    """A cell that has grown by a tenth: the same numbers to a tenth of σ from either beginning."""
+    generator = np.random.default_rng(2)
+    exact, _ = lithium(generator)
+    before = fit_impedance(FREQUENCY, noisy(exact, 0.001, generator))
+    later = noisy(exact + 0.1 * (exact - 5.0), 0.001, generator)
+    after, anew = fit_impedance(FREQUENCY, later, previous=before), fit_impedance(FREQUENCY, later)
+    for value, wanted, std in zip(numbers(after)[0], *numbers(anew), strict=True):
+        assert value == pytest.approx(wanted, abs=0.1 * std)
+
+
+def test_fit_from_the_previous_one_is_not_trapped_by_a_jump() -> None:
+    """Another cell on the channel is fitted as from nothing."""
+    generator = np.random.default_rng(9)
+    before = fit_impedance(FREQUENCY, 5.0 + arc(30.0, 1e-6, 0.9) + arc(20.0, 1e-4, 0.8))
+    other = noisy(12.0 + arc(300.0, 1e-4, 0.85), 0.001, generator)
+    after, anew = fit_impedance(FREQUENCY, other, previous=before), fit_impedance(FREQUENCY, other)
+    assert after.interface_resistance_ohm == pytest.approx(anew.interface_resistance_ohm, rel=1e-3)
+    assert after.interface_resistance_ohm == pytest.approx(300.0, rel=5e-3)
+
+
+def test_fit_names_its_circuit_and_what_of_it_is_identified() -> None:
+    """One arc's parameters stand for themselves, with σ; the row that is stored needs names and numbers."""
+    generator = np.random.default_rng(1)
+    found = fit_impedance(FREQUENCY, noisy(5.0 + 2e-7 * JOMEGA + arc(80.0, 3e-6, 0.9), 0.001, generator))
+    assert found.circuit == "L0-R0-Arc1"
+    assert set(found.parameters) == {"L0", "R0", "R1", "tau1", "n1"}
+    for name, value in {"L0": 2e-7, "R0": 5.0, "R1": 80.0, "tau1": 2.4e-4, "n1": 0.9}.items():
+        parameter = found.parameters[name]
+        assert parameter.unidentified == ""
+        assert parameter.std is not None
+        assert abs(parameter.value - value) <= 3.5 * parameter.std
+
+
+def test_fit_refuses_a_series_resistance_beyond_the_sweep() -> None:
+    """A layer that answers at 2 MHz hides what is in series from a sweep to 200 kHz; the total stays."""
+    found = fit_impedance(FREQUENCY, 2.0 + arc(60.0, 1.3e-9, 0.95) + arc(40.0, 4e-5, 0.9))
+    assert found.series_resistance_ohm is None or found.series_resistance_ohm == pytest.approx(62.0, rel=0.02)
+    assert found.total_resistance_ohm == pytest.approx(102.0, rel=0.01)
 
 
 def test_fit_of_a_half_seen_arc_says_so() -> None:
-    """An arc far below the lowest frequency is not identified: no number or a flag, never a confident number."""
+    """An arc far below the lowest frequency is not identified: no number with its reason, never a confident number."""
     frequency = FREQUENCY[FREQUENCY > 1e3]
     spectrum = (5.0 + arc(80.0, 1e-4, 0.9))[FREQUENCY > 1e3]
     found = fit_impedance(frequency, spectrum)
     if found.interface_resistance_ohm is None:
-        assert FLAG_NO_ARC in found.flags
+        assert found.flags & {FLAG_NO_ARC, FLAG_OPEN_ARC}
     else:
         assert found.flags & {FLAG_POORLY_IDENTIFIED, FLAG_OPEN_ARC}
 
@@ -129,6 +180,21 @@ def test_fit_refuses_a_narrow_sweep() -> None:
         fit_impedance(np.linspace(1.0, 5.0, 20), np.ones(20, dtype=np.complex128))
 
 
+@pytest.mark.parametrize(
+    ("frequency", "impedance", "complaint"),
+    [
+        (FREQUENCY, np.full(FREQUENCY.size, np.nan, dtype=np.complex128), "0 usable points"),
+        (-FREQUENCY, np.ones(FREQUENCY.size, dtype=np.complex128), "must be positive"),
+        (FREQUENCY[1:], np.ones(FREQUENCY.size, dtype=np.complex128), "give one for each"),
+        (FREQUENCY[:1], np.ones(1, dtype=np.complex128), "1 usable points"),
+    ],
+)
+def test_fit_refuses_what_is_no_spectrum(frequency: Array, impedance: Spectrum, complaint: str) -> None:
+    """Nothing measured, a negative frequency, unequal lengths, one point."""
+    with pytest.raises(AnalysisError, match=complaint):
+        fit_impedance(frequency, impedance)
+
+
 def test_module_imports_without_scipy() -> None:
     """Importing the module does not import scipy, which takes longer than everything else."""
     code = "import sys, harness.analysis.impedance.fit; sys.exit('scipy' in sys.modules)"
@@ -137,15 +203,16 @@ def test_module_imports_without_scipy() -> None:
 
 @real
 def test_fit_of_real_spectra_follows_the_growth_of_a_real_cell() -> None:
-    """NMC811||graphite over 71 days: R₁ + R₂ of an independent fit, within three of our standard deviations and 4 %."""
+    """NMC811||graphite over 71 days: R₁ + R₂ of an independent fit, within twice the σ of noise and models, and the total, where
+    it does not matter what is in series, within 1 %.
+    """
     frame = pl.read_parquet(REALDATA / "nmc_graphite_peis_biologic.parquet")
-    expected = [10.53, 35.0, 56.35, 79.86]
-    for group, value in zip(frame.partition_by("spectrum_count", maintain_order=True), expected, strict=True):
+    expected, series, previous = [10.53, 35.0, 56.35, 79.86], [2.34, 0.48, 0.07, 0.0], None
+    for group, value, beside in zip(frame.partition_by("spectrum_count", maintain_order=True), expected, series, strict=True):
         spectrum = group["real_impedance_ohm"].to_numpy() + 1j * group["imaginary_impedance_ohm"].to_numpy()
-        found = fit_impedance(group["frequency_hertz"].to_numpy(), spectrum)
-        assert found.interface_resistance_ohm is not None
-        assert found.interface_resistance_ohm_std is not None
-        assert found.interface_resistance_ohm == pytest.approx(value, rel=0.04)
-        assert abs(found.interface_resistance_ohm - value) <= 3 * found.interface_resistance_ohm_std
+        found = previous = fit_impedance(group["frequency_hertz"].to_numpy(), spectrum, previous=previous)
+        std = math.hypot(found.interface_resistance_ohm_std or 0.0, found.interface_resistance_ohm_model_std or 0.0)
+        assert found.interface_resistance_ohm == pytest.approx(value, abs=2 * std)
+        assert found.interface_resistance_ohm == pytest.approx(value, rel=0.08)
+        assert found.total_resistance_ohm == pytest.approx(value + beside, rel=0.01)
         assert (found.series_resistance_ohm is None) == (FLAG_NO_SERIES in found.flags)
-        assert found.series_resistance_ohm is None or (found.series_resistance_ohm_std or 0.0) > 0.01

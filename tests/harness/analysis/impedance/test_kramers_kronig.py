@@ -146,6 +146,13 @@ def test_the_published_rule_stops_at_its_largest_number() -> None:
     assert kramers_kronig_by_mu(sweep, cutoff=-math.inf, most=7).order == 7
 
 
+def test_nothing_but_negative_resistances_is_far_below_any_cutoff() -> None:
+    """A spectrum turned over has μ = −∞ with its first part, and stops there."""
+    sweep = sweep_of(FREQUENCY, 100 - arc(FREQUENCY, 80, 100, 0.9))
+    found = kramers_kronig_by_mu(sweep)
+    assert (found.order, found.mu) == (1, -math.inf)
+
+
 @pytest.mark.parametrize(
     ("frequency", "sentence"),
     [

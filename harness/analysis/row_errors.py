@@ -1,0 +1,63 @@
+"""What the error of a cycle's row is made of, per half cycle: the offset's part, in common to all cycles, and the rest.
+
+A row holds σ(CE) and its offset part, of which σ_CE,o = CE σ_o (t_s/Q_s + t_p/Q_p). The offset lowers one magnitude and raises
+the other, so Q_p − Q_s errs by σ_o (t_p + t_s) = Q_p σ_CE,o + (1 − CE) σ_o t_p. A row tells neither durations nor currents: t_p
+in that small last term, and the share of each half, are those of equal currents, t ∝ Q. What is left of σ(CE) is random and taken
+to be the same charge in either half.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.model.derived import CycleRow
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowErrors:
+    """Per row, NaN where unknown: capacities (Ah), the offset's charge in each half, the random charge in each half, and the
+    two parts of σ(CE); ``gain`` is what is left of the deposit's own σ, relative. Offset charges of all halves have one sign in
+    the sum Σ (Q_p − Q_s).
+    """
+
+    deposit: Array
+    removal: Array
+    deposit_offset: Array
+    removal_offset: Array
+    deposit_random: Array
+    removal_random: Array
+    gain: Array
+    ratio_random: Array
+    ratio_offset: Array
+
+
+def row_errors(rows: Sequence[CycleRow]) -> RowErrors:
+    """The errors of ``rows``, in their order. Without an efficiency the capacities' own σ is random."""
+    deposit, deposit_std = _column(rows, "plating_capacity_ah"), _column(rows, "plating_capacity_ah_std")
+    removal, removal_std = _column(rows, "stripping_capacity_ah"), _column(rows, "stripping_capacity_ah_std")
+    total, offset = _column(rows, "coulombic_efficiency_std"), _column(rows, "coulombic_efficiency_offset_std")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = removal / deposit
+        random = np.sqrt(np.maximum(total**2 - np.nan_to_num(offset) ** 2, 0.0))
+        common = 0.5 * offset / ratio
+        in_deposit = common * deposit
+        both = deposit * offset + np.abs(1 - ratio) * in_deposit
+        share = deposit / (deposit + removal)
+        each = random / ratio / np.hypot(1 / deposit, 1 / removal)
+        gain = np.sqrt(np.maximum(deposit_std**2 - each**2 - np.nan_to_num(in_deposit) ** 2, 0.0)) / deposit
+    known = np.isfinite(each)
+    return RowErrors(
+        deposit, removal, both * share, both * (1 - share),
+        np.where(known, each, deposit_std), np.where(known, each, removal_std), np.nan_to_num(gain), random, offset,
+    )  # fmt: skip
+
+
+def _column(rows: Sequence[CycleRow], name: str) -> Array:
+    return np.array([math.nan if (value := getattr(row, name)) is None else value for row in rows], dtype=np.float64)

@@ -1,0 +1,64 @@
+"""Medians of many steps at once, each from at most a few hundred of its rows, evenly spread. Rows in, one number per step out.
+
+A median of 128 rows is within 0.11 σ of that of all rows, and 128 rows per step are one small matrix where all rows are a sort
+of the whole file. Steps of up to 128 rows give the exact median.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+MOST_ROWS = 128
+STEPS_AT_ONCE = 256
+"""Their matrices stay in the processor's cache."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread:
+    """Rows [first, stop) of each step, ``stop`` ≤ ``first`` for none."""
+
+    first: Index
+    stop: Index
+
+
+def medians_by_step(steps: Spread, values: Callable[[Index], Array], *, both: bool = True) -> Array:
+    """The median of ``values`` (rows → numbers, NaN where a row does not count) in each step, NaN where no row counts.
+
+    Of an even number the mean of both middle ones, or the upper one.
+    """
+    found = np.full(steps.first.size, np.nan)
+    for part, rows, inside in spread_rows(steps):
+        found[part] = row_medians(np.where(inside, values(rows), np.nan), both=both)
+    return found
+
+
+def spread_rows(steps: Spread) -> Iterator[tuple[slice, Index, NDArray[np.bool_]]]:
+    """For some hundred steps at a time: which steps, a matrix of their rows, and which of its places hold one."""
+    length = np.maximum(steps.stop - steps.first, 0)
+    for begin in range(0, length.size, STEPS_AT_ONCE):
+        part = slice(begin, begin + STEPS_AT_ONCE)
+        own = length[part, None]
+        width = min(int(own.max(initial=0)), MOST_ROWS)
+        if width == 0:
+            continue
+        offset = np.arange(width)[None, :] * (-(-own // MOST_ROWS))
+        inside = offset < own
+        yield part, np.where(inside, steps.first[part, None] + offset, 0), inside
+
+
+def row_medians(matrix: Array, *, both: bool = True) -> Array:
+    """The median of each row's numbers, NaN left out; of an even number the mean of both middle ones, or the upper one."""
+    ordered = np.sort(matrix, axis=1)
+    count = np.count_nonzero(~np.isnan(ordered), axis=1)
+    place = np.arange(count.size)
+    upper: Array = ordered[place, np.minimum(count // 2, matrix.shape[1] - 1)]
+    if both:
+        upper = 0.5 * (upper + ordered[place, np.maximum(count - 1, 0) // 2])
+    return upper

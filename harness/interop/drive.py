@@ -1,0 +1,71 @@
+"""How hard each half cycle of an imported file was to drive: apparent resistances of all of them at once. No charge.
+
+The definitions are those of `harness.analysis.resistance`, taken over at most some hundred rows of a half cycle's first step
+(`harness.analysis.spread`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from harness.analysis.charge import Array
+from harness.analysis.integrals import Index
+from harness.analysis.resistance import FEWEST_READINGS, MIDDLE, SAME_CURRENT
+from harness.analysis.spread import Spread, row_medians, spread_rows
+
+SETTLED_ROWS = 20
+SETTLED = 0.9
+STILL_AT_REST = 1e-3
+
+
+def apparent_resistances(columns: Mapping[str, Array], clock: Array, first: Index, stop: Index) -> tuple[Array, Array]:
+    """Median V / I over the middle of each step [first, stop) and its σ (`apparent_resistance`), NaN where it is none."""
+    resistance, std = np.full(first.size, np.nan), np.full(first.size, np.nan)
+    if "voltage_volt" not in columns:
+        return resistance, std
+    for part, rows, inside in spread_rows(Spread(first, stop)):
+        current = np.where(inside, columns["current_ampere"][rows], np.nan)
+        volt, time = columns["voltage_volt"][rows], clock[rows]
+        size = np.abs(current)
+        typical = row_medians(size)[:, None]
+        steady = np.isfinite(volt) & (np.abs(size - typical) <= SAME_CURRENT * typical) & (typical > 0)
+        begin = np.min(time, axis=1, initial=np.inf, where=steady, keepdims=True)
+        length = np.max(time, axis=1, initial=-np.inf, where=steady, keepdims=True) - begin
+        with np.errstate(invalid="ignore"):
+            middle = steady & (time >= begin + MIDDLE[0] * length) & (time <= begin + MIDDLE[1] * length)
+        values = np.where(middle, volt / np.where(middle, current, 1.0), np.nan)
+        count = np.count_nonzero(middle, axis=1)
+        centre = row_medians(values)
+        scatter = 1.4826 * row_medians(np.abs(values - centre[:, None]))
+        usable = (count >= FEWEST_READINGS) & (centre > 0)
+        resistance[part] = np.where(usable, centre, np.nan)
+        std[part] = np.where(usable, 1.2533 * scatter / np.sqrt(np.maximum(count, 1)), np.nan)
+    return resistance, std
+
+
+def switch_resistances(columns: Mapping[str, Array], first: Index, stop: Index) -> tuple[Array, Array]:
+    """(V − V_rest) / I at the first settled reading of each step after a rest (`switch_resistance`) and its σ, else NaN."""
+    nothing = np.full(first.size, np.nan)
+    if "voltage_volt" not in columns:
+        return nothing, nothing.copy()
+    current, volt = columns["current_ampere"], columns["voltage_volt"]
+    rows = first[:, None] + np.arange(SETTLED_ROWS)[None, :]
+    inside = rows < stop[:, None]
+    begun = np.where(inside, np.abs(current[np.minimum(rows, current.size - 1)]), np.nan)
+    with np.errstate(invalid="ignore"):
+        settled = first + np.argmax(begun >= SETTLED * row_medians(begun)[:, None], axis=1)
+        before = np.maximum(first - 1, 0)
+        rested = (first > 0) & (np.abs(current[before]) <= STILL_AT_REST * np.abs(current[settled])) & (current[settled] != 0)
+        resistance = (volt[settled] - volt[before]) / np.where(rested, current[settled], np.nan)
+    std = math.sqrt(2) * _voltage_std(volt) / np.abs(np.where(rested, current[settled], np.nan))
+    return resistance, np.where(np.isfinite(resistance), std, np.nan)
+
+
+def _voltage_std(voltage: Array) -> float:
+    """One standard deviation of a voltage from its smallest step in the file, q / √12."""
+    sample = np.unique(voltage[np.isfinite(voltage)][:20_000])
+    step = float(np.min(np.diff(sample))) if sample.size > 1 else 0.0
+    return step / math.sqrt(12)

@@ -1,0 +1,163 @@
+"""The half cycles of an imported file and their rows: pieces joined, checked, paired, and written down. No files, no clocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.analysis.charge import Array
+from harness.analysis.cycle_table import Cycles, Halves, Mask, cycle_rows
+from harness.analysis.integrals import Charges, Index
+from harness.interop.drive import apparent_resistances, switch_resistances
+from harness.interop.measured import Measured
+from harness.interop.pairing import Pair, complete, merged, paired_by_count, paired_in_order, usable_counts
+from harness.model.derived import CycleRow
+from harness.model.run import Geometry
+
+FLAG_COUNTER_MISMATCH = "counter_mismatch"
+"""The integral of the current and the instrument's counter differ by more than max(3 σ, 0.2 %)."""
+FLAG_CYCLE_COUNT = "cycle_count_unusable"
+FLAG_END_UNSEEN = "end_unseen"
+"""The file ends in this half with nothing to compare its end with: whether it is whole cannot be told."""
+
+MISMATCH = 2e-3
+SAME_END_VOLT = 0.02
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairedHalves:
+    """n half cycles, rows [first, stop), and the cycles that they make.
+
+    ``first_piece`` is where each begins in `Measured.pieces`; ``cut_short`` says that the file ends inside the last one;
+    ``flags`` are names of each half's own.
+    """
+
+    first_piece: Index
+    direction: Index
+    first: Index
+    stop: Index
+    charge: Charges
+    cut_short: bool
+    flags: list[frozenset[str]]
+    pairs: list[Pair]
+    flags_of_file: frozenset[str]
+
+
+def pair_halves(measured: Measured, geometry: Geometry) -> PairedHalves:
+    """Half cycles, under the file's own counts where those hold more whole cycles than pairing in order."""
+    steps, pieces = measured.steps, measured.pieces
+    deposit = 1 if geometry is Geometry.FULL else -1
+    direction, flags = steps.direction[pieces], measured.flags
+    halves = merged(direction, None)
+    pairs = paired_in_order(halves.direction, deposit)
+    counts = usable_counts(measured.columns, steps.first)
+    if counts is not None and pieces.size:
+        own_counts = counts[pieces]
+        own = merged(direction, own_counts)
+        found = paired_by_count(own.direction, own_counts[own.first_piece], deposit)
+        if found is not None and complete(found) >= complete(pairs):
+            halves, pairs = own, found
+    elif "cycle_count" in measured.columns:
+        flags |= {FLAG_CYCLE_COUNT}
+    first = steps.first[pieces[halves.first_piece]]
+    stop = steps.stop[pieces[np.append(halves.first_piece[1:], pieces.size) - 1]] if pieces.size else first
+    charge, mismatch = _charges(measured, halves.first_piece)
+    own_flags = _own_flags(measured, first, stop, mismatch)
+    seen, cut = _end_of_last(measured, halves.direction, stop) if pieces.size else (True, False)
+    if not seen:
+        own_flags[-1] |= {FLAG_END_UNSEEN}
+    return PairedHalves(halves.first_piece, halves.direction, first, stop, charge, cut, own_flags, pairs, flags)
+
+
+def rows_of(name: str, measured: Measured, halves: PairedHalves, geometry: Geometry) -> list[CycleRow]:
+    """The rows of a file's cycles."""
+    if not halves.pairs:
+        return []
+    count = [pair[0] for pair in halves.pairs]
+    deposit, removal = (np.array([pair[place] for pair in halves.pairs]) for place in (1, 2))
+    begin = np.where(deposit >= 0, halves.first[deposit], halves.first[removal])
+    end = np.where(removal >= 0, halves.stop[removal], halves.stop[deposit]) - 1
+    time = measured.timeline.time_second
+    whole = np.ones(halves.first.size, dtype=np.bool_)
+    whole[-1] = not halves.cut_short
+    resistance = _resistances(measured, halves, geometry)
+    cycles = Cycles(
+        count,
+        _stamps(measured, begin),
+        time[end] - time[begin],
+        _half(halves, whole, resistance, deposit),
+        _half(halves, whole, resistance, removal),
+        _flags_of_pairs(halves),
+    )
+    first = min((number for number, half, _ in halves.pairs if half >= 0), default=1)
+    efficient = geometry is not Geometry.SYMMETRIC
+    return cycle_rows(name, cycles, measured.systematic, has_efficiency=efficient, first_cycle=first)
+
+
+def _charges(measured: Measured, first_piece: Index) -> tuple[Charges, Mask]:
+    """The charge of each half: the counter's, checked by the integral, or the integral's."""
+    integral = measured.integral.taken(measured.pieces).joined(first_piece)
+    if measured.counted is None:
+        return integral, np.zeros(first_piece.size, dtype=np.bool_)
+    counted = measured.counted.taken(measured.pieces).joined(first_piece)
+    both, seen = integral.total_coulomb(), counted.total_coulomb()
+    std = np.hypot(integral.random_std_coulomb, counted.random_std_coulomb)
+    return counted, np.abs(both - seen) > np.maximum(3 * std, MISMATCH * np.abs(seen))
+
+
+def _own_flags(measured: Measured, first: Index, stop: Index, mismatch: Mask) -> list[frozenset[str]]:
+    """Names of each half's own: a counter that disagrees, and what is odd about the time of one of its rows."""
+    masks = {FLAG_COUNTER_MISMATCH: mismatch}
+    for name, rows in measured.timeline.flagged_rows.items():
+        masks[name] = np.searchsorted(rows, stop) > np.searchsorted(rows, first)
+    if not any(bool(mask.any()) for mask in masks.values()):
+        return [frozenset()] * first.size
+    table = zip(*(mask.tolist() for mask in masks.values()), strict=True)
+    return [frozenset(name for name, there in zip(masks, line, strict=True) if there) for line in table]
+
+
+def _flags_of_pairs(halves: PairedHalves) -> list[frozenset[str]]:
+    own, of_file = halves.flags, halves.flags_of_file
+    if not any(own):
+        return [of_file] * len(halves.pairs)
+    return [of_file.union(*(own[half] for half in pair[1:] if half >= 0)) for pair in halves.pairs]
+
+
+def _half(halves: PairedHalves, whole: Mask, resistance: tuple[Array, Array], chosen: Index) -> Halves:
+    return Halves(halves.charge.taken(chosen), chosen >= 0, whole[chosen], resistance[0][chosen], resistance[1][chosen])
+
+
+def _stamps(measured: Measured, rows: Index) -> list[int]:
+    stamp = measured.timeline.time_second[rows]
+    unix = measured.columns.get("unix_time_second")
+    if unix is not None:
+        stamp = np.where(np.isfinite(unix[rows]), unix[rows], stamp)
+    stamps: list[int] = np.rint(stamp * 1e9).astype(np.int64).tolist()
+    return stamps
+
+
+def _resistances(measured: Measured, halves: PairedHalves, geometry: Geometry) -> tuple[Array, Array]:
+    piece = measured.pieces[halves.first_piece]
+    first, stop = measured.steps.first[piece], measured.steps.stop[piece]
+    if geometry is Geometry.FULL:
+        return switch_resistances(measured.columns, first, stop)
+    return apparent_resistances(measured.columns, measured.timeline.clock_second, first, stop)
+
+
+def _end_of_last(measured: Measured, direction: Index, stop: Index) -> tuple[bool, bool]:
+    """Whether the file's last half was seen to its end, and whether it was cut: where nothing follows it, the earlier ones of its
+    kind say at which voltage it would have ended.
+    """
+    voltage = measured.columns.get("voltage_volt", np.zeros(0))
+    if int(stop[-1]) < measured.timeline.time_second.size:
+        return True, False
+    turns = np.append(direction[1:] != direction[:-1], [False])
+    earlier = stop[turns & (direction == direction[-1])] - 1
+    ends = voltage[earlier] if voltage.size else voltage
+    ends = ends[np.isfinite(ends)]
+    if ends.size == 0:
+        return False, False
+    typical = float(np.median(ends))
+    spread = float(np.median(np.abs(ends - typical)))
+    return True, spread < SAME_END_VOLT and abs(float(voltage[-1]) - typical) > SAME_END_VOLT + 3 * spread

@@ -1,0 +1,217 @@
+"""Everything that can be said of a file measured elsewhere: its cycles, its spectra, and what is odd about it. One call per file.
+
+The parts are `cycles`, `spectra`, `validation` and the analysis beneath them; here they meet, so that the command line, a report
+and a program say the same. A file need not hold everything: what is missing is a finding, and only a file that holds nothing is
+refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from harness.analysis.charge import Accuracy
+from harness.analysis.coulombic import efficiency_of, mean_coulombic_efficiency, pairings
+from harness.analysis.estimate import Estimate
+from harness.analysis.impedance.fit import ImpedanceFit, fit_impedance
+from harness.analysis.impedance.validity import SpectrumVerdict, judge_spectrum
+from harness.analysis.integrals import CurrentKind
+from harness.errors import AnalysisError, BadInput
+from harness.interop.bdf import read_cells
+from harness.interop.cycles import AnalyzedCell, analyze_frame
+from harness.interop.finding import Finding
+from harness.interop.spectra import ImportedSpectrum, spectra_of, text_spectrum
+from harness.interop.timeline import FIND_JUMP
+from harness.interop.validation import UNIT, UNIT_LIKELY, repaired, validate
+from harness.interop.witnesses import TIMES
+from harness.model.run import Geometry
+
+FEWEST_ROWS = 2
+NO_CURRENT = "no_current"
+NO_TIME = "no_time"
+NO_CYCLES = "no_cycles"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedSpectrum:
+    """A sweep, whether it may be believed, and what was fitted to it; ``refusal`` says why nothing was."""
+
+    spectrum: ImportedSpectrum
+    verdict: SpectrumVerdict
+    fit: ImpedanceFit | None
+    refusal: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Imported:
+    """What one cell of a file holds. ``cell`` is ``None`` where there is no current or no time, and a finding says so.
+
+    ``frame`` is what was read (and repaired, if that was asked for), under machine names.
+    """
+
+    path: Path
+    name: str
+    geometry: Geometry
+    area_cm2: float | None
+    frame: pl.DataFrame
+    cell: AnalyzedCell | None
+    spectra: list[JudgedSpectrum]
+    findings: list[Finding]
+
+
+def import_file(
+    path: Path,
+    *,
+    geometry: Geometry,
+    area_cm2: float | None = None,
+    current: Literal["point", "mean"] | None = None,
+    accuracy: Accuracy | None = None,
+    repair: bool = False,
+) -> list[Imported]:
+    """Every cell of a file, analysed.
+
+    Args:
+        path: Parquet or text in Battery Data Format columns, Neware's own files, or a spectrum as text.
+        geometry: what a positive current does; never guessed.
+        area_cm2: of the electrode, for areal values.
+        current: what a row's current is; ``None``: as the file's own increments say, else the value at the stamp.
+        accuracy: what is known of the instrument.
+        repair: set right what is certainly wrong (units, signs, impossible times); every repair is a finding.
+
+    Raises:
+        BadInput: the file cannot be read, or holds nothing that could be analysed; or the area is not positive.
+    """
+    if area_cm2 is not None and not (math.isfinite(area_cm2) and area_cm2 > 0):
+        raise BadInput("area_cm2", f"{area_cm2!r} is not a positive area")
+    kind = None if current is None else CurrentKind(current)
+    made = []
+    for name, frame in text_spectrum(path) or read_cells(path):
+        findings = validate(frame)
+        if repair:
+            frame, findings = repaired(frame, findings)  # noqa: PLW2901 - from here on, the file is the repaired one
+        spectra = spectra_of(name, frame, str(path), repair=repair)
+        findings += [finding for spectrum in spectra for finding in spectrum.findings]
+        cell, lacking = None, _lacking(frame)
+        if frame.height < FEWEST_ROWS and not spectra:
+            raise BadInput(str(path), f"it holds {frame.height} row of {name}; no charge passes in fewer than {FEWEST_ROWS}")
+        if lacking is None:
+            try:
+                cell = analyze_frame(name, frame, geometry, kind, str(path), area_cm2=area_cm2, accuracy=accuracy, repair=repair)
+                findings += _not_explained(cell.findings, findings)
+            except BadInput as error:
+                if not spectra:
+                    raise
+                findings.append(Finding(NO_CYCLES, "", f"no cycles beside the spectra: {error.what}"))
+        elif not spectra:
+            findings.insert(0, _without_cycles(frame, lacking, str(path)))
+        made.append(Imported(path, name, geometry, area_cm2, frame, cell, list(map(_judged, spectra)), findings))
+    return made
+
+
+def _not_explained(further: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:
+    """Findings that do not merely follow from a clock that is known to be in another unit: beside it, every stamp is a jump."""
+    wrong = {finding.column for finding in known if finding.kind in {UNIT, UNIT_LIKELY} and not finding.repaired}
+    return [finding for finding in further if not (finding.kind == FIND_JUMP and wrong & set(TIMES))]
+
+
+def _lacking(frame: pl.DataFrame) -> str | None:
+    """What cycles need and the frame has not."""
+    if "current_ampere" not in frame.columns:
+        return "current"
+    return None if any(name in frame.columns for name in TIMES) else "time"
+
+
+def _without_cycles(frame: pl.DataFrame, lacking: str, where: str) -> Finding:
+    """The one sentence about a file without cycles.
+
+    Raises:
+        BadInput: it holds no voltage over time either.
+    """
+    needed = 'it needs "current_ampere" or "Current / A"' if lacking == "current" else f"it needs {', '.join(TIMES)}"
+    if "voltage_volt" not in frame.columns or (lacking == "current" and not any(name in frame.columns for name in TIMES)):
+        raise BadInput(where, f"no column holds the {lacking}; {needed}")
+    text = f"no column holds the {lacking}, so there is no charge and no efficiency ({needed})"
+    return Finding(NO_CURRENT if lacking == "current" else NO_TIME, "", text)
+
+
+def _judged(spectrum: ImportedSpectrum) -> JudgedSpectrum:
+    before = after = None
+    if spectrum.voltage_volt is not None and bool(np.isfinite(spectrum.voltage_volt).all()):
+        in_time = spectrum.voltage_volt[np.argsort(spectrum.rows)]
+        before, after = float(in_time[0]), float(in_time[-1])
+    verdict = judge_spectrum(spectrum.sweep, bias_before=before, bias_after=after, repeated_first=spectrum.repeated_first_ohm)
+    try:
+        fit = fit_impedance(verdict.usable.frequency_hertz, verdict.usable.impedance_ohm)
+    except AnalysisError as error:
+        return JudgedSpectrum(spectrum, verdict, None, str(error))
+    return JudgedSpectrum(spectrum, verdict, fit, "")
+
+
+# -- as JSON -----------------------------------------------------------------------------------------------------------
+
+
+def imported_json(cells: Sequence[Imported]) -> dict[str, object]:
+    """Everything that was found, in the shape that is written as JSON: a missing number is null, never NaN."""
+    return {"cells": [_cell_json(one) for one in cells]}
+
+
+def _cell_json(one: Imported) -> dict[str, object]:
+    told: dict[str, object] = {"cell": one.name, "file": str(one.path), "geometry": one.geometry.value, "area_cm2": one.area_cm2}
+    told["cycles"] = [] if one.cell is None else _cycles_json(one.cell)
+    if one.cell is not None:
+        mean = mean_coulombic_efficiency(one.cell.rows)
+        told["mean_coulombic_efficiency"] = dataclasses.asdict(mean)
+        told["steps"] = [{**dataclasses.asdict(step), "role": step.role.value} for step in one.cell.steps]
+        for name in ("rest_charge_ah", "probe_charge_ah", "offset_ampere"):
+            told[name] = _estimate_json(getattr(one.cell, name))
+    told["spectra"] = [_spectrum_json(judged, one.area_cm2) for judged in one.spectra]
+    told["findings"] = [dataclasses.asdict(finding) for finding in one.findings]
+    return told
+
+
+def _cycles_json(cell: AnalyzedCell) -> list[dict[str, object]]:
+    following = {pairing.cycle_count: pairing.next_removal for pairing in pairings(cell.rows)}
+    told = []
+    for row in cell.rows:
+        values = {**dataclasses.asdict(row), "flags": row.flags.split(), "refusal": efficiency_of(row).refusal}
+        if cell.geometry is Geometry.FULL:
+            after = following[row.cycle_count]
+            values |= {"next_removal_efficiency": after.value, "next_removal_efficiency_std": after.std}
+        told.append(values)
+    return told
+
+
+def _spectrum_json(judged: JudgedSpectrum, area_cm2: float | None) -> dict[str, object]:
+    tested, verdict = judged.verdict.kramers_kronig, judged.verdict
+    told: dict[str, object] = {
+        "sweep_count": judged.spectrum.sweep_count,
+        "points": int(judged.spectrum.sweep.frequency_hertz.size),
+        "verdict": verdict.verdict.value,
+        "reasons": list(verdict.reasons),
+        "notes": list(verdict.notes),
+        "kramers_kronig_rms_1": None if tested is None else tested.residual_rms_1,
+        "refusal": judged.refusal,
+    }
+    if judged.fit is not None:
+        told |= _fit_json(judged.fit)
+        if area_cm2 is not None and judged.fit.interface_resistance_ohm is not None:
+            told["area_specific_resistance_ohm_cm2"] = judged.fit.interface_resistance_ohm * area_cm2
+            told["area_specific_resistance_ohm_cm2_std"] = (judged.fit.interface_resistance_ohm_std or 0.0) * area_cm2
+    return told
+
+
+def _fit_json(fit: ImpedanceFit) -> Mapping[str, object]:
+    names = ("series_resistance_ohm", "interface_resistance_ohm")
+    values: dict[str, Any] = {name + ending: getattr(fit, name + ending) for name in names for ending in ("", "_std")}
+    return {**values, "residual_rms": fit.residual_rms, "flags": sorted(fit.flags)}
+
+
+def _estimate_json(estimate: Estimate) -> dict[str, object]:
+    return dataclasses.asdict(estimate)

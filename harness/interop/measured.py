@@ -1,0 +1,134 @@
+"""The charge of every step of an imported file, and which steps count in cycles. No cycles, no roles beyond the geometry's.
+
+Counters win over integrals where the file has one; both are kept, so that a half cycle can be checked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from harness.analysis.charge import COULOMB_PER_AH, Accuracy, Array
+from harness.analysis.cycle_table import Systematic
+from harness.analysis.integrals import FLAG_BACKWARD, FLAG_GAP, Charges, CurrentKind, Index, Ranges, flag_bits, integrate
+from harness.interop.columns import Columns, Stated, ranges_of
+from harness.interop.counters import Counter, best_counter
+from harness.interop.offset import Offset, estimate_offsets
+from harness.interop.steps import Steps, cut_steps
+from harness.interop.timeline import Timeline
+
+FLAG_MINOR = "minor_charge_left_out"
+"""Pulses, and half cycles of less than 0.1 % of the largest, count in no cycle."""
+
+MINOR = 1e-3
+PULSE = 2e-2
+PULSE_SECOND = 35.0
+"""Longer than the pulses of a resistance test, shorter than half cycles that are meant."""
+NOISE = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """The charges of n steps: by integral and, with a counter, ``counted`` (what the counter saw, spread over the ranges as the
+    integral was). ``pieces`` are the steps that count in cycles; ``offsets`` what the file reveals; ``flags`` hold for the file.
+    """
+
+    columns: Columns
+    timeline: Timeline
+    steps: Steps
+    integral: Charges
+    counted: Charges | None
+    systematic: Systematic
+    offsets: list[Offset]
+    pieces: Index
+    flags: frozenset[str]
+
+    @property
+    def charge(self) -> Charges:
+        """The better charge of each step."""
+        return self.integral if self.counted is None else self.counted
+
+
+def measure(columns: Columns, timeline: Timeline, stated: Stated, kind: CurrentKind | None, accuracy: Accuracy) -> Measured:
+    """Steps, charges and what is known of the instrument. ``kind`` ``None``: as the file's own increments say."""
+    steps, flags = cut_steps(columns, timeline, stated)
+    counter, ranges = best_counter(columns, timeline), ranges_of(columns)
+    kind = kind or _kind_of(columns, timeline, counter)
+    if kind is CurrentKind.MEAN:
+        steps = _reaching_back(steps, timeline)
+    integral = integrate(timeline.clock_second, columns["current_ampere"], steps.first, steps.edges, kind=kind, ranges=ranges)
+    offsets = estimate_offsets(columns, timeline, steps, ranges)
+    systematic, names = _systematic(accuracy, ranges, offsets)
+    pieces, minor = _without_minor(integral, steps)
+    if minor:
+        names.add(FLAG_MINOR)
+    counted = None if counter is None else _counted(integral, counter, steps, columns["current_ampere"])
+    return Measured(columns, timeline, steps, integral, counted, systematic, offsets, pieces, timeline.flags | flags | names)
+
+
+def _kind_of(columns: Columns, timeline: Timeline, counter: Counter | None) -> CurrentKind:
+    """Interval means when the increments equal mean × interval, row by row, better than they equal the trapezoid."""
+    if counter is None or not counter.rounded_each or timeline.time_second.size < 3:
+        return CurrentKind.POINT
+    interval = np.diff(timeline.time_second)
+    current = np.nan_to_num(columns["current_ampere"], nan=0.0)
+    amount = counter.signed_ah()[1:] * COULOMB_PER_AH
+    rectangle = np.abs(interval * current[1:] - amount)
+    trapezoid = np.abs(0.5 * interval * (current[1:] + current[:-1]) - amount)
+    differing = np.abs(current[1:] - current[:-1]) * interval > 1e-9 * float(np.max(np.abs(amount), initial=0.0))
+    better = rectangle[differing] < trapezoid[differing]
+    return CurrentKind.MEAN if better.size and float(np.mean(better)) > 0.5 else CurrentKind.POINT
+
+
+def _reaching_back(steps: Steps, timeline: Timeline) -> Steps:
+    """Steps of interval means: the first one reaches back to the row before, whoever that belongs to."""
+    time, clock = timeline.time_second, timeline.clock_second
+    since = np.where(steps.first > 0, time[steps.first] - time[steps.first - 1], np.nan)
+    start = steps.edges.start_second
+    start = np.where(np.isnan(start), clock[steps.first] - since, start)
+    return replace(steps, edges=replace(steps.edges, start_second=start, unknown_second=np.zeros_like(start)))
+
+
+def _systematic(accuracy: Accuracy, ranges: Ranges, offsets: list[Offset]) -> tuple[Systematic, set[str]]:
+    """What is known of the instrument on each range: as was said, else as the file reveals; with the names of what was used."""
+    stated = Systematic.of(accuracy, ranges.range_ampere)
+    offset, names = stated.offset_ampere.copy(), set()
+    for found in offsets:
+        if np.isnan(offset[found.range_place]):
+            offset[found.range_place] = found.left_in_ampere
+            names.add(found.flag)
+    return replace(stated, offset_ampere=offset), names
+
+
+def _counted(integral: Charges, counter: Counter, steps: Steps, current: Array) -> Charges:
+    """The counter's charges, on each range the share that the integral has there.
+
+    A counter has seen what lies at a step's edges. It has seen no less noise than its instrument has, of which only the record
+    tells; so beside its resolution the integral's own random error stays, but for the edges.
+    """
+    total = counter.step_ah(steps) * COULOMB_PER_AH
+    whole = integral.total_coulomb()
+    share = integral.coulomb / np.where(whole != 0, whole, 1.0)[:, None]
+    share[whole == 0, 0] = 1.0
+    rows = steps.stop - steps.first if counter.rounded_each else np.ones(steps.first.size)
+    edge = (current[steps.first] * steps.edges.unknown_second) ** 2 / 12
+    noise = np.maximum(integral.random_std_coulomb**2 - np.nan_to_num(edge, nan=0.0), 0.0)
+    random = np.sqrt(noise + (counter.resolution_ah * COULOMB_PER_AH) ** 2 * rows / 12)
+    flags = integral.flags & np.uint8(flag_bits(frozenset({FLAG_GAP, FLAG_BACKWARD})))
+    return replace(integral, coulomb=share * total[:, None], random_std_coulomb=random, flags=flags)
+
+
+def _without_minor(integral: Charges, steps: Steps) -> tuple[Index, bool]:
+    """The steps whose uninterrupted direction passed more than a pulse or noise; and whether more than noise is left out."""
+    driven = np.flatnonzero(steps.direction)
+    if driven.size == 0:
+        return driven, False
+    starts = np.flatnonzero(np.diff(steps.direction[driven], prepend=9))
+    charge = np.add.reduceat(np.abs(integral.total_coulomb()[driven]), starts)
+    second = np.add.reduceat(integral.second[driven].sum(axis=1), starts)
+    largest = float(charge.max())
+    minor = (charge < MINOR * largest) | ((charge < PULSE * largest) & (second <= PULSE_SECOND))
+    lengths = np.diff(np.append(starts, driven.size))
+    left = float(np.max(charge, initial=0.0, where=minor))
+    return driven[np.repeat(~minor, lengths)], left > NOISE * largest

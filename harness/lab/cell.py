@@ -1,0 +1,381 @@
+"""One cell through all its runs, as a scientist asks for it: frames of what was measured and derived, and what follows from them.
+
+What needs readings was derived as they came and is read here; what follows from those rows (growth laws, books of lithium, ends
+of cycles) is computed when it is asked for, by the pure functions of `harness.analysis`. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from harness.analysis.coulombic import pairings
+from harness.analysis.endpoints import slippages
+from harness.analysis.estimate import Estimate
+from harness.analysis.fade import CapacitySeries, Knee, capacity_series, end_of_life, knee
+from harness.analysis.growth import GrowthReport, growth_laws
+from harness.analysis.inventory import build_inventory
+from harness.analysis.lithium import UNKNOWN, Ended, LithiumBooks, lithium_books
+from harness.analysis.reservoir import ReservoirBlock, blocks_of_rows
+from harness.errors import BadInput
+from harness.model.anode import AnodeBuild
+from harness.model.anode_facts import findings_from
+from harness.model.derived import CycleRow
+from harness.model.run import Geometry
+from harness.store.base import Store
+
+Array = npt.NDArray[np.float64]
+
+RUNNING = "running"
+FATAL = "hard"
+"""The grade of a short after which a cell is none."""
+
+_VERDICTS = pl.Schema(
+    {"claim": pl.Int64, "strict": pl.String, "broad": pl.String, "reason": pl.String, "broad_reason": pl.String}
+)
+_PAIRINGS = pl.Schema(
+    {
+        "run_id": pl.String,
+        "cycle_count": pl.Int64,
+        "same_cycle": pl.Float64,
+        "same_cycle_std": pl.Float64,
+        "same_cycle_refusal": pl.String,
+        "next_removal": pl.Float64,
+        "next_removal_std": pl.Float64,
+        "next_removal_refusal": pl.String,
+    }
+)
+_GROWTH_COLUMNS = (
+    "interface_resistance_ohm",
+    "interface_resistance_ohm_std",
+    "area_specific_resistance_ohm_cm2",
+    "area_specific_resistance_ohm_cm2_std",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spectrum:
+    """One sweep, in the order it was measured: three arrays of one length, in hertz and ohm.
+
+    ``imaginary_impedance_ohm`` is negative when capacitive. ``complete`` is false for a sweep that was cut short or is still
+    running. ``unix_time_nanosecond`` is the stamp of its first point.
+    """
+
+    run_id: str
+    sweep_count: int
+    cycle_count: int
+    unix_time_nanosecond: int
+    frequency_hertz: Array
+    real_impedance_ohm: Array
+    imaginary_impedance_ohm: Array
+    complete: bool
+
+
+class Resistance(StrEnum):
+    """What can grow. The apparent resistance is that of each half cycle of a cycle, its polarity told apart."""
+
+    INTERFACE = "interface_resistance_ohm"
+    AREA_SPECIFIC = "area_specific_resistance_ohm_cm2"
+    SERIES = "series_resistance_ohm"
+    APPARENT = "apparent_resistance_ohm"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fade:
+    """The capacity that came back against the cell's cycle, when it was below ``threshold`` of its first, and where it bent."""
+
+    capacity: CapacitySeries
+    threshold: float
+    end_of_life: Estimate
+    knee: Knee
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the end of life has come: the estimate is a cycle, and not only a bound of one that is still to come."""
+        return self.end_of_life.value is not None and (
+            self.end_of_life.high is not None or self.end_of_life.low != self.end_of_life.value
+        )
+
+
+class CellView:
+    """One cell through all its runs. Every call asks the store anew, for the runs known when the view was made."""
+
+    def __init__(self, store: Store, cell: str, runs: pl.DataFrame) -> None:
+        self._store = store
+        self._runs = runs
+        self._run_ids: list[str] = runs["run_id"].to_list()
+        self.cell = cell
+
+    @property
+    def build(self) -> str:
+        """The id of its anode's build, as its newest run has it."""
+        return str(self._runs["build"][-1])
+
+    @property
+    def channel(self) -> str:
+        """Where it was measured: channel and instrument, several joined by +. Cells of one such place share its offset."""
+        places = zip(self._runs["channel"], self._runs["instrument_serial"], strict=True)
+        return "+".join(dict.fromkeys(f"{channel} ({serial})" for channel, serial in places))
+
+    @property
+    def geometry(self) -> Geometry:
+        """Which way lithium goes in it."""
+        return Geometry(self._runs["geometry"][-1])
+
+    @property
+    def ended(self) -> str:
+        """Why its newest run ended, or "running"."""
+        return RUNNING if self._runs["ended_nanosecond"][-1] is None else str(self._runs["reason"][-1])
+
+    @property
+    def anode(self) -> AnodeBuild:
+        """Its anode's build, in the revision that its newest run pinned.
+
+        Raises:
+            BadInput: that run was started by a version that pinned no builds.
+        """
+        return AnodeBuild.model_validate_json(self._pinned("anode"))
+
+    def verdicts(self) -> pl.DataFrame:
+        """What was found for each claim as its newest run began: ``claim``, ``strict``, ``broad``, ``reason``, ``broad_reason``.
+
+        ``broad`` and its reason are null where the claim's wording allows one reading only.
+
+        Raises:
+            BadInput: that run was started by a version that pinned no builds.
+        """
+        rows = [
+            (one.claim, one.strict.verdict, one.broad and one.broad.verdict, one.strict.reason, one.broad and one.broad.reason)
+            for one in findings_from(self._pinned("findings"))
+        ]
+        return pl.DataFrame(rows, _VERDICTS, orient="row")
+
+    def _pinned(self, name: str) -> str:
+        text = self._store.documents(self._run_ids[-1:])[name][0]
+        if text is None:
+            run = self._run_ids[-1]
+            raise BadInput("cell", f'"{self.cell}" has no pinned build: run {run} was started before builds were registered')
+        return str(text)
+
+    def runs(self) -> pl.DataFrame:
+        """Its runs, as `RUNS`."""
+        return self._runs
+
+    def samples(self) -> pl.DataFrame:
+        """Its samples, as `SAMPLES`."""
+        return self._store.samples(self._run_ids)
+
+    def events(self) -> pl.DataFrame:
+        """What happened, as `EVENTS`."""
+        return self._store.events(self._run_ids)
+
+    def cycles(self) -> pl.DataFrame:
+        """Its cycles, as `CYCLES`."""
+        return self._store.cycles(self._run_ids)
+
+    def cycle_rows(self) -> list[CycleRow]:
+        """Its cycles numbered through all its runs: a run goes on counting where the one before it ended."""
+        return consecutive(cycle_rows(self.cycles()))
+
+    def numbered(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """A frame of this cell with its ``cycle_count`` going on from run to run, as in `cycle_rows`."""
+        counted = self.cycles().group_by("run_id", maintain_order=True).agg(pl.col("cycle_count").max())
+        before = dict(zip(counted["run_id"], counted["cycle_count"].cum_sum() - counted["cycle_count"], strict=True))
+        shift = pl.col("run_id").replace_strict(before, default=0, return_dtype=pl.Int64)
+        return frame.with_columns(pl.col("cycle_count") + shift)
+
+    def half_cycles(self) -> pl.DataFrame:
+        """The shapes of its half cycles, as `HALF_CYCLES`."""
+        return self._store.half_cycles(self._run_ids)
+
+    def impedance(self) -> pl.DataFrame:
+        """The fits of its spectra, as `IMPEDANCE_FITS`."""
+        return self._store.impedance_fits(self._run_ids)
+
+    def spectra(self) -> list[Spectrum]:
+        """Its spectra in the order they were measured."""
+        points = self._store.impedance(self._run_ids)
+        ended = self._store.events(self._run_ids).filter(pl.col("complete"))
+        whole = set(ended.select("run_id", "sweep_count").iter_rows())
+        sweeps = points.partition_by("run_id", "sweep_count", maintain_order=True)
+        return [_spectrum(sweep, whole) for sweep in sweeps]
+
+    def growth_laws(self, quantity: Resistance | str = Resistance.INTERFACE) -> GrowthReport:
+        """How a resistance grew with cycle (numbered through all runs), time since the first run began, and charge put through.
+
+        Sweeps that were refused are left out and counted. What the instrument's gain is off by is in all of them.
+
+        Raises:
+            BadInput: there is no such resistance.
+        """
+        if quantity not in list(Resistance):
+            raise BadInput("quantity", f'"{quantity}" is no resistance of a cell; there are {", ".join(Resistance)}')
+        cycles = self.cycles()
+        apparent = quantity == Resistance.APPARENT
+        measured = self.numbered(_apparent(cycles) if apparent else self.impedance().with_columns(polarity=pl.lit(0.0)))
+        stamps = measured["unix_time_nanosecond"].to_numpy()
+        return growth_laws(
+            measured[str(quantity)].cast(pl.Float64).to_numpy(),
+            measured[f"{quantity}_std"].cast(pl.Float64).to_numpy(),
+            cycle=measured["cycle_count"].to_numpy(),
+            time_second=(stamps - int(self._runs["started_nanosecond"][0])) / 1e9,
+            throughput_ah=_throughput(cycles, stamps),
+            covariates={"polarity": measured["polarity"].to_numpy()},
+            leave_out={} if apparent else {"refused": (measured["verdict"] == "refused").to_numpy()},
+            common_relative_std=float(self._runs["accuracy_gain"][-1] or 0.0),
+        )
+
+    def pairings(self) -> pl.DataFrame:
+        """Both pairings of each cycle's charges (`harness.analysis.coulombic.Pairing`), one row per cycle of each run.
+
+        Columns: ``run_id``, ``cycle_count``, ``same_cycle`` and ``next_removal``, each with ``_std`` and ``_refusal``.
+        """
+        rows = [
+            (run[0].run_id, pair.cycle_count, *(part for one in (pair.same_cycle, pair.next_removal) for part in _told(one)))
+            for run in self._rows_by_run()
+            for pair in pairings(run)
+        ]
+        return pl.DataFrame(rows, _PAIRINGS, orient="row")
+
+    def shorts(self) -> pl.DataFrame:
+        """The half cycles that look shorted, as `HALF_CYCLES`: ``short_grade`` suspect, likely or hard, and the signs as JSON."""
+        return self.half_cycles().filter(pl.col("short_grade") != "")
+
+    def reservoir(self, *, programmed_cycles: int | None = None) -> list[ReservoirBlock]:
+        """The reservoir blocks of its runs with their efficiency (`harness.analysis.reservoir`)."""
+        return [block for run in self._rows_by_run() for block in blocks_of_rows(run, programmed_cycles=programmed_cycles)]
+
+    def slippages(self, *, left_out: Collection[int] = ()) -> pl.DataFrame:
+        """Ends of half cycles, slippages, fade and parasitic currents (`harness.analysis.endpoints`), the axis anew in each run.
+
+        Raises:
+            AnalysisError: the cell has no cycle, or is symmetric.
+        """
+        runs = self._rows_by_run() or [[]]
+        frames = [slippages(run, self.geometry, left_out=left_out) for run in runs]
+        named = [frame.insert_column(0, pl.lit(run[0].run_id).alias("run_id")) for frame, run in zip(frames, runs, strict=True)]
+        return pl.concat(named)
+
+    def fade(self, *, threshold: float = 0.8) -> Fade:
+        """End of life and knee of the capacity that came back, through all its runs (`harness.analysis.fade`).
+
+        Raises:
+            AnalysisError: the cell has no cycle, or ``threshold`` is not between 0 and 1.
+        """
+        series = capacity_series(self.cycle_rows())
+        if not series.cycle.size:
+            refused = Estimate.refused("no cycle tells a capacity")
+            return Fade(series, threshold, refused, Knee(refused, refused, refused, refused, None, 0))
+        ended = end_of_life(series.cycle, series.capacity_ah, threshold=threshold)
+        return Fade(series, threshold, ended, knee(series.cycle, series.capacity_ah))
+
+    def lithium(
+        self, *, cathode_ah: Estimate = UNKNOWN, efficiency: Estimate | None = None, ended: Ended | None = None
+    ) -> LithiumBooks:
+        """Its books of lithium (`harness.analysis.lithium`), the inventory from the build that its newest run pinned.
+
+        ``ended`` is told by its runs unless it is stated: shorted, used up (a full cell whose capacity came to its end of life),
+        running, else stopped.
+
+        Raises:
+            AnalysisError: the cell has no cycle, or what is stated is impossible.
+        """
+        area = float(self._runs["area_cm2"][-1])
+        inventory = build_inventory(self.anode, area) if self._has_build() else Estimate.refused("its run pinned no build")
+        rows = self.cycle_rows()
+        return lithium_books(
+            rows, self.geometry, inventory, cathode_ah=cathode_ah, efficiency=efficiency, ended=ended or self._ended_by(rows)
+        )
+
+    def _ended_by(self, rows: Sequence[CycleRow]) -> Ended:
+        if rows and not self.shorts().filter(pl.col("short_grade") == FATAL).is_empty():
+            return Ended.SHORT
+        if rows and self.geometry is Geometry.FULL and self.fade().has_ended:
+            return Ended.LITHIUM
+        return Ended.RUNNING if self.ended == RUNNING else Ended.STOPPED
+
+    def _has_build(self) -> bool:
+        return self._store.documents(self._run_ids[-1:])["anode"][0] is not None
+
+    def _rows_by_run(self) -> list[list[CycleRow]]:
+        runs = self.cycles().partition_by("run_id", maintain_order=True)
+        return [cycle_rows(run) for run in runs]
+
+    def growth(self) -> pl.DataFrame:
+        """Interface resistance against cycle and time: the fits that found one.
+
+        ``elapsed_second`` counts from the first of them; ``*_growth`` is the ratio to the first of them.
+        """
+        fits = self.impedance().filter(pl.col("interface_resistance_ohm").is_not_null())
+        resistance, stamp = pl.col("interface_resistance_ohm"), pl.col("unix_time_nanosecond")
+        return fits.select(
+            "run_id",
+            "cycle_count",
+            "sweep_count",
+            "unix_time_nanosecond",
+            ((stamp - stamp.first()) / 1e9).alias("elapsed_second"),
+            *_GROWTH_COLUMNS,
+            (resistance / resistance.first()).alias("interface_resistance_growth"),
+        )
+
+
+def cycle_rows(frame: pl.DataFrame) -> list[CycleRow]:
+    """The rows of a frame of cycles, as what the analysis takes."""
+    return [CycleRow(*row) for row in frame.select([field.name for field in fields(CycleRow)]).iter_rows()]
+
+
+def _spectrum(sweep: pl.DataFrame, whole: set[tuple[str, int]]) -> Spectrum:
+    identity = (str(sweep["run_id"][0]), int(sweep["sweep_count"][0]))
+    return Spectrum(
+        *identity,
+        int(sweep["cycle_count"][0]),
+        int(sweep["unix_time_nanosecond"][0]),
+        sweep["frequency_hertz"].to_numpy(),
+        sweep["real_impedance_ohm"].to_numpy(),
+        sweep["imaginary_impedance_ohm"].to_numpy(),
+        complete=identity in whole,
+    )
+
+
+def _told(one: Estimate) -> tuple[float | None, float | None, str | None]:
+    return one.value, one.std, one.refusal or None
+
+
+def consecutive(rows: Sequence[CycleRow]) -> list[CycleRow]:
+    """The cycles of runs that follow each other, their ``cycle_count`` going on from run to run."""
+    numbered: list[CycleRow] = []
+    before, run = 0, ""
+    for row in rows:
+        if row.run_id != run:
+            before, run = (numbered[-1].cycle_count if numbered else 0), row.run_id
+        numbered.append(replace(row, cycle_count=before + row.cycle_count))
+    return numbered
+
+
+def _throughput(cycles: pl.DataFrame, stamps: npt.NDArray[np.int64]) -> Array:
+    """The charge (both ways) of the cycles that had begun by each stamp, Ah."""
+    both = cycles.select(pl.sum_horizontal("plating_capacity_ah", "stripping_capacity_ah")).to_series().to_numpy()
+    total = np.concatenate(([0.0], np.cumsum(both)))
+    known: Array = total[np.searchsorted(cycles["unix_time_nanosecond"].to_numpy(), stamps, side="right")]
+    return known
+
+
+def _apparent(cycles: pl.DataFrame) -> pl.DataFrame:
+    """Both apparent resistances of each cycle, one row each: plating is −1, stripping +1."""
+    halves = [
+        cycles.select(
+            "run_id",
+            "cycle_count",
+            "unix_time_nanosecond",
+            pl.col(f"{half}_resistance_ohm").alias("apparent_resistance_ohm"),
+            pl.col(f"{half}_resistance_ohm_std").alias("apparent_resistance_ohm_std"),
+            pl.lit(sign).alias("polarity"),
+        ).with_row_index("place")
+        for half, sign in (("plating", -1.0), ("stripping", 1.0))
+    ]
+    return pl.concat(halves).sort("place", "polarity")
