@@ -85,7 +85,9 @@ class ImpedanceFit:
     family: family.Family = field(repr=False, compare=False)
 
 
-def fit_impedance(frequency_hertz: Array, impedance_ohm: Spectrum, *, previous: ImpedanceFit | None = None) -> ImpedanceFit:
+def fit_impedance(
+    frequency_hertz: Array, impedance_ohm: Spectrum, *, previous: ImpedanceFit | family.Family | None = None
+) -> ImpedanceFit:
     """Fit one spectrum (any order of frequencies; imaginary part negative where capacitive), from where the ``previous``
     one ended.
 
@@ -93,7 +95,7 @@ def fit_impedance(frequency_hertz: Array, impedance_ohm: Spectrum, *, previous: 
         AnalysisError: lengths differ, a frequency is not positive, fewer than 8 usable points, or less than a decade of them.
     """
     sweep = usable(frequency_hertz, impedance_ohm)
-    found = family.fitted_family(sweep, None if previous is None else previous.family)
+    found = family.fitted_family(sweep, previous.family if isinstance(previous, ImpedanceFit) else previous)
     return _judged(sweep, found)
 
 
