@@ -135,7 +135,7 @@ def recompute(
 
 def known_rows(store: DerivedStore, run_id: str) -> KnownRows:
     """What the store has of a run."""
-    return KnownRows(store.cycles(run_id), store.fits(run_id), store.fit_start(run_id))
+    return KnownRows(store.cycles(run_id), store.fits(run_id), store.half_cycles(run_id), store.fit_start(run_id))
 
 
 async def run_rollup(journal: Path, store: DerivedStore, *, poll_second: float = 0.5) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from harness.analysis import cycle_table, run_sweep
+from harness.analysis import cycle_table, run_half_cycle, run_sweep
 from harness.analysis.charge import Accuracy
 from harness.analysis.run_cycle import OpenCycle
-from harness.model.derived import CycleRow, DerivedRow, FitStart, ImpedanceFitRow
+from harness.model.derived import CycleRow, DerivedRow, FitStart, HalfCycleRow, ImpedanceFitRow
 from harness.model.records import (
     CycleEnded,
     ImpedancePoint,
@@ -26,7 +26,7 @@ from harness.model.records import (
     StepStarted,
     SweepEnded,
 )
-from harness.model.run import RunContext, RunFacts
+from harness.model.run import Role, RunContext, RunFacts
 
 
 class KnownRows:
@@ -36,15 +36,19 @@ class KnownRows:
         self,
         cycles: Sequence[CycleRow] = (),
         fits: Sequence[ImpedanceFitRow] = (),
+        half_cycles: Sequence[HalfCycleRow] = (),
         start: FitStart | None = None,
     ) -> None:
         own = [row for row in cycles if row.method_version == cycle_table.METHOD_VERSION]
         self.finished = frozenset(row.cycle_count for row in own if row.cycle_duration_second is not None)
         self.fits = {row.sweep_count: row for row in fits if row.method_version == run_sweep.method_version()}
+        self.halves = [row for row in half_cycles if row.method_version == run_half_cycle.method_version()]
+        halved = {row.cycle_count for row in self.halves}
         self.start = start if start is not None and start.method_version == run_sweep.method_version() else None
         fitted = [count for count, row in self.fits.items() if run_sweep.is_fitted(row)]
         begins = (self.start.sweep_count if self.start is not None else None) == max(fitted, default=None)
-        self.stale = len(own) < len(cycles) or len(self.fits) < len(fits) or not begins
+        others = len(own) < len(cycles) or len(self.fits) < len(fits) or len(self.halves) < len(half_cycles)
+        self.stale = others or not begins or any(row.cycle_count not in halved for row in cycles)
 
 
 class RunRows:
@@ -77,6 +81,12 @@ class RunRows:
         self._finished_cycle = finished_cycle
         self._fits = dict(self._known.fits) if resumed else {}
         self.fit_start = self._known.start if resumed else None
+        over = [row for row in self._known.halves if row.cycle_count <= finished_cycle] if finished_cycle is not None else []
+        self._halves = {
+            deposits: run_half_cycle.EarlierHalves(row for row in over if Role(row.role).deposits == deposits)
+            for deposits in (True, False)
+        }
+        self._now_nanosecond = 0
         self._last_step_seq = 0
         self._cycle: OpenCycle | None = None
         self._sweep: list[ImpedancePoint] = []
@@ -86,6 +96,7 @@ class RunRows:
         if record.seq < self.next_seq:
             return []
         self.next_seq = record.seq + 1
+        self._now_nanosecond = record.unix_time_nanosecond
         rows: list[DerivedRow] = []
         match record:
             case StepStarted() | Sample() | StepEnded():
@@ -142,11 +153,15 @@ class RunRows:
         return rows
 
     def _end_step(self, record: StepEnded) -> list[DerivedRow]:
+        """What the half cycle that ended with this step has to say already; it may still go on with another step."""
         cycle = self._open(record.cycle_count)
         cycle.end_step(record)
         final = cycle.cycle_count in self._known.finished or cycle.cycle_count == self._finished_cycle
-        row = cycle.row(self._accuracy) if self._early and record.role.removes and not final else None
-        return [] if row is None else [row]
+        if final or not self._early or not (record.role.deposits or record.role.removes):
+            return []
+        row = cycle.row(self._accuracy) if record.role.removes else None
+        half = self._half_row(cycle, row, deposits=record.role.deposits)
+        return [one for one in (row, half) if one is not None]
 
     def _end_cycle(self, cycle_count: int) -> list[DerivedRow]:
         cycle = self._cycle
@@ -157,7 +172,22 @@ class RunRows:
             return []
         self._finished_cycle = cycle_count
         row = cycle.row(self._accuracy, over=True)
-        return [] if row is None else [row]
+        rows: list[DerivedRow] = [] if row is None else [row]
+        for deposits in (True, False):
+            half = self._half_row(cycle, row, deposits=deposits)
+            if half is not None:
+                self._halves[deposits].add(half)
+                rows.append(half)
+        return rows
+
+    def _half_row(self, cycle: OpenCycle, row: CycleRow | None, *, deposits: bool) -> HalfCycleRow | None:
+        """A half cycle, judged by what is known now: the spectrum after a deposit comes later, and its row is written again."""
+        half = cycle.readings(deposits=deposits)
+        if half is None:
+            return None
+        fits = [fit for _, fit in sorted(self._fits.items()) if fit.unix_time_nanosecond <= self._now_nanosecond]
+        around = run_half_cycle.Surroundings(self._halves[deposits], row, fits)
+        return run_half_cycle.half_cycle_row(self.context.run_id, cycle.cycle_count, half, self._accuracy, around)
 
     def _end_sweep(self, record: SweepEnded) -> list[DerivedRow]:
         points = [point for point in self._sweep if point.sweep_count == record.sweep_count]

@@ -24,7 +24,7 @@ FLAG_NOT_FITTED = "not_fitted"
 
 def method_version() -> str:
     """Of a sweep's row, which is superseded when either of its two methods is."""
-    return f"{fit.METHOD_VERSION}+{validity.METHOD_VERSION}"
+    return f"{fit.METHOD_VERSION} {validity.METHOD_VERSION}"
 
 
 def is_fitted(row: ImpedanceFitRow) -> bool:

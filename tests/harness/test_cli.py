@@ -126,7 +126,7 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("table", [table for table in Table if table is not Table.HALF_CYCLES])
+@pytest.mark.parametrize("table", Table)
 def test_query_has_every_table(station: Path, table: Table, tmp_path: Path) -> None:
     """Each of them has a row of a run that had a cycle with a sweep in it."""
     done = RUNNER.invoke(app, ["query", table, "--source", str(station), "--out", str(tmp_path / "found.json")])

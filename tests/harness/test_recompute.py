@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
-from harness.analysis import cycle_table
+from harness.analysis import cycle_table, shorts
 from harness.analysis.impedance import fit
 from harness.cli.main import app
 from harness.errors import BadInput
@@ -95,6 +95,7 @@ def take_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on the methods are of another version, whose fit has no answer for these sweeps."""
     monkeypatch.setattr(cycle_table, "METHOD_VERSION", "ce-next")
     monkeypatch.setattr(fit, "METHOD_VERSION", "eis-next")
+    monkeypatch.setattr(shorts, "METHOD_VERSION", "short-next")
     monkeypatch.setattr(fit, "FEWEST_POINTS", 100)
 
 
@@ -138,7 +139,8 @@ def test_recompute_leaves_cycles_that_are_not_over_to_who_follows(tmp_path: Path
     with DerivedStore(tmp_path / "derived.sqlite") as store:
         roll_up_once(reader, store)
         take_another_version(monkeypatch)
-        assert recompute(reader, store) == 4
+        assert recompute(reader, store) == 8
+        assert {row.cycle_count: "next" in row.method_version for row in store.half_cycles()} == {1: True, 2: True, 3: False}
     reader.close()
 
 
@@ -245,7 +247,7 @@ def test_moment_that_is_none_is_bad_input(reader: JournalReader, since: str) -> 
         moment_of(since, reader.runs())
 
 
-@pytest.mark.parametrize(("option", "rows"), [(["--since", "cu-02"], 8), (["--since", "all"], 12), (["--again"], 12)])
+@pytest.mark.parametrize(("option", "rows"), [(["--since", "cu-02"], 16), (["--since", "all"], 24), (["--again"], 24)])
 def test_rollup_command_computes_history_anew_and_stops(station: Path, option: list[str], rows: int) -> None:
     """It says how many rows were computed, and shows on standard error how far it is."""
     (station / "site.toml").write_text(SITE.format(station))

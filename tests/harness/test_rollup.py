@@ -195,7 +195,7 @@ def test_rollup_stopped_anywhere_goes_on_as_if_it_had_not(tmp_path: Path) -> Non
         writer.cycle(2, 0.98)
         writer.cycle(3, 0.97, last=True)
     expected = whole_rows(tmp_path / "whole", writers)
-    assert len(expected) == 6 + 6
+    assert len(expected) == 6 + 6 + 12
     path = tmp_path / "journal.sqlite"
     size = len(writers[0].records)
     for start in range(0, size, 17):
