@@ -64,11 +64,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 
 def test_demo_runs_ten_cells_and_reports_them(demo: Demo) -> None:
-    """Every cell has its cycles, impedance, and an efficiency within its error of the truth; Li||Li has none."""
+    """Every cell has its cycles, impedance, and an efficiency within its error of the truth; Li||Li has none.
+
+    Where a solid layer answers faster than the sweep begins, nobody can say how much of it is in series.
+    """
+    layered = {one.cell.id for one in FLEET if build_of(one).layers}
     assert len(demo.report) == 10
     for cell in demo.report:
         assert cell["cycles"] == CYCLES
-        assert cell["series_resistance_ohm"] > 0.0
+        assert (cell["series_resistance_ohm"] or 0.0) > 0.0 or cell["cell"] in layered
         assert cell["interface_resistance_ohm"] > 0.0
         if cell["cell"].startswith("li-"):
             assert cell["coulombic_efficiency"] is cell["true_coulombic_efficiency"] is None
@@ -223,11 +227,11 @@ def test_every_panel_has_rows_after_a_demo(
     """Every query of every dashboard brings rows from the demo's data."""
     query = target["query"]
     with Lab.open(demo.state) as lab:
-        run = lab.cell("cu-stack-1").runs().row(0, named=True)
+        run = lab.cell("cu-foil-1").runs().row(0, named=True)
     bounds = f"time >= {run['started_nanosecond'] - 10**15}ns AND time <= {run['ended_nanosecond'] + 10**15}ns"
     substitutes = {
         "$timeFilter": bounds, "${claim}": "1", "$first_cycle": "2", "$__interval_ms": "600000", "$__interval": "10m",
-        "$sweep": "1", "$cell": "cu-stack-1", "$run": run["run_id"],
+        "$sweep": "1", "$cell": "cu-foil-1", "$run": run["run_id"],
     }  # fmt: skip
     query = re.sub(r"\$\{\w+:regex\}", ".*", query)
     for variable, value in substitutes.items():
