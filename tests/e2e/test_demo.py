@@ -18,6 +18,7 @@ import pytest
 
 from harness.comparison.cycles import half_cycle_windows, true_cycles
 from harness.config import load_site
+from harness.model.derived import HalfCycleRow
 from harness.model.records import Incident
 from harness.model.run import Geometry, RunContext
 from harness.query import Lab
@@ -26,7 +27,7 @@ from harness.service.demo_report import CellReport
 from harness.service.fleet import FLEET, build_of
 from harness.store.derived import DerivedOutbox, DerivedStore
 from harness.store.influx import InfluxSettings, InfluxWriter
-from harness.stream.codec import encode_record
+from harness.stream.codec import encode_derived, encode_record
 from harness.stream.journal_reader import JournalReader
 from tests.services import Influxd, free_port
 from tests.test_dashboards import QUERIES, Influx, rows_of
@@ -212,11 +213,12 @@ async def fill(state: Path, settings: InfluxSettings) -> None:
 
 
 def mishaps(stamp: int) -> list[str]:
-    """A warning and an alarm, which a demo that went well has not: panels of incidents must have something to show."""
+    """A warning, an alarm and a short, which a demo that went well has not: their panels must have something to show."""
     run = "mishap-20260101t000000"
     context = RunContext("demo", "a1", "mishap", "bare-foil", run)
     records = [Incident(run, 0, stamp, "warning", "link_lost", "gone"), Incident(run, 1, stamp + 1, "alarm", "limit", "high")]
-    return [encode_record(context, record) for record in records]
+    short = HalfCycleRow(run, 1, stamp, "plate", *(None,) * 15, "suspect", '[{"sign":"noise"}]', "", "1")
+    return [*(encode_record(context, record) for record in records), encode_derived(context, short, 0)]
 
 
 @pytest.mark.service
