@@ -17,14 +17,17 @@ from __future__ import annotations
 
 
 class HarnessError(Exception):
-    """The root of what the harness raises."""
+    """The root of what the harness raises. Its arguments are its facts, so that it can cross to another process."""
+
+    def __str__(self) -> str:
+        return ": ".join(str(fact) for fact in self.args if fact)
 
 
 class BadInput(HarnessError):
     """``where`` (a path in a file, or an argument) holds something unusable; ``what`` says what and what instead."""
 
     def __init__(self, where: str, what: str) -> None:
-        super().__init__(f"{where}: {what}" if where else what)
+        super().__init__(where, what)
         self.where = where
         self.what = what
 
@@ -42,7 +45,7 @@ class JournalError(HarnessError):
     """The journal at ``path`` cannot be used."""
 
     def __init__(self, path: str, what: str) -> None:
-        super().__init__(f"{path}: {what}")
+        super().__init__(path, what)
         self.path = path
         self.what = what
 
@@ -51,7 +54,7 @@ class StoreError(HarnessError):
     """A store at ``url`` failed."""
 
     def __init__(self, url: str, what: str) -> None:
-        super().__init__(f"{url}: {what}")
+        super().__init__(url, what)
         self.url = url
         self.what = what
 
@@ -60,7 +63,7 @@ class BrokerError(HarnessError):
     """The broker at ``url`` failed."""
 
     def __init__(self, url: str, what: str) -> None:
-        super().__init__(f"{url}: {what}")
+        super().__init__(url, what)
         self.url = url
         self.what = what
 

@@ -8,7 +8,7 @@
         print(lab.cells(claim=12, substrate="metal_foil"))
         cycles = lab.cell("cu-01").cycles()
         print(lab.coulombic_efficiency("cu-01"))
-        print(lab.compare(by="claim_12", metric="interface_resistance_growth", baseline="does_not"))
+        print(lab.compare(by="claim_12", metric="area_specific_resistance_growth", baseline="does_not"))
 
 `Lab.open` reads a station's own directory, `Lab.connect` an InfluxDB or a data server; all answer with the same frames, whose
 columns `harness.store.base` declares. A cell that was moved to another channel has several runs; its views join them in time.
@@ -168,7 +168,8 @@ class Lab:
 
         Raises:
             BadInput: there is no such column, metric or value.
-            AnalysisError: fewer than two groups have cells with a value, ``baseline`` is none of them, or no cell has failed yet.
+            AnalysisError: the cells are of several geometries, fewer than two groups have cells with a value, ``baseline`` is
+                none of them, or no cell has failed yet.
         """
         cells = self.cells(**facts)  # type: ignore[arg-type]
         if by not in cells.columns:

@@ -118,6 +118,20 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
+def check_groups(groups: Sequence[str], baseline: str | None) -> None:
+    """Whether cells of these ``groups``, one for each cell, can be compared.
+
+    Raises:
+        AnalysisError: there are fewer than two, or ``baseline`` is none of them.
+    """
+    names = set(groups)
+    if len(names) < 2:
+        told = f'all {len(groups)} cells are in one group, "{groups[0]}"' if groups else "there are no cells"
+        raise AnalysisError(f"a comparison needs two groups; {told}")
+    if baseline is not None and baseline not in names:
+        raise AnalysisError(f'the baseline "{baseline}" is not a group; there are {", ".join(sorted(names))}')
+
+
 def pairs_of(groups: Sequence[str], baseline: str | None) -> list[tuple[str, str]]:
     """(group, baseline) of every pair that is compared: with ``baseline``, or all, the later group beside the earlier."""
     if baseline is not None:
@@ -157,12 +171,7 @@ class _Group:
 
 
 def _check(cells: Sequence[CellValue], baseline: str | None) -> None:
-    names = {cell.group for cell in cells}
-    if len(names) < 2:
-        told = f'all {len(cells)} cells are in one group, "{cells[0].group}"' if cells else "there are no cells"
-        raise AnalysisError(f"a comparison needs two groups; {told}")
-    if baseline is not None and baseline not in names:
-        raise AnalysisError(f'the baseline "{baseline}" is not a group; there are {", ".join(sorted(names))}')
+    check_groups([cell.group for cell in cells], baseline)
     if len({cell.cell for cell in cells}) < len(cells):
         raise AnalysisError("a cell occurs twice; give one value for each, from all its cycles")
     for cell in cells:

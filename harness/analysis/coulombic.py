@@ -31,7 +31,26 @@ from harness.model.derived import CycleRow
 from harness.model.flags import CHARGE_DOUBTS
 from harness.model.run import Role
 
-__all__ = ["FLAG_FORMATION", "KIND_CYCLE", "METHOD_VERSION"]
+__all__ = [
+    "FLAG_FORMATION",
+    "FLAG_PLATE_LIMITED",
+    "FLAG_STRIP_INCOMPLETE",
+    "KIND_CYCLE",
+    "METHOD_VERSION",
+    "Efficiency",
+    "HalfCycle",
+    "MeanEfficiency",
+    "Pairing",
+    "cycle_row",
+    "efficiency",
+    "efficiency_of",
+    "is_formation",
+    "mean_coulombic_efficiency",
+    "pairings",
+]
+
+MEAN_FROM_CYCLE = 2
+"""The first cycle of a run forms interphases and is kept out of averages, whatever its flags."""
 
 FLAG_STRIP_INCOMPLETE = "strip_incomplete"
 """The removal ended on time, not on voltage: the efficiency is a lower bound."""
@@ -201,6 +220,7 @@ def mean_coulombic_efficiency(rows: Sequence[CycleRow]) -> MeanEfficiency:
         row
         for row in rows
         if row.kind == KIND_CYCLE
+        and row.cycle_count >= MEAN_FROM_CYCLE
         and not is_formation(row)
         and row.coulombic_efficiency
         and CHARGE_DOUBTS.isdisjoint(row.flags.split())

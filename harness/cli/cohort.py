@@ -14,8 +14,7 @@ from harness.cli.facts import parse_fact
 _METRICS = (
     "coulombic_efficiency",
     "coulombic_inefficiency_per_hour",
-    "interface_resistance_growth",
-    "interface_resistance",
+    "area_specific_resistance_growth",
     "area_specific_resistance",
     "lithium_turnover",
     "cycle_life",

@@ -26,6 +26,8 @@ _PAIRS = (
     ("charging_capacity_ah", "discharging_capacity_ah"),
 )
 _NET = ("net_capacity_ah", "cumulative_capacity_ah")
+UNEXPLAINED = 0.1
+"""A first row's counter is its own when current × time explains it but for this share."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,17 +120,22 @@ def _net(columns: Mapping[str, Array], name: str, timeline: Timeline) -> Counter
     current = np.nan_to_num(columns["current_ampere"], nan=0.0)
     interval = np.diff(timeline.time_second, prepend=timeline.time_second[0])
     expected = current * interval / COULOMB_PER_AH
-    first = columns[name][np.isfinite(columns[name])][0]
-    values = signed_increments(columns[name], expected, float(first))
+    first = float(columns[name][np.isfinite(columns[name])][0])
+    own = float(current[0]) * _since(timeline) / COULOMB_PER_AH
+    values = signed_increments(columns[name], expected, 0.0 if abs(first - own) <= UNEXPLAINED * abs(own) else first)
     return Counter(name, values, None, decimal_resolution(columns[name], 12))
 
 
 def _before_first(values: Array, columns: Mapping[str, Array], timeline: Timeline) -> float:
     """The counter before the first row: 0 if that row's own time explains its value, else that value (the file was cut)."""
     first = float(values[0]) if np.isfinite(values[0]) else 0.0
-    since = float(timeline.step_second[0]) if timeline.step_second is not None else float(timeline.time_second[0])
-    explained = 1.1 * abs(float(np.nan_to_num(columns["current_ampere"][0]))) * since / COULOMB_PER_AH
-    return 0.0 if first <= explained else first
+    explained = abs(float(np.nan_to_num(columns["current_ampere"][0]))) * _since(timeline) / COULOMB_PER_AH
+    return 0.0 if first <= (1 + UNEXPLAINED) * explained else first
+
+
+def _since(timeline: Timeline) -> float:
+    """The time that the first row says has passed before it."""
+    return float(timeline.time_second[0] if timeline.step_second is None else timeline.step_second[0])
 
 
 def _size(counter: Array | RunningTotal) -> int:

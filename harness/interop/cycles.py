@@ -23,7 +23,7 @@ from harness.analysis.estimate import Estimate
 from harness.analysis.integrals import CurrentKind
 from harness.errors import BadInput
 from harness.interop.bdf import read_cells
-from harness.interop.columns import numbers, stated_of
+from harness.interop.columns import Columns, numbers, stated_of
 from harness.interop.finding import Finding
 from harness.interop.halves import PairedHalves, pair_halves, rows_of
 from harness.interop.measured import Measured, measure
@@ -146,12 +146,8 @@ def analyze_frame(
     Raises:
         BadInput: there is no current, no time, or no finite number in one of them, or the rows are out of order.
     """
-    columns, findings = numbers(frame, where), list[Finding]()
-    if repair and out_of_order(columns.get("test_time_second", np.zeros(0))):
-        keys = [key for key in ("test_time_second", "step_count", "cycle_count", "step_time_second") if key in columns]
-        frame = frame.sort(keys, maintain_order=True)
-        columns = numbers(frame, where)
-        findings.append(Finding(SORTED, "test_time_second", "its rows were put in the order of time", repaired=True))
+    frame, findings = _in_order(frame) if repair else (frame, [])
+    columns = numbers(frame, where)
     timeline = build_timeline(columns, where, repair=repair)
     measured = measure(columns, timeline, stated_of(frame), kind, accuracy or Accuracy())
     halves = pair_halves(measured, geometry)
@@ -172,6 +168,17 @@ def analyze_frame(
         columns,
         timeline.time_second,
     )
+
+
+def _in_order(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[Finding]]:
+    """Shuffled rows in the order of their test time, those of one time by their steps."""
+    if "test_time_second" not in frame.columns or not frame["test_time_second"].dtype.is_numeric():
+        return frame, []
+    if not out_of_order(Columns(frame)["test_time_second"]):
+        return frame, []
+    keys = [key for key in ("test_time_second", "step_count", "cycle_count", "step_time_second") if key in frame.columns]
+    text = "its rows were put in the order of time"
+    return frame.sort(keys, maintain_order=True), [Finding(SORTED, "test_time_second", text, repaired=True)]
 
 
 def _counting(measured: Measured) -> Mask:

@@ -18,17 +18,21 @@ import numpy as np
 import polars as pl
 
 from harness.analysis.charge import Accuracy
+from harness.analysis.collapses import find_excursions
 from harness.analysis.coulombic import efficiency_of, mean_coulombic_efficiency, pairings
 from harness.analysis.estimate import Estimate
 from harness.analysis.impedance.fit import ImpedanceFit, fit_impedance
 from harness.analysis.impedance.validity import SpectrumVerdict, judge_spectrum
 from harness.analysis.integrals import CurrentKind
+from harness.analysis.short_words import short_sentence
 from harness.errors import AnalysisError, BadInput
 from harness.interop.bdf import read_cells
+from harness.interop.columns import Columns
 from harness.interop.cycles import AnalyzedCell, analyze_frame
 from harness.interop.finding import Finding
+from harness.interop.half_cycles import JudgedHalf, judged_halves
 from harness.interop.spectra import ImportedSpectrum, spectra_of, text_spectrum
-from harness.interop.timeline import FIND_JUMP
+from harness.interop.timeline import FIND_APART, FIND_JUMP
 from harness.interop.validation import UNIT, UNIT_LIKELY, repaired, validate
 from harness.interop.witnesses import TIMES
 from harness.model.run import Geometry
@@ -37,6 +41,8 @@ FEWEST_ROWS = 2
 NO_CURRENT = "no_current"
 NO_TIME = "no_time"
 NO_CYCLES = "no_cycles"
+SHORT = "short"
+COLLAPSE = "voltage_collapse"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +68,7 @@ class Imported:
     area_cm2: float | None
     frame: pl.DataFrame
     cell: AnalyzedCell | None
+    halves: list[JudgedHalf]
     spectra: list[JudgedSpectrum]
     findings: list[Finding]
 
@@ -111,14 +118,17 @@ def import_file(
                 findings.append(Finding(NO_CYCLES, "", f"no cycles beside the spectra: {error.what}"))
         elif not spectra:
             findings.insert(0, _without_cycles(frame, lacking, str(path)))
-        made.append(Imported(path, name, geometry, area_cm2, frame, cell, list(map(_judged, spectra)), findings))
+            findings += _collapses(frame)
+        halves = [] if cell is None else judged_halves(cell)
+        findings += _shorts(halves)
+        made.append(Imported(path, name, geometry, area_cm2, frame, cell, halves, list(map(_judged, spectra)), findings))
     return made
 
 
 def _not_explained(further: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:
     """Findings that do not merely follow from a clock that is known to be in another unit: beside it, every stamp is a jump."""
     wrong = {finding.column for finding in known if finding.kind in {UNIT, UNIT_LIKELY} and not finding.repaired}
-    return [finding for finding in further if not (finding.kind == FIND_JUMP and wrong & set(TIMES))]
+    return [finding for finding in further if not (finding.kind in {FIND_APART, FIND_JUMP} and wrong & set(TIMES))]
 
 
 def _lacking(frame: pl.DataFrame) -> str | None:
@@ -139,6 +149,47 @@ def _without_cycles(frame: pl.DataFrame, lacking: str, where: str) -> Finding:
         raise BadInput(where, f"no column holds the {lacking}; {needed}")
     text = f"no column holds the {lacking}, so there is no charge and no efficiency ({needed})"
     return Finding(NO_CURRENT if lacking == "current" else NO_TIME, "", text)
+
+
+def _shorts(halves: Sequence[JudgedHalf]) -> list[Finding]:
+    """The half cycles that show a short, each with its signs in words."""
+    return [
+        Finding(
+            SHORT,
+            "voltage_volt",
+            short_sentence(
+                half.verdict.grade,
+                half.verdict.evidence,
+                role=half.span.role.value,
+                cycle_count=half.span.cycle_count,
+                duration_second=half.shape.duration_second,
+            ),
+            (half.span.rows.start,),
+        )
+        for half in halves
+        if half.verdict.grade
+    ]
+
+
+def _collapses(frame: pl.DataFrame) -> list[Finding]:
+    """Where a voltage without a current beside it leaves its quiet and collapses, as a short within a cell does."""
+    columns = Columns(frame)
+    if "test_time_second" not in columns:
+        return []
+    try:
+        found = find_excursions(columns["test_time_second"], columns["voltage_volt"])
+    except AnalysisError:
+        return []
+    return [
+        Finding(
+            COLLAPSE,
+            "voltage_volt",
+            f"the voltage leaves {one.quiet_volt:.3g} V from {one.from_second:.10g} to {one.to_second:.10g} s, reaches "
+            f"{one.peak_volt:.3g} V and collapses {len(one.collapses)} times, as it does where a short forms",
+        )
+        for one in found
+        if one.collapses
+    ]
 
 
 def _judged(spectrum: ImportedSpectrum) -> JudgedSpectrum:
@@ -171,6 +222,7 @@ def _cell_json(one: Imported) -> dict[str, object]:
         told["steps"] = [{**dataclasses.asdict(step), "role": step.role.value} for step in one.cell.steps]
         for name in ("rest_charge_ah", "probe_charge_ah", "offset_ampere"):
             told[name] = _estimate_json(getattr(one.cell, name))
+    told["half_cycles"] = [_half_json(half) for half in one.halves]
     told["spectra"] = [_spectrum_json(judged, one.area_cm2) for judged in one.spectra]
     told["findings"] = [dataclasses.asdict(finding) for finding in one.findings]
     return told
@@ -185,6 +237,16 @@ def _cycles_json(cell: AnalyzedCell) -> list[dict[str, object]]:
             after = following[row.cycle_count]
             values |= {"next_removal_efficiency": after.value, "next_removal_efficiency_std": after.std}
         told.append(values)
+    return told
+
+
+def _half_json(half: JudgedHalf) -> dict[str, object]:
+    estimates = ("nucleation_overpotential_volt", "plateau_overpotential_volt", "end_overpotential_volt", "arcing_1")
+    told: dict[str, object] = {"role": half.span.role.value, "cycle_count": half.span.cycle_count}
+    for name in (*estimates, "apparent_resistance_ohm"):
+        estimate = getattr(half.shape, name)
+        told |= {name: estimate.value, f"{name}_std": estimate.std}
+    told |= {"short_grade": half.verdict.grade, "short_evidence": [dataclasses.asdict(one) for one in half.verdict.evidence]}
     return told
 
 

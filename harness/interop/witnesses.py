@@ -18,7 +18,6 @@ import polars as pl
 from numpy.typing import NDArray
 
 from harness.analysis.charge import COULOMB_PER_AH, Array
-from harness.analysis.missing import any_finite
 from harness.interop.columns import Columns
 from harness.interop.timeline import STEP_KEYS
 
@@ -107,7 +106,7 @@ class Evidence:
 
 def numbers_of(frame: pl.DataFrame) -> dict[str, Array]:
     """The columns that hold numbers, missing ones as NaN; a column of nothing is left out."""
-    return {name: values for name, values in Columns(frame).items() if any_finite(values)}
+    return {name: values for name, values in Columns(frame).items() if bool(np.isfinite(values).any())}
 
 
 def step_rows(columns: Mapping[str, Array], size: int) -> StepRows:

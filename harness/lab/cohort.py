@@ -6,12 +6,13 @@ Each cell is one value in one group; the comparison itself is `harness.analysis.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from harness.analysis.cohort import CellValue, GroupComparison, GroupMean, GroupPair, compare_groups, holm, pairs_of
+from harness.analysis.cohort import CellValue, GroupMean, GroupPair, check_groups, compare_groups, holm, pairs_of
 from harness.analysis.estimate import Estimate
 from harness.analysis.survival import Lifetime, LogRank, SurvivalCurve, kaplan_meier, log_rank
 from harness.errors import AnalysisError, BadInput
@@ -109,13 +110,23 @@ def compare_cells(
 
     Raises:
         BadInput: there is no such metric, or it has no value at a cycle.
-        AnalysisError: fewer than two groups have cells with a value, the baseline is none of them, or no cell has failed.
+        AnalysisError: the cells are of several geometries, fewer than two groups have cells with a value, the baseline is none of
+            them, or no cell has failed.
     """
+    _check_geometry(members)
     if metric == LIFE:
         if at_cycle is not None:
             raise BadInput("at_cycle", f"{LIFE} is of all cycles")
         return _compared_lives(members, by, baseline)
     return _compared_values(members, by, metric_named(metric, at_cycle), baseline, at_cycle)
+
+
+def _check_geometry(members: Sequence[Member]) -> None:
+    """An efficiency of a half cell and one of a full cell are two quantities, and so are their resistances."""
+    found = {member.cell.geometry.value: member.cell.cell for member in members if member.group is not None}
+    if len(found) > 1:
+        told = ", ".join(f"{geometry} ({cell})" for geometry, cell in found.items())
+        raise AnalysisError(f"cells of {told} cannot be compared with each other; choose one, as in geometry=deposit")
 
 
 def _compared_values(
@@ -124,27 +135,15 @@ def _compared_values(
     used: list[CellValue] = []
     rows: list[tuple[object, ...]] = []
     for member in members:
-        found = metric.measure(member.cell, at_cycle) if member.group is not None else Measured(None, reason=f"no {by} is known")
-        channel = member.cell.channel
-        takes_part = member.group is not None and found.value is not None
-        rows.append(
-            (
-                member.cell.cell,
-                member.group,
-                found.value,
-                found.std,
-                found.offset_std,
-                channel,
-                found.cycles,
-                takes_part,
-                found.reason,
-            )
-        )
-        if member.group is not None and found.value is not None:
-            one = CellValue(member.cell.cell, member.group, found.value, found.std, found.offset_std, channel, found.cycles)
-            used.append(one)
+        cell, group = member.cell, member.group
+        found = Measured(None, reason=f"no {by} is known") if group is None else _measured(metric, cell, at_cycle)
+        shown = (found.value, found.std, found.offset_std, cell.channel, found.cycles, found.value is not None, found.reason)
+        rows.append((cell.cell, group, *shown))
+        if group is not None and found.value is not None:
+            used.append(CellValue(cell.cell, group, found.value, found.std, found.offset_std, cell.channel, found.cycles))
     cells = pl.DataFrame(rows, CELLS, orient="row")
-    compared = _compared(used, baseline, cells)
+    with _naming_left_out(cells):
+        compared = compare_groups(used, baseline=baseline)
     return Comparison(
         by=by,
         metric=metric.name,
@@ -158,18 +157,30 @@ def _compared_values(
     )
 
 
-def _compared(used: Sequence[CellValue], baseline: str | None, cells: pl.DataFrame) -> GroupComparison:
+def _measured(metric: Metric, cell: CellView, at_cycle: int | None) -> Measured:
+    """A cell of which the analysis can make nothing is left out like one without a value."""
     try:
-        return compare_groups(used, baseline=baseline)
+        return metric.measure(cell, at_cycle)
     except AnalysisError as error:
-        raise AnalysisError(f"{error}{_left_out(cells)}") from None
+        return Measured(None, reason=str(error))
+
+
+@contextlib.contextmanager
+def _naming_left_out(cells: pl.DataFrame) -> Iterator[None]:
+    """Let an error say which cells had no part, too: they may be why."""
+    try:
+        yield
+    except AnalysisError as error:
+        left = [f"{row['cell']} ({row['reason']})" for row in cells.filter(~pl.col("used")).iter_rows(named=True)]
+        told = ", ".join(left)
+        raise AnalysisError(f"{error}; left out: {told}" if left else str(error)) from None
 
 
 def _compared_lives(members: Sequence[Member], by: str, baseline: str | None) -> Comparison:
     lives: dict[str, list[Lifetime]] = {}
     rows: list[tuple[object, ...]] = []
     for member in members:
-        found = life_of(member.cell) if member.group is not None else f"no {by} is known"
+        found = f"no {by} is known" if member.group is None else _life(member.cell)
         if isinstance(found, str) or member.group is None:
             rows.append((member.cell.cell, member.group, None, None, None, member.cell.channel, 0, False, found))
             continue
@@ -177,7 +188,10 @@ def _compared_lives(members: Sequence[Member], by: str, baseline: str | None) ->
         shown = (found.duration, None, None, member.cell.channel, int(found.duration), True, found.reason)
         rows.append((member.cell.cell, member.group, *shown))
     cells = pl.DataFrame(rows, CELLS, orient="row")
-    _check_lives(lives, baseline, cells)
+    with _naming_left_out(cells):
+        check_groups([group for group, own in lives.items() for _ in own], baseline)
+        if not any(life.failed for own in lives.values() for life in own):
+            raise AnalysisError(f"no cell has failed yet: all {cells['used'].sum()} are censored, and lives cannot be compared")
     curves = {group: kaplan_meier(own) for group, own in lives.items()}
     chosen = pairs_of(list(lives), baseline)
     tests = [_tested(lives[one], lives[other]) for one, other in chosen]
@@ -197,28 +211,16 @@ def _compared_lives(members: Sequence[Member], by: str, baseline: str | None) ->
     )
 
 
-def _check_lives(lives: Mapping[str, Sequence[Lifetime]], baseline: str | None, cells: pl.DataFrame) -> None:
-    every = [life for group in lives.values() for life in group]
-    complaint = ""
-    if len(lives) < 2:
-        told = f'all {len(every)} cells are in one group, "{next(iter(lives))}"' if every else "there are no cells"
-        complaint = f"a comparison needs two groups; {told}"
-    elif baseline is not None and baseline not in lives:
-        complaint = f'the baseline "{baseline}" is not a group; there are {", ".join(sorted(lives))}'
-    elif not any(life.failed for life in every):
-        complaint = f"no cell has failed yet: all {len(every)} are censored, and lives cannot be compared"
-    if complaint:
-        raise AnalysisError(f"{complaint}{_left_out(cells)}")
+def _life(cell: CellView) -> Lifetime | str:
+    try:
+        return life_of(cell)
+    except AnalysisError as error:
+        return str(error)
 
 
 def _tested(first: Sequence[Lifetime], second: Sequence[Lifetime]) -> LogRank | None:
     failed = any(life.failed for life in [*first, *second])
     return log_rank(first, second) if failed else None
-
-
-def _left_out(cells: pl.DataFrame) -> str:
-    left = [f"{row['cell']} ({row['reason']})" for row in cells.filter(~pl.col("used")).iter_rows(named=True)]
-    return f"; left out: {', '.join(left)}" if left else ""
 
 
 def _four(one: Estimate) -> tuple[float | None, float | None, float | None, float | None]:

@@ -90,20 +90,18 @@ def _inefficiency_per_hour(cell: CellView, _: int | None) -> Measured:
 
 
 def _growth(cell: CellView, _: int | None) -> Measured:
-    report = cell.growth_laws(Resistance.INTERFACE)
+    report = cell.growth_laws(Resistance.AREA_SPECIFIC)
     return _measured(report.rate(Axis.CYCLE), report.points)
 
 
-def _resistance(quantity: Resistance) -> Callable[[CellView, int | None], Measured]:
-    def at(cell: CellView, cycle: int | None) -> Measured:
-        fits = cell.numbered(cell.impedance()).filter(pl.col(quantity.value).is_not_null())
-        chosen = fits if cycle is None else fits.filter(pl.col("cycle_count") == cycle)
-        if chosen.is_empty():
-            return Measured(None, reason="no fitted spectrum" + ("" if cycle is None else f" in cycle {cycle}"))
-        last = chosen.row(-1, named=True)
-        return Measured(last[quantity.value], last[f"{quantity.value}_std"], cycles=1)
-
-    return at
+def _resistance(cell: CellView, cycle: int | None) -> Measured:
+    name = Resistance.AREA_SPECIFIC.value
+    fits = cell.numbered(cell.impedance()).filter(pl.col(name).is_not_null())
+    chosen = fits if cycle is None else fits.filter(pl.col("cycle_count") == cycle)
+    if chosen.is_empty():
+        return Measured(None, reason="no fitted spectrum" + ("" if cycle is None else f" in cycle {cycle}"))
+    last = chosen.row(-1, named=True)
+    return Measured(last[name], last[f"{name}_std"], cycles=1)
 
 
 def _turnover(cell: CellView, _: int | None) -> Measured:
@@ -117,12 +115,10 @@ def _measured(one: Estimate, cycles: int) -> Measured:
     return Measured(one.value, one.std, cycles=cycles)
 
 
-_OF_SPECTRUM = "of the last spectrum, or of a cycle"
 METRICS = (
     Metric("coulombic_efficiency", "", "charge-weighted mean over the complete cycles after formation", _efficiency),
     Metric("coulombic_inefficiency_per_hour", "1/h", "1 − that mean, per hour of a cycle", _inefficiency_per_hour),
-    Metric("interface_resistance_growth", "Ω per cycle", "slope of the linear growth law", _growth),
+    Metric("area_specific_resistance_growth", "Ω cm² per cycle", "slope of the interface's linear growth law", _growth),
     Metric("lithium_turnover", "", "charge plated until the lithium was used up, over the lithium that there was", _turnover),
-    Metric("interface_resistance", "Ω", _OF_SPECTRUM, _resistance(Resistance.INTERFACE), takes_cycle=True),
-    Metric("area_specific_resistance", "Ω cm²", _OF_SPECTRUM, _resistance(Resistance.AREA_SPECIFIC), takes_cycle=True),
+    Metric("area_specific_resistance", "Ω cm²", "of the last spectrum, or of a cycle", _resistance, takes_cycle=True),
 )

@@ -90,10 +90,10 @@ def emulated(seeds: int) -> tuple[float, float]:
 def rate_of(cell: GeneratedCell) -> Estimate:
     """Ω per cycle of one cell's interface after its first cycle."""
     assert cell.points is not None
-    fits = []
+    fits, fit = [], None
     for _, points in cell.points.group_by("sweep_count", maintain_order=True):
         impedance = points["real_impedance_ohm"].to_numpy() + 1j * points["imaginary_impedance_ohm"].to_numpy()
-        fit = fit_impedance(points["frequency_hertz"].to_numpy(), impedance)
+        fit = fit_impedance(points["frequency_hertz"].to_numpy(), impedance, previous=fit)
         fits.append((points["cycle_count"][0], fit.interface_resistance_ohm, fit.interface_resistance_ohm_std))
     cycle, value, std = np.array(fits, dtype=np.float64).T
     early = {"formation": cycle < FIRST_CYCLE}

@@ -17,8 +17,6 @@ from harness.service.report import cohort_figures
 from harness.service.report.document import Document, Grid, Headline, Picture, Section, picture
 from harness.service.report.wording import NONE, estimate_text, interval_text
 
-_REPORTED = tuple(metric for metric in METRICS if metric.name != "interface_resistance")
-"""Of the two forms of a resistance the one per area: cells may differ in size."""
 _SCALES = {"coulombic_efficiency": (100.0, "%"), "coulombic_inefficiency_per_hour": (1e6, "10⁻⁶/h")}
 _MEANS = "Cells ± σ; diamonds are means of groups on their 95 % interval."
 _CYCLE_COLUMNS = (
@@ -36,7 +34,7 @@ def cohort_document(lab: Lab, cells: Sequence[str], by: str) -> Document:
     """
     found, refused = _compared(lab, cells, by)
     if not found:
-        raise AnalysisError("; ".join(f"{name}: {why}" for name, why in refused.items()))
+        raise AnalysisError("; ".join(dict.fromkeys(refused.values())))
     groups = _groups(found)
     sections = [_metric_section(metric, comparison) for metric, comparison in found]
     sections.append(Section("Cycle by cycle", (), list(_cycle_pictures(lab, groups))))
@@ -56,7 +54,7 @@ def cohort_document(lab: Lab, cells: Sequence[str], by: str) -> Document:
 def _compared(lab: Lab, cells: Sequence[str], by: str) -> tuple[list[tuple[Metric, Comparison]], dict[str, str]]:
     """Every metric that can be compared, and why the others cannot."""
     found, refused = [], {}
-    for metric in _REPORTED:
+    for metric in METRICS:
         try:
             found.append((metric, lab.compare(by, metric.name, cell=list(cells))))
         except AnalysisError as error:

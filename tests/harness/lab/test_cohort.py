@@ -17,7 +17,7 @@ from harness.cli.main import app
 from harness.errors import AnalysisError, BadInput
 from harness.lab.cohort import CELLS, GROUPS, LIFE_GROUPS, LIFE_PAIRS, PAIRS
 from harness.lab.metrics import METRICS
-from harness.model.run import RunFacts
+from harness.model.run import Geometry, RunFacts
 from harness.query import Lab
 from tests.cohort_station import MadeRun, cycle, fit, half_cycle, made_facts, noisy_cycles, write_station
 
@@ -92,12 +92,21 @@ def test_inefficiency_is_per_hour_of_a_cycle(lab: Lab) -> None:
 
 
 def test_growth_is_the_slope_of_each_cell(lab: Lab) -> None:
-    """Ω per cycle; a cell with too few spectra has the reason of its refusal."""
-    found = lab.compare("batch", "interface_resistance_growth")
+    """Ω cm² per cycle; a cell with too few spectra has the reason of its refusal."""
+    found = lab.compare("batch", "area_specific_resistance_growth")
     means = dict(found.groups.select("group", "mean").iter_rows())
-    assert means == {"foil": pytest.approx(1.1, abs=0.05), "stack": pytest.approx(0.3, abs=0.05)}
+    assert means == {"foil": pytest.approx(1.27 * 1.1, abs=0.06), "stack": pytest.approx(1.27 * 0.3, abs=0.06)}
     reasons = dict(found.cells.filter(~pl.col("used")).select("cell", "reason").iter_rows())
     assert reasons["new-0"] == "no fit: 1 points, 6 are needed"
+
+
+def test_cells_of_two_geometries_are_not_compared(tmp_path: Path) -> None:
+    """An efficiency of a full cell is another quantity than one of a half cell; the refusal says what to do."""
+    full = made_facts(batch="stack", geometry=Geometry.FULL)
+    runs = [MadeRun("half-0", noisy_cycles("half-0", 0.97, 1), FOIL), MadeRun("full-0", noisy_cycles("full-0", 0.999, 2), full)]
+    write_station(tmp_path / "mixed", runs)
+    with Lab.open(tmp_path / "mixed") as lab, pytest.raises(AnalysisError, match=r"deposit \(half-0\).*geometry=deposit"):
+        lab.compare("batch", "coulombic_efficiency")
 
 
 @pytest.mark.parametrize(("at_cycle", "expected"), [(None, 28.0), (2, 22.0)])
@@ -193,3 +202,18 @@ def test_every_metric_says_what_it_is() -> None:
     """Names are unique, and each has a sentence."""
     assert len({metric.name for metric in METRICS}) == len(METRICS)
     assert all(metric.what for metric in METRICS)
+
+
+def test_a_cell_of_which_nothing_can_be_made_is_left_out(tmp_path: Path) -> None:
+    """Where the analysis of one cell fails, the others are still compared, and its sentence is the reason."""
+    runs = [
+        MadeRun(f"{batch}-{n}", fading(f"{batch}-{n}", 8, 14), made_facts(batch=batch))
+        for batch in ("foil", "stack")
+        for n in (0, 1)
+    ]
+    runs.append(MadeRun("foil-2", [], FOIL))
+    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
+        found = lab.compare("batch", "cycle_life")
+        assert found.cells.filter(~pl.col("used")).select("cell", "reason").rows() == [("foil-2", "no cycle")]
+        with pytest.raises(AnalysisError, match="a comparison needs two groups; there are no cells; left out: foil-0"):
+            lab.compare("batch", "lithium_turnover")
