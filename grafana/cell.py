@@ -116,8 +116,12 @@ def _dc_resistance() -> trend.Panel:
 
 
 def _fits() -> trend.Panel:
-    names = {"series_resistance_ohm": "series R_s", "interface_resistance_ohm": "interface R_i"}
-    description = "R_s and R_i of the fit of each complete sweep that may be believed."
+    names = {
+        "total_resistance_ohm": "total",
+        "interface_resistance_ohm": "interface R_i",
+        "series_resistance_ohm": "series R_s",
+    }
+    description = "Resistances of each complete sweep that may be believed; where an arc is not closed, its border is not known."
     return _columns("Impedance fits", description, "ohm", names, *_each("impedance_fit", names))
 
 

@@ -9,7 +9,7 @@ are of another method version is derived from its beginning, so that its rows ar
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,7 +49,7 @@ class Rollup:
                 found += [(context, one) for one in missed]
             touched.setdefault(context.run_id, run.replay_seq)
             found += [(context, one) for one in run.take(record)]
-        total = _put(self._store, found)
+        total = _put(self._store, self._runs, found)
         self._remember(row, touched)
         return total
 
@@ -116,19 +116,18 @@ def recompute(
 ) -> int:
     """Derive anew every run, whole, that lasts or ended after ``since_nanosecond`` (``None``: all of them); how many rows.
 
-    The position that following goes on from stays. ``progress`` is told how many records of the journal were read, of how many.
+    The position that following goes on from stays, and so do the rows of cycles that are not over: they are for who follows.
+    ``progress`` is told how many records of the journal were read, of how many.
     """
     chosen = [run for run in reader.runs() if since_nanosecond is None or not run.ended or run.last_nanosecond > since_nanosecond]
-    runs = {run.context.run_id: RunRows(run.context, run.facts, known_rows(store, run.context.run_id)) for run in chosen}
+    runs = {run.context.run_id: RunRows(run.context, run.facts, early=False) for run in chosen}
     first = row = min((run.first_row for run in chosen), default=0) - 1
     last = reader.position() if chosen else row
     total = 0
     while row < last:
         page, row = reader.tail(row, PAGE_ROWS)
-        total += _put(
-            store,
-            [(context, one) for context, record in page if context.run_id in runs for one in runs[context.run_id].take(record)],
-        )
+        mine = [(context, record) for context, record in page if context.run_id in runs]
+        total += _put(store, runs, [(context, one) for context, record in mine for one in runs[context.run_id].take(record)])
         if progress is not None:
             progress(min(row, last) - first, last - first)
     return total
@@ -136,7 +135,7 @@ def recompute(
 
 def known_rows(store: DerivedStore, run_id: str) -> KnownRows:
     """What the store has of a run."""
-    return KnownRows(store.cycles(run_id), store.fits(run_id))
+    return KnownRows(store.cycles(run_id), store.fits(run_id), store.half_cycles(run_id), store.fit_start(run_id))
 
 
 async def run_rollup(journal: Path, store: DerivedStore, *, poll_second: float = 0.5) -> None:
@@ -175,13 +174,13 @@ async def _opened(thread: ThreadPoolExecutor, journal: Path, poll_second: float)
         await asyncio.sleep(poll_second)
 
 
-def _put(store: DerivedStore, found: Iterable[tuple[RunContext, DerivedRow]]) -> int:
-    """Keep rows, of each the last; how many."""
+def _put(store: DerivedStore, runs: Mapping[str, RunRows], found: Iterable[tuple[RunContext, DerivedRow]]) -> int:
+    """Keep rows, of each the last, with where the next fit of their run begins; how many rows."""
     written: dict[str, tuple[RunContext, dict[object, DerivedRow]]] = {}
     for context, row in found:
         written.setdefault(context.run_id, (context, {}))[1][key_of(row)] = row
     for context, rows in written.values():
-        store.put(context, list(rows.values()))
+        store.put(context, list(rows.values()), runs[context.run_id].fit_start)
     return sum(len(rows) for _, rows in written.values())
 
 

@@ -70,7 +70,7 @@ def derived_of_cycle(run: str, cell: str, cycle: int) -> list[DerivedRow]:
                       31.0, 0.5, 120.0, "", "1")  # fmt: skip
     resistance = interface(cell, cycle)
     fitted = ImpedanceFitRow(run, cycle, when + 1, cycle, 5.0, 0.1, resistance, 0.4, AREA_CM2 * resistance, 0.5, 0.01, "", "1",
-                             "good", "", 0.003, 9, "R-RQ", "{}")  # fmt: skip
+                             "good", "", 0.003, 9, "R-RQ", "{}", 5.0 + resistance, 0.4)  # fmt: skip
     halves: list[DerivedRow] = [
         HalfCycleRow(run, cycle, when + second, role, -5e-4, 1e-3, 1e-6, 60.0, 0.09, 1e-3, 0.05, 1e-4, 0.06, 1e-3, 0.2, 0.01,
                      1e-5, 79.0, 0.5, "suspect" if cell == "cu-02" and cycle == 4 else "", "[]", "", "1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -50,16 +51,26 @@ class RunWriter:
         self._now += round(second * SECOND) + 1
         return self.context.run_id, next(self._seq), self._now
 
-    def step(self, role: Role, cycle: int, current: float, duration: float, reason: str, voltage: float = 0.05) -> None:  # noqa: PLR0917 - as a schedule's line is read
+    def step(  # noqa: PLR0917 - as a schedule's line is read
+        self,
+        role: Role,
+        cycle: int,
+        current: float,
+        duration: float,
+        reason: str,
+        voltage: float | Callable[[float], float] = 0.05,
+        shares: Sequence[float] = (0.001, 0.25, 0.5, 0.75, 1.0),
+    ) -> None:
+        """One step, read at ``shares`` of its duration; ``voltage`` may change with the share that is over."""
         number = next(self._steps)
         run_id, seq, stamp = self._place()
         self.records.append(StepStarted(run_id, seq, stamp, stamp, cycle, number, "steps[0]", "cc", role, 0, "{}"))
-        times = [duration * share for share in (0.001, 0.25, 0.5, 0.75, 1.0)]
         last = 0.0
-        for index, second in enumerate(times):
+        for index, share in enumerate(shares):
+            second = duration * share
             run_id, seq, stamp = self._place(second - last)
             last = second
-            flags = "held" if index == len(times) - 1 else ""
+            flags = "held" if index == len(shares) - 1 else ""
             self.records.append(
                 Sample(
                     run_id,
@@ -67,7 +78,7 @@ class RunWriter:
                     stamp,
                     (stamp - self.records[0].unix_time_nanosecond) / SECOND,
                     second,
-                    voltage,
+                    voltage(share) if callable(voltage) else voltage,
                     current,
                     cycle,
                     number,

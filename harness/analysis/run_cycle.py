@@ -48,6 +48,10 @@ class _Step:
     reason: str | None = None
     duration_second: float | None = None
     rest_voltage_volt: float | None = None
+    first_nanosecond: int = 0
+    begin_second: float = 0.0
+    relaxation_time: array[float] = field(default_factory=lambda: array("d"))
+    relaxation_voltage: array[float] = field(default_factory=lambda: array("d"))
 
     def charge(self) -> Charge:
         return step_charge(
@@ -58,6 +62,31 @@ class _Step:
             range_ampere=np.asarray(self.range_ampere),
             time_resolution_second=TIME_RESOLUTION_SECOND,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HalfReadings:
+    """One half cycle as it was read: its whole ``charge``, and columns of the step in which most of it passed.
+
+    A half cycle that was paused, or ends in a hold, has several steps; voltages before and after a switch are no one trace.
+    ``time_second`` counts from that step's start, which is ``begin_second`` after the half cycle's. ``open_voltage_volt`` is
+    ``None`` where it changes while charge passes; ``rest_voltage_volt`` is the voltage at which the cell rested right before
+    these readings, ``None`` if it did not. The relaxation is a full cell's rest right after the half cycle.
+    """
+
+    role: Role
+    unix_time_nanosecond: int
+    charge: Charge
+    begin_second: float
+    time_second: Array
+    voltage_volt: Array
+    current_ampere: Array
+    open_voltage_volt: float | None
+    rest_voltage_volt: float | None
+    relaxation_second: Array
+    relaxation_volt: Array
+    whole: bool
+    flags: frozenset[str]
 
 
 class OpenCycle:
@@ -73,6 +102,8 @@ class OpenCycle:
         self._geometry = geometry
         self._steps: list[_Step] = []
         self._step: _Step | None = None
+        self._latest: _Step | None = None
+        self._relaxing: _Step | None = None
         self._first_sample: Sample | None = None
         self._last_second = 0.0
         self._flags: set[str] = set()
@@ -91,9 +122,15 @@ class OpenCycle:
         step = self._step
         if not (step.role.deposits or step.role.removes):
             self.last_rest_voltage = sample.voltage_volt if step.role is Role.REST else None
+            if self._relaxing is not None:
+                self._relaxing.relaxation_time.append(sample.step_time_second)
+                self._relaxing.relaxation_voltage.append(sample.voltage_volt)
             self._flags.update(DOUBTS.keys() & sample.flags.split())
             return
         self.last_rest_voltage = None
+        if not step.time:
+            step.first_nanosecond = sample.unix_time_nanosecond
+            step.begin_second = sample.test_time_second - sample.step_time_second
         step.time.append(sample.step_time_second)
         step.voltage.append(sample.voltage_volt)
         step.current.append(sample.current_ampere)
@@ -129,14 +166,43 @@ class OpenCycle:
             flags=self._flags,
         )
 
+    def readings(self, *, deposits: bool) -> HalfReadings | None:
+        """What was read of its deposit so far, or of its removal; ``None`` while nothing was."""
+        steps = self._steps_of(deposits=deposits)
+        if not steps:
+            return None
+        charges = [step.charge() for step in steps]
+        most = max(range(len(steps)), key=lambda index: abs(charges[index].charge_coulomb))
+        step = steps[most]
+        return HalfReadings(
+            steps[0].role,
+            steps[0].first_nanosecond,
+            total_charge(charges),
+            step.begin_second - steps[0].begin_second,
+            np.asarray(step.time),
+            np.asarray(step.voltage),
+            np.asarray(step.current),
+            None if self._geometry is Geometry.FULL else 0.0,
+            step.rest_voltage_volt,
+            np.asarray(steps[-1].relaxation_time),
+            np.asarray(steps[-1].relaxation_voltage),
+            _is_whole(steps),
+            frozenset().union(*(step.flags for step in steps)),
+        )
+
+    def _steps_of(self, *, deposits: bool) -> list[_Step]:
+        return [step for step in self._steps if (step.role.deposits if deposits else step.role.removes) and step.time]
+
     def _new_step(self, role: Role, start_nanosecond: int) -> _Step:
         step = _Step(role, start_nanosecond, rest_voltage_volt=self.last_rest_voltage)
+        self._relaxing = self._latest if role is Role.REST and self._geometry is Geometry.FULL else None
+        self._latest = step
         if role.deposits or role.removes:
             self._steps.append(step)
         return step
 
     def _half(self, *, deposits: bool) -> HalfCycle | None:
-        steps = [step for step in self._steps if (step.role.deposits if deposits else step.role.removes) and step.time]
+        steps = self._steps_of(deposits=deposits)
         if not steps:
             return None
         charge = total_charge([step.charge() for step in steps])

@@ -1,8 +1,8 @@
 """A run's records as the rows they derive: what is open is held, and becomes a row when it is over. Reads and stores nothing.
 
-Rows follow from the run's records alone. Where one needs an earlier row, it takes from it what the row holds and nothing else, so
-that it makes no difference whether the earlier row was derived a moment ago or comes from a store: a run that is taken up again
-anywhere derives the same rows, bit for bit.
+Rows follow from the records of the run alone. One that needs an earlier row takes from it what the row holds and no more (a fit
+also takes the `FitStart` that is kept beside the rows), so that it makes no difference whether that was derived a moment ago or
+comes from a store: a run that is taken up again anywhere derives the same rows, bit for bit.
 """
 
 from __future__ import annotations
@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from harness.analysis import coulombic
+from harness.analysis import cycle_table, run_half_cycle, run_sweep
 from harness.analysis.charge import Accuracy
-from harness.analysis.impedance import fit
 from harness.analysis.run_cycle import OpenCycle
-from harness.analysis.run_sweep import sweep_row
-from harness.model.derived import CycleRow, DerivedRow, ImpedanceFitRow
+from harness.model.derived import CycleRow, DerivedRow, FitStart, HalfCycleRow, ImpedanceFitRow
 from harness.model.records import (
     CycleEnded,
     ImpedancePoint,
@@ -28,28 +26,38 @@ from harness.model.records import (
     StepStarted,
     SweepEnded,
 )
-from harness.model.run import RunContext, RunFacts
+from harness.model.run import Role, RunContext, RunFacts
 
 
 class KnownRows:
-    """The rows of one run that are stored. Of another method version they are ``stale``: known, and to be derived again."""
+    """The newest rows of one run that are stored. They are ``stale`` when some are of another method version, or not there."""
 
-    def __init__(self, cycles: Sequence[CycleRow] = (), fits: Sequence[ImpedanceFitRow] = ()) -> None:
-        self.finished = frozenset(
-            row.cycle_count
-            for row in cycles
-            if row.cycle_duration_second is not None and row.method_version == coulombic.METHOD_VERSION
-        )
-        self.fits = {row.sweep_count: row for row in fits if row.method_version == fit.METHOD_VERSION}
-        self.stale = len(self.fits) < len(fits) or any(row.method_version != coulombic.METHOD_VERSION for row in cycles)
+    def __init__(
+        self,
+        cycles: Sequence[CycleRow] = (),
+        fits: Sequence[ImpedanceFitRow] = (),
+        half_cycles: Sequence[HalfCycleRow] = (),
+        start: FitStart | None = None,
+    ) -> None:
+        own = [row for row in cycles if row.method_version == cycle_table.METHOD_VERSION]
+        self.finished = frozenset(row.cycle_count for row in own if row.cycle_duration_second is not None)
+        self.fits = {row.sweep_count: row for row in fits if row.method_version == run_sweep.method_version()}
+        self.halves = [row for row in half_cycles if row.method_version == run_half_cycle.method_version()]
+        halved = {row.cycle_count for row in self.halves}
+        self.start = start if start is not None and start.method_version == run_sweep.method_version() else None
+        fitted = [count for count, row in self.fits.items() if run_sweep.is_fitted(row)]
+        begins = (self.start.sweep_count if self.start is not None else None) == max(fitted, default=None)
+        others = len(own) < len(cycles) or len(self.fits) < len(fits) or len(self.halves) < len(half_cycles)
+        self.stale = others or not begins or any(row.cycle_count not in halved for row in cycles)
 
 
 class RunRows:
     """What one run's records have told so far. `take` each record in order; it returns the rows to write.
 
-    The rows ``known`` keep their place: of a cycle that has its final row, no shorter one is given while everything is derived
-    again. With ``resumed`` the records begin not with the run but with the last step of the cycle ``finished_cycle``, which is
-    over (``None``: with the first of all); then the known rows also stand for the records before, and are not given again.
+    Rows of a cycle are given early, as far as they are known, and again when it is over: not of a cycle that has its final row
+    among ``known``, and none at all without ``early``. With ``resumed`` the records begin not with the run but with the last step
+    of the cycle ``finished_cycle``, which is over (``None``: with the first of all); then the known rows also stand for the
+    records before, and are not given again.
     """
 
     def __init__(
@@ -58,6 +66,7 @@ class RunRows:
         facts: RunFacts,
         known: KnownRows | None = None,
         *,
+        early: bool = True,
         resumed: bool = False,
         finished_cycle: int | None = None,
     ) -> None:
@@ -68,8 +77,16 @@ class RunRows:
         self._facts = facts
         self._accuracy = Accuracy(offset_of_range=facts.accuracy_offset, gain=facts.accuracy_gain, adc_bits=facts.adc_bits)
         self._known = known or KnownRows()
+        self._early = early
         self._finished_cycle = finished_cycle
         self._fits = dict(self._known.fits) if resumed else {}
+        self.fit_start = self._known.start if resumed else None
+        over = [row for row in self._known.halves if row.cycle_count <= finished_cycle] if finished_cycle is not None else []
+        self._halves = {
+            deposits: run_half_cycle.EarlierHalves(row for row in over if Role(row.role).deposits == deposits)
+            for deposits in (True, False)
+        }
+        self._now_nanosecond = 0
         self._last_step_seq = 0
         self._cycle: OpenCycle | None = None
         self._sweep: list[ImpedancePoint] = []
@@ -79,6 +96,7 @@ class RunRows:
         if record.seq < self.next_seq:
             return []
         self.next_seq = record.seq + 1
+        self._now_nanosecond = record.unix_time_nanosecond
         rows: list[DerivedRow] = []
         match record:
             case StepStarted() | Sample() | StepEnded():
@@ -135,29 +153,47 @@ class RunRows:
         return rows
 
     def _end_step(self, record: StepEnded) -> list[DerivedRow]:
+        """What the half cycle that ended with this step has to say already; it may still go on with another step."""
         cycle = self._open(record.cycle_count)
         cycle.end_step(record)
-        return self._rows(cycle) if record.role.removes and record.cycle_count not in self._known.finished else []
+        final = cycle.cycle_count in self._known.finished or cycle.cycle_count == self._finished_cycle
+        if final or not self._early or not (record.role.deposits or record.role.removes):
+            return []
+        row = cycle.row(self._accuracy) if record.role.removes else None
+        half = self._half_row(cycle, row, deposits=record.role.deposits)
+        return [one for one in (row, half) if one is not None]
 
     def _end_cycle(self, cycle_count: int) -> list[DerivedRow]:
         cycle = self._cycle
         if cycle is None or cycle.cycle_count != cycle_count:
             return []
         self.replay_seq = self._last_step_seq
-        rows = self._rows(cycle, over=True)
+        if cycle_count == self._finished_cycle:
+            return []
         self._finished_cycle = cycle_count
+        row = cycle.row(self._accuracy, over=True)
+        rows: list[DerivedRow] = [] if row is None else [row]
+        for deposits in (True, False):
+            half = self._half_row(cycle, row, deposits=deposits)
+            if half is not None:
+                self._halves[deposits].add(half)
+                rows.append(half)
         return rows
 
-    def _rows(self, cycle: OpenCycle, *, over: bool = False) -> list[DerivedRow]:
-        if cycle.cycle_count == self._finished_cycle:
-            return []
-        row = cycle.row(self._accuracy, over=over)
-        return [] if row is None else [row]
+    def _half_row(self, cycle: OpenCycle, row: CycleRow | None, *, deposits: bool) -> HalfCycleRow | None:
+        """A half cycle, judged by what is known now: the spectrum after a deposit comes later, and its row is written again."""
+        half = cycle.readings(deposits=deposits)
+        if half is None:
+            return None
+        fits = [fit for _, fit in sorted(self._fits.items()) if fit.unix_time_nanosecond <= self._now_nanosecond]
+        around = run_half_cycle.Surroundings(self._halves[deposits], row, fits)
+        return run_half_cycle.half_cycle_row(self.context.run_id, cycle.cycle_count, half, self._accuracy, around)
 
     def _end_sweep(self, record: SweepEnded) -> list[DerivedRow]:
         points = [point for point in self._sweep if point.sweep_count == record.sweep_count]
         self._sweep = []
         if record.sweep_count in self._fits or not record.complete or len(points) < record.points or not points:
             return []
-        row = self._fits[record.sweep_count] = sweep_row(points, self._facts.area_cm2)
+        row, self.fit_start = run_sweep.sweep_row(points, self._facts.area_cm2, self.fit_start)
+        self._fits[record.sweep_count] = row
         return [row]

@@ -48,6 +48,8 @@ class ImpedanceFitRow:
     ``verdict`` is ``good``, ``suspect`` or ``refused``, ``""`` where nobody judged; ``verdict_reason`` says why it is not good. A
     refused sweep has no resistances: what no linear, stationary cell could have answered has no circuit. ``circuit`` names the
     fitted one, and ``parameters`` holds its parameters, a JSON object of ``name: [value, std, identified]``.
+    ``total_resistance_ohm`` is series and interface together, which is known where their border is not.
+    ``interface_resistance_ohm_model_std`` is how far models of nearly the same quality lie apart, beside what noise does.
     ``unix_time_nanosecond`` is the stamp of the sweep's first point.
     """
 
@@ -70,6 +72,9 @@ class ImpedanceFitRow:
     kramers_kronig_order: int | None = None
     circuit: str = ""
     parameters: str = ""
+    total_resistance_ohm: float | None = None
+    total_resistance_ohm_std: float | None = None
+    interface_resistance_ohm_model_std: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,15 @@ class HalfCycleRow:
     relaxation_volt_per_second: float | None = None
     relaxation_volt_per_second_std: float | None = None
     refusals: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FitStart:
+    """Where the fit of a run's next sweep begins: where that of the sweep ``sweep_count`` ended, in words of its method's own."""
+
+    sweep_count: int
+    method_version: str
+    text: str
 
 
 DerivedRow = CycleRow | ImpedanceFitRow | HalfCycleRow

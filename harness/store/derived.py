@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from harness.errors import StoreError
-from harness.model.derived import CycleRow, DerivedRow, HalfCycleRow, ImpedanceFitRow
+from harness.model.derived import CycleRow, DerivedRow, FitStart, HalfCycleRow, ImpedanceFitRow
 from harness.model.run import RunContext
 from harness.store.derived_schema import ALL_TABLES, MIGRATIONS, TABLES, USER_VERSION
 from harness.stream.codec import Kind, encode_derived
@@ -76,8 +76,11 @@ class DerivedStore:
         """Close the file."""
         self._database.close()
 
-    def put(self, context: RunContext, rows: Sequence[DerivedRow]) -> None:
-        """Keep ``rows`` of one run, all or none, each in place of the row with the same key; unchanged rows are left alone."""
+    def put(self, context: RunContext, rows: Sequence[DerivedRow], start: FitStart | None = None) -> None:
+        """Keep ``rows`` of one run, all or none, each in place of the row with the same key; unchanged rows are left alone.
+
+        With them goes the ``start`` of the run's next fit. It is published to nobody.
+        """
         with self._complaining("writing"), self._transaction() as database:
             known = (context.run_id, context.station, context.channel, context.cell, context.build)
             database.execute(_ADD_RUN, known)
@@ -86,6 +89,9 @@ class DerivedStore:
                 if row.run_id != context.run_id:
                     raise StoreError(str(self.path), f"a row of {row.run_id} was given as one of {context.run_id}")
                 seq += _write(database, row, seq + 1)
+            if start is not None:
+                values = (context.run_id, *astuple(start))
+                database.execute("INSERT OR REPLACE INTO fit_start VALUES (?, ?, ?, ?)", values)
             database.execute("UPDATE run SET last_seq = ? WHERE run_id = ?", (seq, context.run_id))
         for listener in self._listeners:
             listener()
@@ -101,6 +107,11 @@ class DerivedStore:
     def half_cycles(self, run_id: str | None = None) -> list[HalfCycleRow]:
         """The half cycles of one run, or of all, in the newest method version."""
         return self._newest(HalfCycleRow, run_id)
+
+    def fit_start(self, run_id: str) -> FitStart | None:
+        """Where the next fit of a run begins; ``None`` before its first."""
+        rows = self._select("SELECT sweep_count, method_version, text FROM fit_start WHERE run_id = ?", (run_id,))
+        return FitStart(*rows[0]) if rows else None
 
     def position(self, name: str) -> int:
         """How far the reader ``name`` has come in what it follows; 0 at first."""

@@ -11,7 +11,10 @@ from harness.model.derived import CycleRow, DerivedRow, HalfCycleRow, ImpedanceF
 
 USER_VERSION = 2
 
-_HALF_CYCLE = """
+_NEW_TABLES = """
+CREATE TABLE fit_start (
+    run_id TEXT PRIMARY KEY, sweep_count INTEGER NOT NULL, method_version TEXT NOT NULL, text TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE half_cycle (
     run_id TEXT NOT NULL, cycle_count INTEGER NOT NULL, unix_time_nanosecond INTEGER NOT NULL, role TEXT NOT NULL,
     current_ampere REAL, capacity_ah REAL, capacity_ah_std REAL, duration_second REAL,
@@ -48,9 +51,10 @@ CREATE TABLE impedance_fit (
     residual_rms REAL, flags TEXT NOT NULL, method_version TEXT NOT NULL,
     verdict TEXT NOT NULL, verdict_reason TEXT NOT NULL, kramers_kronig_rms_1 REAL, kramers_kronig_order INTEGER,
     circuit TEXT NOT NULL, parameters TEXT NOT NULL,
+    total_resistance_ohm REAL, total_resistance_ohm_std REAL, interface_resistance_ohm_model_std REAL,
     seq INTEGER NOT NULL, PRIMARY KEY (run_id, sweep_count, method_version), UNIQUE (run_id, seq)
 ) WITHOUT ROWID;
-{_HALF_CYCLE}
+{_NEW_TABLES}
 CREATE TABLE position (name TEXT PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID;
 """
 
@@ -62,7 +66,10 @@ ALTER TABLE impedance_fit ADD COLUMN kramers_kronig_rms_1 REAL;
 ALTER TABLE impedance_fit ADD COLUMN kramers_kronig_order INTEGER;
 ALTER TABLE impedance_fit ADD COLUMN circuit TEXT NOT NULL DEFAULT '';
 ALTER TABLE impedance_fit ADD COLUMN parameters TEXT NOT NULL DEFAULT '';
-{_HALF_CYCLE}
+ALTER TABLE impedance_fit ADD COLUMN total_resistance_ohm REAL;
+ALTER TABLE impedance_fit ADD COLUMN total_resistance_ohm_std REAL;
+ALTER TABLE impedance_fit ADD COLUMN interface_resistance_ohm_model_std REAL;
+{_NEW_TABLES}
 UPDATE run SET delivered_seq = -1;
 """  # noqa: S608 - tables of ours
 }

@@ -24,6 +24,7 @@ from tests.benchmarks import (
     bench_emulator,
     bench_journal,
     bench_kramers_kronig,
+    bench_rollup,
 )
 from tests.benchmarks.figure import Figure
 
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "journal": bench_journal.measure,
     "delivery": bench_delivery.measure,
     "daemon": bench_daemon.measure,
+    "rollup": bench_rollup.measure,
     "analysis": bench_analysis.measure,
     "kramers_kronig": bench_kramers_kronig.measure,
     "emulator": bench_emulator.measure,

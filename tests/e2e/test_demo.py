@@ -18,6 +18,7 @@ import pytest
 
 from harness.comparison.cycles import half_cycle_windows, true_cycles
 from harness.config import load_site
+from harness.model.derived import HalfCycleRow
 from harness.model.records import Incident
 from harness.model.run import Geometry, RunContext
 from harness.query import Lab
@@ -26,7 +27,7 @@ from harness.service.demo_report import CellReport
 from harness.service.fleet import FLEET, build_of
 from harness.store.derived import DerivedOutbox, DerivedStore
 from harness.store.influx import InfluxSettings, InfluxWriter
-from harness.stream.codec import encode_record
+from harness.stream.codec import encode_derived, encode_record
 from harness.stream.journal_reader import JournalReader
 from tests.services import Influxd, free_port
 from tests.test_dashboards import QUERIES, Influx, rows_of
@@ -64,11 +65,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 
 def test_demo_runs_ten_cells_and_reports_them(demo: Demo) -> None:
-    """Every cell has its cycles, impedance, and an efficiency within its error of the truth; Li||Li has none."""
+    """Every cell has its cycles, impedance, and an efficiency within its error of the truth; Li||Li has none.
+
+    Where a solid layer answers faster than the sweep begins, nobody can say how much of it is in series.
+    """
+    layered = {one.cell.id for one in FLEET if build_of(one).layers}
     assert len(demo.report) == 10
     for cell in demo.report:
         assert cell["cycles"] == CYCLES
-        assert cell["series_resistance_ohm"] > 0.0
+        assert (cell["series_resistance_ohm"] or 0.0) > 0.0 or cell["cell"] in layered
         assert cell["interface_resistance_ohm"] > 0.0
         if cell["cell"].startswith("li-"):
             assert cell["coulombic_efficiency"] is cell["true_coulombic_efficiency"] is None
@@ -208,11 +213,12 @@ async def fill(state: Path, settings: InfluxSettings) -> None:
 
 
 def mishaps(stamp: int) -> list[str]:
-    """A warning and an alarm, which a demo that went well has not: panels of incidents must have something to show."""
+    """A warning, an alarm and a short, which a demo that went well has not: their panels must have something to show."""
     run = "mishap-20260101t000000"
     context = RunContext("demo", "a1", "mishap", "bare-foil", run)
     records = [Incident(run, 0, stamp, "warning", "link_lost", "gone"), Incident(run, 1, stamp + 1, "alarm", "limit", "high")]
-    return [encode_record(context, record) for record in records]
+    short = HalfCycleRow(run, 1, stamp, "plate", *(None,) * 15, "suspect", '[{"sign":"noise"}]', "", "1")
+    return [*(encode_record(context, record) for record in records), encode_derived(context, short, 0)]
 
 
 @pytest.mark.service
@@ -223,11 +229,11 @@ def test_every_panel_has_rows_after_a_demo(
     """Every query of every dashboard brings rows from the demo's data."""
     query = target["query"]
     with Lab.open(demo.state) as lab:
-        run = lab.cell("cu-stack-1").runs().row(0, named=True)
+        run = lab.cell("cu-foil-1").runs().row(0, named=True)
     bounds = f"time >= {run['started_nanosecond'] - 10**15}ns AND time <= {run['ended_nanosecond'] + 10**15}ns"
     substitutes = {
         "$timeFilter": bounds, "${claim}": "1", "$first_cycle": "2", "$__interval_ms": "600000", "$__interval": "10m",
-        "$sweep": "1", "$cell": "cu-stack-1", "$run": run["run_id"],
+        "$sweep": "1", "$cell": "cu-foil-1", "$run": run["run_id"],
     }  # fmt: skip
     query = re.sub(r"\$\{\w+:regex\}", ".*", query)
     for variable, value in substitutes.items():

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from harness.cli.main import app
+from harness.cli.main import Table, app
 from harness.errors import BadInput
+from harness.rollup import roll_up_once
+from harness.store.derived import DerivedStore
+from harness.stream.journal_reader import JournalReader
+from tests.run_writer import RunWriter, write
 
 RUNNER = CliRunner()
 
@@ -107,3 +112,23 @@ def test_every_command_has_help() -> None:
         done = RUNNER.invoke(app, command)
         assert done.exit_code == 0
         assert "Usage:" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A station's directory with one cycle of one cell, rolled up."""
+    path = tmp_path_factory.mktemp("station")
+    writer = RunWriter("cu-01")
+    writer.cycle(1, 0.9, last=True)
+    write(path / "journal.sqlite", writer)
+    with closing(JournalReader(path / "journal.sqlite")) as reader, DerivedStore(path / "derived.sqlite") as store:
+        roll_up_once(reader, store)
+    return path
+
+
+@pytest.mark.parametrize("table", Table)
+def test_query_has_every_table(station: Path, table: Table, tmp_path: Path) -> None:
+    """Each of them has a row of a run that had a cycle with a sweep in it."""
+    done = RUNNER.invoke(app, ["query", table, "--source", str(station), "--out", str(tmp_path / "found.json")])
+    assert done.exit_code == 0, done.output
+    assert len(json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))) > 0

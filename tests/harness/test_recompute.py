@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import pytest
 from polars.testing import assert_frame_equal
 from typer.testing import CliRunner
 
-from harness.analysis import coulombic
+from harness.analysis import cycle_table, shorts
 from harness.analysis.impedance import fit
 from harness.cli.main import app
 from harness.errors import BadInput
 from harness.model.derived import DerivedRow
+from harness.model.run import Role
 from harness.rollup import recompute, roll_up_once
 from harness.service.processes import moment_of
 from harness.store.base import Store
@@ -25,7 +27,7 @@ from harness.store.influx_query import InfluxStore
 from harness.store.local import LocalStore
 from harness.stream.codec import encode_record
 from harness.stream.journal_reader import JournalReader
-from tests.run_writer import DAY, START, RunWriter, write
+from tests.run_writer import CURRENT, DAY, START, RunWriter, write
 from tests.services import Influxd
 
 CELLS = ("cu-01", "cu-02", "cu-03")
@@ -56,13 +58,23 @@ def run_of_two_cycles(cell: str, day: int, *, ended: bool = True) -> RunWriter:
     return writer
 
 
-@pytest.fixture
-def station(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def rolled_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of three days, the last one still going on, rolled up."""
+    path = tmp_path_factory.mktemp("station")
     for day, cell in enumerate(CELLS):
-        write(tmp_path / "journal.sqlite", run_of_two_cycles(cell, day, ended=cell != "cu-03"))
-    with DerivedStore(tmp_path / "derived.sqlite") as store:
-        roll_up_once(JournalReader(tmp_path / "journal.sqlite"), store)
+        write(path / "journal.sqlite", run_of_two_cycles(cell, day, ended=cell != "cu-03"))
+    reader = JournalReader(path / "journal.sqlite")
+    with DerivedStore(path / "derived.sqlite") as store:
+        roll_up_once(reader, store)
+    reader.close()
+    return path
+
+
+@pytest.fixture
+def station(rolled_up: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    shutil.copytree(rolled_up, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -81,8 +93,9 @@ def reader(station: Path) -> Iterator[JournalReader]:
 
 def take_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on the methods are of another version, whose fit has no answer for these sweeps."""
-    monkeypatch.setattr(coulombic, "METHOD_VERSION", "ce-next")
+    monkeypatch.setattr(cycle_table, "METHOD_VERSION", "ce-next")
     monkeypatch.setattr(fit, "METHOD_VERSION", "eis-next")
+    monkeypatch.setattr(shorts, "METHOD_VERSION", "short-next")
     monkeypatch.setattr(fit, "FEWEST_POINTS", 100)
 
 
@@ -110,11 +123,25 @@ def test_recompute_takes_whole_runs_that_last_or_ended_later(
     for cell in CELLS:
         found = rows_of(store, cell)
         assert len(found) == len(before[cell])
-        assert all(row.method_version.endswith("-next") for row in found) == (cell in anew)
+        assert all("-next" in row.method_version for row in found) == (cell in anew)
         assert (found == before[cell]) == (cell not in anew)
     assert rows == sum(len(before[cell]) for cell in anew)
     assert positions == [store.position("rollup"), *(store.position(f"rollup:{cell}") for cell in CELLS)]
     assert roll_up_once(reader, store) == 0
+
+
+def test_recompute_leaves_cycles_that_are_not_over_to_who_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that says what is known of an open cycle so far must not come after the final one of a process that follows."""
+    writer = run_of_two_cycles("cu-01", 0, ended=False)
+    writer.step(Role.PLATE, 3, -CURRENT, 3600.0, "duration")
+    write(tmp_path / "journal.sqlite", writer)
+    reader = JournalReader(tmp_path / "journal.sqlite")
+    with DerivedStore(tmp_path / "derived.sqlite") as store:
+        roll_up_once(reader, store)
+        take_another_version(monkeypatch)
+        assert recompute(reader, store) == 8
+        assert {row.cycle_count: "next" in row.method_version for row in store.half_cycles()} == {1: True, 2: True, 3: False}
+    reader.close()
 
 
 def test_recompute_tells_how_far_it_is(store: DerivedStore, reader: JournalReader) -> None:
@@ -139,7 +166,7 @@ def test_run_that_goes_on_under_another_version_is_derived_from_its_beginning(
     reader = JournalReader(station / "journal.sqlite")
     roll_up_once(reader, store)
     found = rows_of(store, "cu-03")
-    assert {row.method_version.partition("-")[2] for row in found} == {"next"}
+    assert all("-next" in row.method_version for row in found)
     with DerivedStore(station / "anew.sqlite") as anew:
         roll_up_once(reader, anew)
         assert sorted(map(repr, rows_of(anew, "cu-03"))) == sorted(map(repr, found))
@@ -191,7 +218,7 @@ def test_recomputed_history_is_what_influx_shows(
     for ask in DERIVED:
         assert_frame_equal(ask(local, CELLS), ask(influx, CELLS))
     fits = influx.impedance_fits(CELLS)
-    assert fits["method_version"].to_list() == ["eis-1"] * 2 + ["eis-next"] * 4
+    assert fits["method_version"].str.contains("next").to_list() == [False] * 2 + [True] * 4
     assert fits["interface_resistance_ohm"].is_null().to_list() == [False] * 2 + [True] * 4
     local.close()
     influx.close()
@@ -220,7 +247,7 @@ def test_moment_that_is_none_is_bad_input(reader: JournalReader, since: str) -> 
         moment_of(since, reader.runs())
 
 
-@pytest.mark.parametrize(("option", "rows"), [(["--since", "cu-02"], 8), (["--since", "all"], 12), (["--again"], 12)])
+@pytest.mark.parametrize(("option", "rows"), [(["--since", "cu-02"], 16), (["--since", "all"], 24), (["--again"], 24)])
 def test_rollup_command_computes_history_anew_and_stops(station: Path, option: list[str], rows: int) -> None:
     """It says how many rows were computed, and shows on standard error how far it is."""
     (station / "site.toml").write_text(SITE.format(station))

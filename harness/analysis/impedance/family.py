@@ -108,6 +108,11 @@ def members_for(sweep: Sweep) -> list[Circuit]:
     return [circuit for circuit in _MEMBERS[inductance] if len(circuit.parameters) < sweep.omega.size]
 
 
+def member_circuits() -> dict[str, Circuit]:
+    """Every circuit that may be a member, by its name."""
+    return {circuit.name: circuit for circuits in _MEMBERS.values() for circuit in circuits}
+
+
 def score_variance(found: Sequence[Member], residuals: int) -> float:
     """The variance of one residual by which members are compared."""
     return max(min(member.squares / max(residuals - member.size, 1) for member in found), SCORE_SHARE**2)

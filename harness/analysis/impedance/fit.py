@@ -86,7 +86,9 @@ class ImpedanceFit:
     family: family.Family = field(repr=False, compare=False)
 
 
-def fit_impedance(frequency_hertz: Array, impedance_ohm: Spectrum, *, previous: ImpedanceFit | None = None) -> ImpedanceFit:
+def fit_impedance(
+    frequency_hertz: Array, impedance_ohm: Spectrum, *, previous: ImpedanceFit | family.Family | None = None
+) -> ImpedanceFit:
     """Fit one spectrum (any order of frequencies; imaginary part negative where capacitive), from where the ``previous``
     one ended.
 
@@ -95,7 +97,7 @@ def fit_impedance(frequency_hertz: Array, impedance_ohm: Spectrum, *, previous: 
     """
     sweep = usable(frequency_hertz, impedance_ohm)
     share = noise.relative_noise(sweep)
-    found = family.fitted_family(sweep, share, None if previous is None else previous.family)
+    found = family.fitted_family(sweep, share, previous.family if isinstance(previous, ImpedanceFit) else previous)
     return _judged(sweep, found, share)
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.errors import StoreError
-from harness.model.derived import CycleRow, DerivedRow, HalfCycleRow, ImpedanceFitRow
+from harness.model.derived import CycleRow, DerivedRow, FitStart, HalfCycleRow, ImpedanceFitRow
 from harness.model.run import RunContext
 from harness.store.derived import DerivedOutbox, DerivedStore
 from harness.stream.codec import decode_derived
@@ -74,13 +74,17 @@ def test_derived_rows_come_back_as_they_were(store: DerivedStore) -> None:
 
 
 def test_derived_rows_survive_closing(tmp_path: Path) -> None:
-    """Rows, numbers, cursor and position are in the file."""
+    """Rows, numbers, cursor, position and the start of the next fit are in the file."""
     path = tmp_path / "derived.sqlite"
     with DerivedStore(path) as store:
         store.put(CONTEXT, [cycle(1), fit(1)])
         store.set_delivered(CONTEXT.run_id, 0)
         store.set_position("rollup", 77)
+        store.put(CONTEXT, [], FitStart(1, "eis-1", "{}"))
+        store.put(CONTEXT, [], FitStart(2, "eis-2", "[0.1]"))
     with DerivedStore(path, read_only=True) as again:
+        assert again.fit_start(CONTEXT.run_id) == FitStart(2, "eis-2", "[0.1]")
+        assert again.fit_start("another") is None
         assert again.runs() == [(CONTEXT, 1, 0)]
         assert again.position("rollup") == 77
         assert again.position("another") == 0

@@ -156,7 +156,21 @@ def derived(run_id: str) -> st.SearchStrategy[DerivedRow]:
     head = (st.just(run_id), COUNT, STAMPS)
     return st.one_of(
         st.builds(CycleRow, *head, TEXT, *[MAYBE] * 12, TEXT, TEXT),
-        st.builds(ImpedanceFitRow, *head, COUNT, *[MAYBE] * 7, TEXT, TEXT, TEXT, TEXT, MAYBE, st.none() | COUNT, TEXT, TEXT),
+        st.builds(
+            ImpedanceFitRow,
+            *head,
+            COUNT,
+            *[MAYBE] * 7,
+            TEXT,
+            TEXT,
+            TEXT,
+            TEXT,
+            MAYBE,
+            st.none() | COUNT,
+            TEXT,
+            TEXT,
+            *[MAYBE] * 3,
+        ),
         st.builds(HalfCycleRow, *head, TEXT, *[MAYBE] * 15, *[TEXT] * 4, MAYBE, MAYBE, TEXT),
     )
 
@@ -331,7 +345,7 @@ def test_codec_writes_a_sample_as_it_writes_any_record(sample: Sample) -> None:
 def test_derived_line_names_what_it_does_not_have() -> None:
     """InfluxDB keeps the fields that a point once had: a line says which of them its row has no longer."""
     head = ("cu-01", 1, 7, 1)
-    whole = ImpedanceFitRow(*head, 1.0, 0.1, 2.0, 0.1, 3.0, 0.1, 0.01, "", "1", kramers_kronig_rms_1=1e-3, kramers_kronig_order=9)
+    whole = ImpedanceFitRow(*head, 1.0, 0.1, 2.0, 0.1, 3.0, 0.1, 0.01, "", "1", "good", "", 1e-3, 9, "", "", 3.0, 0.1, 0.1)
     context = RunContext("lab", "a1", "cu", "b", "cu-01")
     assert codec.encode_derived(context, whole, 5).endswith(',absent="" 7')
     line = codec.encode_derived(context, replace(whole, residual_rms=None, kramers_kronig_order=None), 5)
