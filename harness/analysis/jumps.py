@@ -39,11 +39,11 @@ _KEPT_GAUSS = 1.5115
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """The voltage went from ``before_volt`` to ``after_volt`` between two readings, which hold most of it. ``change_volt`` ±
-    ``change_std_volt`` is what no rate around it explains. ``cusp_volt``: how much less the voltage rises after it than
-    before, over the reach of the rates; where that is much more than the change, this is the tip of a peak. ``kept_1``: the
-    part of the change that is left beyond that reach; near 0 for a spike of one reading. ``intervals`` between readings hold
-    most of it.
+    """The voltage went from ``before_volt`` to ``after_volt`` between two readings, which hold most of it.
+
+    ``change_volt`` ± ``change_std_volt`` is what no rate around it explains. ``cusp_volt``: how much less the voltage rises after
+    it than before, over the reach of the rates; where that is much more than the change, this is the tip of a peak. ``kept_1``:
+    the part of the change that is left beyond that reach; near 0 for a spike of one reading.
     """
 
     from_second: float
@@ -54,7 +54,6 @@ class Jump:
     change_std_volt: float
     cusp_volt: float
     kept_1: float
-    intervals: int
 
 
 def white_noise(time_second: Array, value: Array) -> float | None:
@@ -177,7 +176,6 @@ class _Scan:
             float(self.std[place]),
             float(self.cusp[place]),
             float(self.kept[place]),
-            high - low,
         )
 
 

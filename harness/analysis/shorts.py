@@ -2,8 +2,9 @@
 
 The signs, their sizes and how certain they must be: `harness.analysis.short_signs`. Transient shorts are common where nothing
 looks wrong, and a flat, rectangular trace may be one: S. Menkin et al., Faraday Discuss. (2024), 10.1039/D3FD00101F; M. J.
-Counihan et al., Joule 8 (2024) 64. No sign is a proof: a contact that becomes better lowers the resistance as abruptly. And a
-short that is there from the first reading of a half cycle to the last one shows only in comparison with earlier ones.
+Counihan et al., Joule 8 (2024) 64. No sign is a proof: a contact that becomes better lowers the resistance as abruptly. What a
+half cycle cannot show by itself: a short that is there before the current begins (one sign, beside earlier half cycles), one
+during a hold of the voltage, and one between two of few readings.
 
 A hard short leaves no cell between the leads: |V/I| is their resistance within a fifth, or next to nothing beside what the cell
 had, or the voltage falls to next to nothing while the current flows.

@@ -133,7 +133,7 @@ def _trend(time: Array, value: Array) -> tuple[Array, float]:
     degree = min(7, max(1, time.size // 6))
     scaled = 2.0 * (time - time[0]) / max(float(time[-1] - time[0]), float(np.finfo(float).tiny)) - 1.0
     terms = legendre.legvander(scaled, degree)
-    fitted: Array = terms @ np.linalg.lstsq(terms, value, rcond=None)[0]
+    fitted: Array = terms @ np.linalg.lstsq(terms.T @ terms, terms.T @ value, rcond=None)[0]
     return fitted, (degree + 1) / time.size
 
 
