@@ -71,7 +71,7 @@ def test_std_agrees_with_simulated_instruments(geometry: Geometry) -> None:
     """Every quantity's σ, offset included, within 5 %; the offset's part is what identical instruments would share."""
     noise = np.random.default_rng(8)
     kind = Instrument(offset_ampere=2e-7, gain=1e-3, random_coulomb=2e-3)
-    found = [cells([1e-3] * 3, [0.97e-3] * 3, geometry, instrument=kind.drawn(noise)).tail(1) for _ in range(2500)]
+    found = [cells([1e-3] * 3, [0.97e-3] * 3, geometry, instrument=kind.drawn(noise)).tail(1) for _ in range(1600)]
     drawn = pl.concat(found)
     for name in QUANTITIES:
         stated = math.sqrt(float(np.mean(drawn[f"{name}_std"].to_numpy() ** 2)))
