@@ -16,7 +16,8 @@ from collections.abc import Callable
 import numpy as np
 
 from harness.analysis.impedance.circuit_fit import Weights, residuals
-from harness.analysis.impedance.circuits import Grid, circuit
+from harness.analysis.impedance.circuits import circuit
+from harness.analysis.impedance.elements import Grid
 from harness.analysis.impedance.fit import fit_impedance
 from harness.analysis.impedance.minimum import minimum
 from harness.analysis.impedance.series import fit_series

@@ -6,13 +6,15 @@ Each seed is a cell of its own (its losses, areas and films are drawn). Two swee
 both fits begin from the same earlier fit, that of the first cell of the scenario, as rollup begins from the cell's sweep
 before.
 
-The scenarios of `CHOSEN_ON` were in view when the family of circuits was chosen. Those of `KEPT_ASIDE` were not: they judge.
+The scenarios of `CHOSEN_ON` were in view when the family of circuits was chosen. Those of `KEPT_ASIDE` were not: other presets,
+builds, temperatures, noise and sweeps. They judge.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,15 +33,20 @@ CHOSEN_ON: dict[str, dict[str, Any]] = {
     "Li||Cu, bare, ether": {"geometry": "deposit", "preset": "bare_ether"},
     "Li||Cu, layers": {"geometry": "deposit", "preset": "claim1_stack"},
     "Li||NMC811, bare, FEC": {"geometry": "full", "preset": "bare_fec"},
+    "Li||Cu, three layers on tin": {"build": "three-layers-tin", "counter": "Cu", "electrolyte": "fec"},
 }
 KEPT_ASIDE: dict[str, dict[str, Any]] = {
-    "Li||NMC532, bare, FEC": {"geometry": "full", "preset": "bare_fec", "counter": "NMC532"},
-    "Li||NMC811, localised concentrate": {"geometry": "full", "preset": "lhce"},
-    "Li||Li, layers, 45 °C": {"geometry": "symmetric", "preset": "claim1_stack", "temperature_celsius": 45},
-    "Li||Li, bare, FEC, 0 °C": {"geometry": "symmetric", "preset": "bare_fec", "temperature_celsius": 0},
-    "Li||Cu, three layers on tin": {"build": "three-layers-tin", "counter": "Cu", "electrolyte": "fec"},
     "Li||Cu, calendar": {"geometry": "deposit", "preset": "calendar"},
-}
+    "Li||NMC811, zero excess": {"geometry": "full", "preset": "zero_excess"},
+    "Li||NMC532, bare, LP30, 40 °C": {"geometry": "full", "preset": "bare_lp30", "counter": "NMC532", "temperature_celsius": 40},
+    "Li||Li, bare, FEC, 10 °C, noise 0.3 %": {
+        "geometry": "symmetric", "preset": "bare_fec", "temperature_celsius": 10, "noise": 3e-3,
+    },
+    "Li||Li, bare foil in ether, 4 per decade": {
+        "build": "bare-foil", "counter": "Li", "electrolyte": "ether", "points_per_decade": 4,
+    },
+    "Li||Cu, deposited under CO2, 50 mHz": {"build": "co2-deposited", "counter": "Cu", "electrolyte": "fec", "to": "0.05 Hz"},
+}  # fmt: skip
 _EIS = {"step": "eis", "from": "200 kHz", "to": "0.1 Hz", "points_per_decade": 8, "amplitude": "10 mV", "longest": "60 min"}
 _REST = {"step": "rest", "for": "30 min"}
 _begun: dict[str, ImpedanceFit] = {}
@@ -75,10 +82,11 @@ def study(seeds: int) -> list[Figure]:
 
 def compared(cell: Mapping[str, Any], seeds: int) -> list[Compared]:
     """Both sweeps of ``seeds`` cells."""
-    return [one for sweeps in each_cell(scenario(cell), seeds, compare) for one in sweeps]
+    work = partial(compare, noise=cell.get("noise", NOISE))
+    return [one for sweeps in each_cell(scenario(cell), seeds, work) for one in sweeps]
 
 
-def compare(cell: GeneratedCell) -> list[Compared]:
+def compare(cell: GeneratedCell, noise: float) -> list[Compared]:
     """What the fits of a cell's noisy sweeps say, beside those of its clean ones and its arcs."""
     assert cell.points is not None
     found = []
@@ -87,27 +95,30 @@ def compare(cell: GeneratedCell) -> list[Compared]:
         frequency = points["frequency_hertz"].to_numpy()
         exact = points["real_impedance_ohm"].to_numpy() + 1j * points["imaginary_impedance_ohm"].to_numpy()
         begun = _begun.setdefault(f"{cell.name} {frequency.size}", fit_impedance(frequency, exact))
-        found.append(_compared(frequency, exact, begun, row, generator))
+        found.append(_compared(frequency, exact, begun, row, generator.normal(size=(2, exact.size)) * noise))
     return found
 
 
 def scenario(cell: Mapping[str, Any]) -> dict[str, Any]:
     """Two cycles with a sweep after each deposit, without the instrument's imperfections."""
-    geometry = cell.get("geometry", "deposit")
+    settings = dict(cell)
+    settings.pop("noise", None)
+    sweep: dict[str, Any] = {name: settings.pop(name, value) for name, value in _EIS.items()}
+    geometry = settings.get("geometry", "symmetric" if settings.get("counter") == "Li" else "deposit")
     if geometry == "full":
         steps = [
             {"step": "charge", "current": "C/3", "until": {"voltage_above": "4.2 V"}, "longest": "8 h"},
             _REST,
-            _EIS,
+            sweep,
             {"step": "discharge", "current": "C/3", "until": {"voltage_below": "3 V"}, "longest": "8 h"},
         ]
     else:
         end = {"voltage_above": "1 V"} if geometry == "deposit" else {"charge": "1 mAh/cm^2"}
         plate = {"step": "plate", "current": "1 mA/cm^2", "until": {"charge": "1 mAh/cm^2"}}
-        steps = [plate, _REST, _EIS, {"step": "strip", "current": "1 mA/cm^2", "until": end, "longest": "3 h"}]
+        steps = [plate, _REST, sweep, {"step": "strip", "current": "1 mA/cm^2", "until": end, "longest": "3 h"}]
     schedule = {"schedule": "sweeps", "version": 1, "steps": [{"step": "repeat", "count": 2, "steps": steps}]}
-    name = "-".join(str(value) for value in cell.values()).replace("_", "-").lower()
-    channel = {"name": "a1", "cell": {"name": name, "area_cm2": 1.267, **cell}}
+    name = "-".join(str(value) for value in settings.values()).replace("_", "-").lower()
+    channel = {"name": "a1", "cell": {"name": name, "area_cm2": 1.267, **settings}}
     return {"schedule": schedule, "instruments": [{"serial": "EMU1", "imperfections": "none", "channels": [channel]}]}
 
 
@@ -116,9 +127,8 @@ def _compared(
     exact: Complex,
     begun: ImpedanceFit,
     row: Mapping[str, Any],
-    generator: np.random.Generator,
+    noise: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
 ) -> Compared:
-    noise = generator.normal(size=(2, exact.size)) * NOISE
     true = _numbers(fit_impedance(frequency, exact, previous=begun))
     fit = fit_impedance(frequency, exact + np.abs(exact) * (noise[0] + 1j * noise[1]), previous=begun)
     spread = fit.interface_resistance_ohm_model_std or 0.0

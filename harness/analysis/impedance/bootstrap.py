@@ -1,7 +1,7 @@
 """Intervals of a circuit fit from its own residuals, neighbours kept together. Slow beside a covariance: hundreds of fits.
 
 Blocks of neighbouring residuals are drawn with replacement and laid on the fitted spectrum; every such spectrum is fitted
-from the original optimum (H. R. Künsch, Ann. Stat. 17 (1989) 1217: blocks keep the correlation that a covariance takes as
+from the original optimum (Künsch 1989: blocks keep the correlation that a covariance takes as
 none).
 """
 
@@ -15,7 +15,7 @@ from harness.analysis.charge import Array
 from harness.analysis.estimate import Estimate
 from harness.analysis.impedance import circuit_fit, starts
 from harness.analysis.impedance.circuit_fit import CircuitFit
-from harness.analysis.impedance.circuits import Grid
+from harness.analysis.impedance.elements import Grid
 from harness.analysis.impedance.minimum import minimum
 from harness.analysis.impedance.spectrum import Sweep
 from harness.errors import AnalysisError

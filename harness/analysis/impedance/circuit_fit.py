@@ -22,7 +22,8 @@ import numpy as np
 from harness.analysis.charge import Array
 from harness.analysis.estimate import Estimate
 from harness.analysis.impedance import parts, starts
-from harness.analysis.impedance.circuits import Circuit, ConstantPhase, Element, Grid, Parallel, Resistor
+from harness.analysis.impedance.circuits import Circuit
+from harness.analysis.impedance.elements import ConstantPhase, Element, Grid, Parallel, Resistor
 from harness.analysis.impedance.minimum import Function, Minimum, minimum
 from harness.analysis.impedance.spectrum import Complex, Sweep
 from harness.errors import AnalysisError
@@ -165,7 +166,7 @@ def residuals(circuit: Circuit, sweep: Sweep, weights: Weights, grid: Grid) -> F
 def hsu_mansfeld_capacitance(resistance: float, amount: float, exponent: float) -> float:
     """C = (Q R)^(1/n) / R in farad, of R ∥ CPE whose time constants are distributed normal to the surface, as in a film.
 
-    C. H. Hsu and F. Mansfeld, Corrosion 57 (2001) 747, 10.5006/1.3280607. It is τ / R of an `Arc`.
+    Hsu and Mansfeld 2001; named so by B. Hirschorn et al., Electrochim. Acta 55 (2010) 6218. It is τ / R of an `Arc`.
     """
     return float((amount * resistance) ** (1.0 / exponent) / resistance)
 
@@ -173,8 +174,7 @@ def hsu_mansfeld_capacitance(resistance: float, amount: float, exponent: float) 
 def brug_capacitance(series: float, resistance: float, amount: float, exponent: float) -> float:
     """C = Q^(1/n) (1/R_s + 1/R)^((n − 1)/n) in farad, of R ∥ CPE whose time constants are distributed along the surface.
 
-    G. J. Brug, A. L. G. van den Eeden, M. Sluyters-Rehbach and J. H. Sluyters, J. Electroanal. Chem. 176 (1984) 275,
-    10.1016/S0022-0728(84)80324-1.
+    Brug, van den Eeden, Sluyters-Rehbach and Sluyters 1984; named so by Hirschorn et al. 2010.
     """
     return float(amount ** (1.0 / exponent) * (1.0 / series + 1.0 / resistance) ** ((exponent - 1.0) / exponent))
 

@@ -23,7 +23,8 @@ import numpy as np
 
 from harness.analysis.charge import Array
 from harness.analysis.impedance import starts
-from harness.analysis.impedance.circuits import Circuit, ConstantPhase, Element, Grid, WarburgShort, arcs_and_tail
+from harness.analysis.impedance.circuits import Circuit, arcs_and_tail
+from harness.analysis.impedance.elements import ConstantPhase, Element, Grid, WarburgShort
 from harness.analysis.impedance.minimum import Function, Minimum, minimum
 from harness.analysis.impedance.spectrum import Sweep
 
@@ -38,7 +39,7 @@ SCORE_SHARE = 4e-3
 spectrum decides between circuits, and no larger than what circuits of a few elements can promise."""
 CLOSE, LEAST_NOISE, MOST_NOISE = 1e-2, 1e-4, 1e-3
 """Fits end this many standard deviations from their best, those being of the spectrum's own noise within limits."""
-FIRST_STEPS, MOST_STEPS, MOST_STEPS_FROM_PREVIOUS = 20, 300, 60
+FIRST_STEPS, MOST_STEPS, MOST_STEPS_FROM_PREVIOUS = 20, 300, 30
 FEW_STEPS = 8
 PLAUSIBLE = 1.5
 """Members whose residuals are up to this many times the best one's (or the share below which they compare alike) may be true."""

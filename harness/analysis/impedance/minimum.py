@@ -56,8 +56,8 @@ def minimum(
     """The minimum of ½ Σ r² that is reached from ``start`` (put inside the box first).
 
     It is close enough when a whole step would lessen the sum of squares by less than ``enough``: with ε² times the variance
-    of a residual the parameters are within ε standard deviations of their best (D. M. Bates and D. G. Watts, Technometrics
-    23 (1981) 179). Without it the search goes on until the residual is orthogonal to J.
+    of a residual the parameters are within ε standard deviations of their best (Bates and Watts 1981). Without it the
+    search goes on until the residual is orthogonal to J.
     """
     place = np.clip(start, lower, upper)
     residual, jacobian = function(place)

@@ -16,7 +16,8 @@ import numpy as np
 
 from harness.analysis.charge import Array
 from harness.analysis.estimate import Estimate
-from harness.analysis.impedance.circuits import Circuit, Kind
+from harness.analysis.impedance.circuits import Circuit
+from harness.analysis.impedance.elements import Kind
 from harness.analysis.impedance.minimum import Mask
 
 MOST_RELATIVE_STD = 0.2

@@ -3,9 +3,9 @@
     Z(ω) = R∞ + jωL + 1/(jωC) + ∫ γ(ln τ) / (1 + jωτ) d ln τ,      γ ≥ 0
 
 on a grid of τ from a decade before the sweep to one after it, with Tikhonov's λ |γ″|² (the second difference) and
-non-negative least squares, relative to |Z| (T. H. Wan, M. Saccoccio, C. Chen and F. Ciucci, Electrochim. Acta 184 (2015)
-483, 10.1016/j.electacta.2015.09.097, is the method with smooth basis functions; here γ is a step on each interval). The
-resistance of a band is ∫ γ d ln τ over it: an area, which λ moves little, where peaks and their heights are λ's.
+non-negative least squares, relative to |Z| (Wan, Saccoccio, Chen and Ciucci 2015 have the same with smooth basis functions;
+here γ is a step on each interval). The resistance of a band is ∫ γ d ln τ over it: an area, which λ moves little, where
+peaks and their heights are λ's.
 
 λ is chosen once for a series, by the smallest error in predicting points left out, every tenth one of each spectrum, ten
 times over (cross-validation), among the half powers of ten from 1e-8 to 1. σ is linear: γ's free elements follow the data

@@ -14,10 +14,10 @@ from itertools import combinations
 import numpy as np
 
 from harness.analysis.charge import Array
-from harness.analysis.impedance.circuits import (
+from harness.analysis.impedance.circuits import Circuit
+from harness.analysis.impedance.elements import (
     Arc,
     Capacitor,
-    Circuit,
     ConstantPhase,
     Element,
     Grid,

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analysis.charge import Array
-from harness.analysis.impedance.circuits import LIBRARY, Circuit, Grid, Kind, arcs_and_tail, circuit
+from harness.analysis.impedance.circuits import LIBRARY, Circuit, arcs_and_tail, circuit
+from harness.analysis.impedance.elements import Grid, Kind
 from harness.errors import AnalysisError
 
 FREQUENCY: Array = np.logspace(5, -2, 29)

@@ -8,7 +8,8 @@ from scipy.optimize import least_squares
 
 from harness.analysis.charge import Array
 from harness.analysis.impedance.circuit_fit import Weights, residuals
-from harness.analysis.impedance.circuits import Grid, circuit
+from harness.analysis.impedance.circuits import circuit
+from harness.analysis.impedance.elements import Grid
 from harness.analysis.impedance.minimum import minimum
 from harness.analysis.impedance.spectrum import sweep_of
 from harness.analysis.impedance.starts import box, starting_points
