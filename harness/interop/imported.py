@@ -270,8 +270,9 @@ def _spectrum_json(judged: JudgedSpectrum, area_cm2: float | None) -> dict[str, 
 
 
 def _fit_json(fit: ImpedanceFit) -> Mapping[str, object]:
-    names = ("series_resistance_ohm", "interface_resistance_ohm")
+    names = ("series_resistance_ohm", "interface_resistance_ohm", "total_resistance_ohm")
     values: dict[str, Any] = {name + ending: getattr(fit, name + ending) for name in names for ending in ("", "_std")}
+    values["interface_resistance_ohm_model_std"] = fit.interface_resistance_ohm_model_std
     return {**values, "residual_rms": fit.residual_rms, "flags": sorted(fit.flags)}
 
 

@@ -16,6 +16,8 @@ from harness.analysis.endpoints import trend
 from harness.analysis.estimate import Estimate
 from harness.analysis.growth import GrowthReport
 from harness.analysis.growth_law import Axis, LawFit
+from harness.analysis.short_words import short_sentence
+from harness.analysis.shorts import evidence_from_json
 from harness.errors import AnalysisError
 from harness.lab.cell import CellView
 from harness.model.run import Geometry
@@ -108,13 +110,13 @@ def shorts_section(view: CellView) -> Section | None:
     found = view.numbered(view.shorts())
     if found.is_empty():
         return Section("Shorts", ("No half cycle shows two signs of a short.",))
-    columns = ("cycle", "half", "grade", "what speaks for it")
+    shown = found.select("cycle_count", "role", "short_grade", "short_evidence", "duration_second")
     rows = [
-        (str(row["cycle_count"]), row["role"], row["short_grade"], str(row["short_evidence"]))
-        for row in found.iter_rows(named=True)
+        (short_sentence(grade, evidence_from_json(text), role=role, cycle_count=count, duration_second=second),)
+        for count, role, grade, text, second in shown.iter_rows()
     ]
     told = f"{found.height} half cycles show two signs of a short or more. Their charge is part of every sum above."
-    return Section("Shorts", (told,), (), Grid(columns, rows, frozenset({1, 2, 3})))
+    return Section("Shorts", (told,), (), Grid(("what speaks for a short",), rows, frozenset({0})))
 
 
 def reservoir_section(view: CellView) -> Section | None:
@@ -169,6 +171,9 @@ def _growth_sentences(report: GrowthReport, fits: pl.DataFrame, area_cm2: float)
     if per_cycle.value is None:
         told = [f"No rate of growth is stated: {per_cycle.refusal}."]
     told += [f"{count} spectra are left out ({reason})." for reason, count in report.left_out.items() if count]
+    spread = fits["interface_resistance_ohm_model_std"].drop_nulls()
+    if spread.len():
+        told.append(f"Models that fit the last spectrum nearly as well lie {area_cm2 * spread[-1]:.2g} Ω cm² from its value.")
     doubted = [row for row in fits.iter_rows(named=True) if row["verdict"] not in ("", "good")]
     if doubted:
         words = [f"cycle {row['cycle_count']} {row['verdict']} ({row['verdict_reason']})" for row in doubted]
