@@ -25,10 +25,12 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from harness.analysis.coulombic import MeanEfficiency, mean_coulombic_efficiency
+from harness.analysis.lithium import BuildLithium, build_lithium
 from harness.config import load_site
 from harness.errors import BadInput
-from harness.lab.cell import CellView, Spectrum, cycle_rows
+from harness.lab.cell import CellView, Spectrum
 from harness.lab.cohort import Comparison, Member, compare_cells
+from harness.lab.rows import cycle_rows
 from harness.model.anode_facts import claim_name
 from harness.model.claims import CLAIMS, Verdict
 from harness.store.base import Store
@@ -180,6 +182,16 @@ class Lab:
             for cell, value in cells.select("cell", pl.col(by).alias("group")).iter_rows()
         ]
         return compare_cells(members, by, metric, baseline=_group_name(baseline), at_cycle=at_cycle)
+
+    def lithium(self, **facts: object) -> BuildLithium:
+        """The books of lithium of the cells that have ``facts`` (as in `cells`), summed: ``lab.lithium(build="stack-7")``.
+
+        Raises:
+            BadInput: there is no such column or value.
+            AnalysisError: no such cell has a cycle.
+        """
+        views = [self.cell(cell) for cell in self.cells(**facts)["cell"]]  # type: ignore[arg-type]
+        return build_lithium([view.lithium() for view in views if view.cycles().height])
 
     def coulombic_efficiency(self, cell: str) -> MeanEfficiency:
         """The charge-weighted mean over the complete cycles of ``cell`` after formation, with its standard deviation."""

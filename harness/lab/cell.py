@@ -7,7 +7,7 @@ of cycles) is computed when it is asked for, by the pure functions of `harness.a
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -20,9 +20,10 @@ from harness.analysis.estimate import Estimate
 from harness.analysis.fade import CapacitySeries, Knee, capacity_series, end_of_life, knee
 from harness.analysis.growth import GrowthReport, growth_laws
 from harness.analysis.inventory import build_inventory
-from harness.analysis.lithium import UNKNOWN, Ended, LithiumBooks, lithium_books
+from harness.analysis.lithium import UNKNOWN, Ended, KneeReview, LithiumBooks, lithium_books, review_knee
 from harness.analysis.reservoir import ReservoirBlock, blocks_of_rows
 from harness.errors import BadInput
+from harness.lab.rows import apparent_resistances, consecutive, cycle_rows, swept_cycles, throughput
 from harness.model.anode import AnodeBuild
 from harness.model.anode_facts import findings_from
 from harness.model.derived import CycleRow
@@ -217,14 +218,16 @@ class CellView:
             raise BadInput("quantity", f'"{quantity}" is no resistance of a cell; there are {", ".join(Resistance)}')
         cycles = self.cycles()
         apparent = quantity == Resistance.APPARENT
-        measured = self.numbered(_apparent(cycles) if apparent else self.impedance().with_columns(polarity=pl.lit(0.0)))
+        measured = self.numbered(
+            apparent_resistances(cycles) if apparent else self.impedance().with_columns(polarity=pl.lit(0.0))
+        )
         stamps = measured["unix_time_nanosecond"].to_numpy()
         return growth_laws(
             measured[str(quantity)].cast(pl.Float64).to_numpy(),
             measured[f"{quantity}_std"].cast(pl.Float64).to_numpy(),
             cycle=measured["cycle_count"].to_numpy(),
             time_second=(stamps - int(self._runs["started_nanosecond"][0])) / 1e9,
-            throughput_ah=_throughput(cycles, stamps),
+            throughput_ah=throughput(cycles, stamps),
             covariates={"polarity": measured["polarity"].to_numpy()},
             leave_out={} if apparent else {"refused": (measured["verdict"] == "refused").to_numpy()},
             common_relative_std=float(self._runs["accuracy_gain"][-1] or 0.0),
@@ -253,11 +256,18 @@ class CellView:
     def slippages(self, *, left_out: Collection[int] = ()) -> pl.DataFrame:
         """Ends of half cycles, slippages, fade and parasitic currents (`harness.analysis.endpoints`), the axis anew in each run.
 
+        Cycles with a sweep are left out where most have none, as those are that are named.
+
         Raises:
             AnalysisError: the cell has no cycle, or is symmetric.
         """
         runs = self._rows_by_run() or [[]]
-        frames = [slippages(run, self.geometry, left_out=left_out) for run in runs]
+        cycles, fits = self.cycles(), self.impedance()
+        frames = []
+        for run in runs:
+            mine = pl.col("run_id") == (run[0].run_id if run else "")
+            swept = swept_cycles(fits.filter(mine), cycles.filter(mine))
+            frames.append(slippages(run, self.geometry, left_out={*left_out, *swept}))
         named = [frame.insert_column(0, pl.lit(run[0].run_id).alias("run_id")) for frame, run in zip(frames, runs, strict=True)]
         return pl.concat(named)
 
@@ -267,7 +277,7 @@ class CellView:
         Raises:
             AnalysisError: the cell has no cycle, or ``threshold`` is not between 0 and 1.
         """
-        series = capacity_series(self.cycle_rows())
+        series = capacity_series(self.cycle_rows(), left_out=self._swept())
         if not series.cycle.size:
             refused = Estimate.refused("no cycle tells a capacity")
             return Fade(series, threshold, refused, Knee(refused, refused, refused, refused, None, 0))
@@ -285,12 +295,27 @@ class CellView:
         Raises:
             AnalysisError: the cell has no cycle, or what is stated is impossible.
         """
-        area = float(self._runs["area_cm2"][-1])
-        inventory = build_inventory(self.anode, area) if self._has_build() else Estimate.refused("its run pinned no build")
-        rows = self.cycle_rows()
+        rows, inventory = self.cycle_rows(), self._inventory()
         return lithium_books(
             rows, self.geometry, inventory, cathode_ah=cathode_ah, efficiency=efficiency, ended=ended or self._ended_by(rows)
         )
+
+    def knee_review(self, *, efficiency: Estimate | None = None) -> KneeReview:
+        """The knee that came beside the one that its first cycles would have predicted (`harness.analysis.lithium`).
+
+        Raises:
+            AnalysisError: no cycle is whole, or the efficiency is not one.
+        """
+        return review_knee(self.cycle_rows(), self.geometry, self._inventory(), efficiency=efficiency, left_out=self._swept())
+
+    def _inventory(self) -> Estimate:
+        if not self._has_build():
+            return Estimate.refused("its run pinned no build")
+        return build_inventory(self.anode, float(self._runs["area_cm2"][-1]))
+
+    def _swept(self) -> frozenset[int]:
+        """Cycles with a sweep, where most have none, in the numbers of `cycle_rows`."""
+        return swept_cycles(self.numbered(self.impedance()), self.cycles())
 
     def _ended_by(self, rows: Sequence[CycleRow]) -> Ended:
         if rows and not self.shorts().filter(pl.col("short_grade") == FATAL).is_empty():
@@ -324,11 +349,6 @@ class CellView:
         )
 
 
-def cycle_rows(frame: pl.DataFrame) -> list[CycleRow]:
-    """The rows of a frame of cycles, as what the analysis takes."""
-    return [CycleRow(*row) for row in frame.select([field.name for field in fields(CycleRow)]).iter_rows()]
-
-
 def _spectrum(sweep: pl.DataFrame, whole: set[tuple[str, int]]) -> Spectrum:
     identity = (str(sweep["run_id"][0]), int(sweep["sweep_count"][0]))
     return Spectrum(
@@ -344,38 +364,3 @@ def _spectrum(sweep: pl.DataFrame, whole: set[tuple[str, int]]) -> Spectrum:
 
 def _told(one: Estimate) -> tuple[float | None, float | None, str | None]:
     return one.value, one.std, one.refusal or None
-
-
-def consecutive(rows: Sequence[CycleRow]) -> list[CycleRow]:
-    """The cycles of runs that follow each other, their ``cycle_count`` going on from run to run."""
-    numbered: list[CycleRow] = []
-    before, run = 0, ""
-    for row in rows:
-        if row.run_id != run:
-            before, run = (numbered[-1].cycle_count if numbered else 0), row.run_id
-        numbered.append(replace(row, cycle_count=before + row.cycle_count))
-    return numbered
-
-
-def _throughput(cycles: pl.DataFrame, stamps: npt.NDArray[np.int64]) -> Array:
-    """The charge (both ways) of the cycles that had begun by each stamp, Ah."""
-    both = cycles.select(pl.sum_horizontal("plating_capacity_ah", "stripping_capacity_ah")).to_series().to_numpy()
-    total = np.concatenate(([0.0], np.cumsum(both)))
-    known: Array = total[np.searchsorted(cycles["unix_time_nanosecond"].to_numpy(), stamps, side="right")]
-    return known
-
-
-def _apparent(cycles: pl.DataFrame) -> pl.DataFrame:
-    """Both apparent resistances of each cycle, one row each: plating is −1, stripping +1."""
-    halves = [
-        cycles.select(
-            "run_id",
-            "cycle_count",
-            "unix_time_nanosecond",
-            pl.col(f"{half}_resistance_ohm").alias("apparent_resistance_ohm"),
-            pl.col(f"{half}_resistance_ohm_std").alias("apparent_resistance_ohm_std"),
-            pl.lit(sign).alias("polarity"),
-        ).with_row_index("place")
-        for half, sign in (("plating", -1.0), ("stripping", 1.0))
-    ]
-    return pl.concat(halves).sort("place", "polarity")

@@ -86,7 +86,16 @@ def fade_section(view: CellView) -> Section | None:
         _line("knee, cycle", fade.knee.cycle),
         _line("its onset, cycle", fade.knee.onset),
     ]
-    return Section("End of life and knee", (), (), _estimates(rows))
+    return Section("End of life and knee", _knee_sentences(view), (), _estimates(rows))
+
+
+def _knee_sentences(view: CellView) -> tuple[str, ...]:
+    """A knee that has come beside what the first cycles would have predicted."""
+    try:
+        review = view.knee_review()
+    except AnalysisError:
+        return ()
+    return (review.comparison.sentence,) if review.observed.high is not None else ()
 
 
 def growth_section(view: CellView, fits: pl.DataFrame, area_cm2: float) -> Section | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,3 +134,32 @@ def test_books_of_lithium_know_the_build_and_the_end(tmp_path: Path) -> None:
         old = lab.cell("old-0").lithium()
         assert old.ended is Ended.STOPPED
         assert old.inventory_ah == Estimate.refused("its run pinned no build")
+
+
+def test_lone_sweeps_leave_their_cycles_out_of_fade(tmp_path: Path) -> None:
+    """A cycle with a sweep is of another kind where most have none; with a sweep in each, all are alike."""
+
+    def made(name: str, sweeps: Iterable[int]) -> MadeRun:
+        cycles = [cycle(name, n, efficiency=0.98 if n % 5 else 0.7) for n in range(1, 31)]
+        return MadeRun(name, [*cycles, *(fit(name, n, 20.0) for n in sweeps)], FOIL)
+
+    runs = [made("foil-0", range(5, 31, 5)), made("foil-1", range(1, 31))]
+    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
+        apart = lab.cell("foil-0").fade().capacity
+        assert set(range(5, 31, 5)).isdisjoint(apart.cycle.tolist())
+        assert len(apart.cycle) == 24
+        assert lab.cell("foil-1").slippages()["left_out"].to_list().count("named") == 0
+
+
+def test_books_of_a_build_are_the_sum_of_its_cells(tmp_path: Path) -> None:
+    """Two cells of one build: twice the lithium, twice the throughput; a cell without a cycle has no part in it."""
+    facts = with_build(FOIL, BARE, {})
+    runs = [MadeRun(name, [cycle(name, n) for n in range(1, 5)], facts) for name in ("foil-0", "foil-1")]
+    runs.append(MadeRun("foil-2", [], facts))
+    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
+        one, together = lab.cell("foil-0").lithium(), lab.lithium(build="build")
+        assert together.cells == 2
+        assert together.inventory_ah.value == pytest.approx(2 * (one.inventory_ah.value or 0.0))
+        assert together.throughput_ah.value == pytest.approx(2 * (one.throughput_ah.value or 0.0))
+        with pytest.raises(AnalysisError, match="no books"):
+            lab.lithium(build="build", cell="foil-2")

@@ -1,0 +1,63 @@
+"""A cell's rows as the analysis takes them: numbered through all its runs, put together, and which cycles are of another kind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from harness.model.derived import CycleRow
+
+Array = npt.NDArray[np.float64]
+
+
+def cycle_rows(frame: pl.DataFrame) -> list[CycleRow]:
+    """The rows of a frame of cycles, as what the analysis takes."""
+    return [CycleRow(*row) for row in frame.select([field.name for field in fields(CycleRow)]).iter_rows()]
+
+
+def consecutive(rows: Sequence[CycleRow]) -> list[CycleRow]:
+    """The cycles of runs that follow each other, their ``cycle_count`` going on from run to run."""
+    numbered: list[CycleRow] = []
+    before, run = 0, ""
+    for row in rows:
+        if row.run_id != run:
+            before, run = (numbered[-1].cycle_count if numbered else 0), row.run_id
+        numbered.append(replace(row, cycle_count=before + row.cycle_count))
+    return numbered
+
+
+def throughput(cycles: pl.DataFrame, stamps: npt.NDArray[np.int64]) -> Array:
+    """The charge (both ways) of the cycles that had begun by each stamp, Ah."""
+    both = cycles.select(pl.sum_horizontal("plating_capacity_ah", "stripping_capacity_ah")).to_series().to_numpy()
+    total = np.concatenate(([0.0], np.cumsum(both)))
+    known: Array = total[np.searchsorted(cycles["unix_time_nanosecond"].to_numpy(), stamps, side="right")]
+    return known
+
+
+def apparent_resistances(cycles: pl.DataFrame) -> pl.DataFrame:
+    """Both apparent resistances of each cycle, one row each: plating is −1, stripping +1."""
+    halves = [
+        cycles.select(
+            "run_id",
+            "cycle_count",
+            "unix_time_nanosecond",
+            pl.col(f"{half}_resistance_ohm").alias("apparent_resistance_ohm"),
+            pl.col(f"{half}_resistance_ohm_std").alias("apparent_resistance_ohm_std"),
+            pl.lit(sign).alias("polarity"),
+        ).with_row_index("place")
+        for half, sign in (("plating", -1.0), ("stripping", 1.0))
+    ]
+    return pl.concat(halves).sort("place", "polarity")
+
+
+def swept_cycles(fits: pl.DataFrame, cycles: pl.DataFrame) -> frozenset[int]:
+    """The cycles with a sweep, where fewer than half have one: a sweep is a pause, and they are not like the others.
+
+    Where sweeps come as often as that they belong to the schedule, and none is named.
+    """
+    swept = frozenset(fits["cycle_count"].to_list())
+    return swept if 2 * len(swept) < cycles.height else frozenset()
