@@ -81,7 +81,7 @@ def _row(
         parameters="" if found is None else _parameters_json(found),
         total_resistance_ohm=None if found is None else found.total_resistance_ohm,
         total_resistance_ohm_std=None if found is None else found.total_resistance_ohm_std,
-        interface_resistance_ohm_model_std=None if found is None else found.interface_resistance_ohm_model_std,
+        interface_resistance_ohm_noise_std=None if found is None else found.interface_resistance_ohm_noise_std,
     )
 
 

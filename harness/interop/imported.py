@@ -271,8 +271,8 @@ def _spectrum_json(judged: JudgedSpectrum, area_cm2: float | None) -> dict[str, 
 
 def _fit_json(fit: ImpedanceFit) -> Mapping[str, object]:
     names = ("series_resistance_ohm", "interface_resistance_ohm", "total_resistance_ohm")
-    values: dict[str, Any] = {name + ending: getattr(fit, name + ending) for name in names for ending in ("", "_std")}
-    values["interface_resistance_ohm_model_std"] = fit.interface_resistance_ohm_model_std
+    endings = ("", "_std", "_noise_std")
+    values: dict[str, Any] = {name + ending: getattr(fit, name + ending) for name in names for ending in endings}
     return {**values, "residual_rms": fit.residual_rms, "flags": sorted(fit.flags)}
 
 

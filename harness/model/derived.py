@@ -49,7 +49,7 @@ class ImpedanceFitRow:
     refused sweep has no resistances: what no linear, stationary cell could have answered has no circuit. ``circuit`` names the
     fitted one, and ``parameters`` holds its parameters, a JSON object of ``name: [value, std, identified]``.
     ``total_resistance_ohm`` is series and interface together, which is known where their border is not.
-    ``interface_resistance_ohm_model_std`` is how far models of nearly the same quality lie apart, beside what noise does.
+    ``interface_resistance_ohm_noise_std`` is the part of its deviation that noise makes; the rest is what models do not know.
     ``unix_time_nanosecond`` is the stamp of the sweep's first point.
     """
 
@@ -74,7 +74,7 @@ class ImpedanceFitRow:
     parameters: str = ""
     total_resistance_ohm: float | None = None
     total_resistance_ohm_std: float | None = None
-    interface_resistance_ohm_model_std: float | None = None
+    interface_resistance_ohm_noise_std: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

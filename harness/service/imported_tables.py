@@ -59,7 +59,6 @@ FLAGS = {
 
 NEXT_DISCHARGE = "next discharge / %"
 
-_MODELS = "how far models that fit nearly as well lie from the interface's value, beside what noise makes of it"
 _MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
 _ROWS_NAMED = 3
 _LARGEST_DIGITS = 7
@@ -160,7 +159,7 @@ def _averages(cell: AnalyzedCell) -> Iterator[RenderableType]:
 def _spectrum_parts(one: Imported) -> Iterator[RenderableType]:
     per_area = one.area_cm2 is not None
     ohm = "Ω cm²" if per_area else "Ω"
-    columns = ("sweep #", "points #", "KK / %", f"series / {ohm}", f"interface / {ohm}", f"models ± / {ohm}", f"total / {ohm}")
+    columns = ("sweep #", "points #", "KK / %", f"series / {ohm}", f"interface / {ohm}", f"total / {ohm}")
     table = headed("", *columns, "verdict", tight=True)
     notes: dict[str, str] = {}
     for judged in one.spectra:
@@ -172,7 +171,6 @@ def _spectrum_parts(one: Imported) -> Iterator[RenderableType]:
             *_spectrum_row(judged, one.area_cm2), f"{judged.verdict.verdict.value}{''.join(notes[text] for text in said)}"
         )
     yield table
-    yield _note("models ±", _MODELS)
     for text, mark in notes.items():
         yield _note(mark, text)
     shared = set.intersection(*(set(judged.verdict.notes) for judged in one.spectra))
@@ -185,11 +183,10 @@ def _spectrum_row(judged: JudgedSpectrum, area_cm2: float | None) -> list[str]:
     shown = [str(judged.spectrum.sweep_count), str(judged.spectrum.sweep.frequency_hertz.size)]
     shown.append("—" if tested is None else f"{tested.residual_rms_1 * 100:.2f}")
     if fit is None:
-        return [*shown, *"————"]
+        return [*shown, *"———"]
     pairs = [[getattr(fit, f"{name}_resistance_ohm{end}") for end in ("", "_std")] for name in ("series", "interface", "total")]
     series, interface, total = (_column([(value, std)], scale)[0] for value, std in pairs)
-    spread = fit.interface_resistance_ohm_model_std
-    return [*shown, series, interface, "—" if spread is None else f"{scale * spread:.2g}", total]
+    return [*shown, series, interface, total]
 
 
 def _finding_parts(findings: Sequence[Finding]) -> Iterator[RenderableType]:

@@ -51,7 +51,7 @@ CREATE TABLE impedance_fit (
     residual_rms REAL, flags TEXT NOT NULL, method_version TEXT NOT NULL,
     verdict TEXT NOT NULL, verdict_reason TEXT NOT NULL, kramers_kronig_rms_1 REAL, kramers_kronig_order INTEGER,
     circuit TEXT NOT NULL, parameters TEXT NOT NULL,
-    total_resistance_ohm REAL, total_resistance_ohm_std REAL, interface_resistance_ohm_model_std REAL,
+    total_resistance_ohm REAL, total_resistance_ohm_std REAL, interface_resistance_ohm_noise_std REAL,
     seq INTEGER NOT NULL, PRIMARY KEY (run_id, sweep_count, method_version), UNIQUE (run_id, seq)
 ) WITHOUT ROWID;
 {_NEW_TABLES}
@@ -68,7 +68,7 @@ ALTER TABLE impedance_fit ADD COLUMN circuit TEXT NOT NULL DEFAULT '';
 ALTER TABLE impedance_fit ADD COLUMN parameters TEXT NOT NULL DEFAULT '';
 ALTER TABLE impedance_fit ADD COLUMN total_resistance_ohm REAL;
 ALTER TABLE impedance_fit ADD COLUMN total_resistance_ohm_std REAL;
-ALTER TABLE impedance_fit ADD COLUMN interface_resistance_ohm_model_std REAL;
+ALTER TABLE impedance_fit ADD COLUMN interface_resistance_ohm_noise_std REAL;
 {_NEW_TABLES}
 UPDATE run SET delivered_seq = -1;
 """  # noqa: S608 - tables of ours

@@ -129,30 +129,29 @@ def _compared(
     row: Mapping[str, Any],
     noise: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
 ) -> Compared:
-    true = _numbers(fit_impedance(frequency, exact, previous=begun))
+    true = _numbers(fit_impedance(frequency, exact, previous=begun), "_noise_std")
     fit = fit_impedance(frequency, exact + np.abs(exact) * (noise[0] + 1j * noise[1]), previous=begun)
-    spread = fit.interface_resistance_ohm_model_std or 0.0
     series, interface = row["series_resistance_ohm"], row["interface_resistance_ohm"]
     physical = ((series, 0.0), (interface, 0.0), (series + interface, 0.0))
     return Compared(
-        tuple(_holds(one, other, 0.0) for one, other in zip(_numbers(fit), true, strict=True)),
-        tuple(_holds(one, other, spread) for one, other in zip(_numbers(fit), physical, strict=True)),
+        tuple(_holds(one, other) for one, other in zip(_numbers(fit, "_noise_std"), true, strict=True)),
+        tuple(_holds(one, other) for one, other in zip(_numbers(fit, "_std"), physical, strict=True)),
         None if true[1] is None else true[1][0] / interface - 1.0,
     )
 
 
-def _numbers(fit: ImpedanceFit) -> list[tuple[float, float] | None]:
+def _numbers(fit: ImpedanceFit, ending: str) -> list[tuple[float, float] | None]:
     numbers = []
     for name in QUANTITIES:
-        value, std = getattr(fit, f"{name}_resistance_ohm"), getattr(fit, f"{name}_resistance_ohm_std")
+        value, std = getattr(fit, f"{name}_resistance_ohm"), getattr(fit, f"{name}_resistance_ohm{ending}")
         numbers.append(None if value is None else (float(value), float(std)))
     return numbers
 
 
-def _holds(found: tuple[float, float] | None, true: tuple[float, float] | None, spread: float) -> bool | None:
+def _holds(found: tuple[float, float] | None, true: tuple[float, float] | None) -> bool | None:
     if found is None or true is None:
         return None
-    return abs(found[0] - true[0]) <= NORMAL_95 * math.hypot(found[1], spread)
+    return abs(found[0] - true[0]) <= NORMAL_95 * found[1]
 
 
 def _share(held: Sequence[bool | None]) -> tuple[float, int]:

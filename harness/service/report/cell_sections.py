@@ -180,9 +180,9 @@ def _growth_sentences(report: GrowthReport, fits: pl.DataFrame, area_cm2: float)
     if per_cycle.value is None:
         told = [f"No rate of growth is stated: {per_cycle.refusal}."]
     told += [f"{count} spectra are left out ({reason})." for reason, count in report.left_out.items() if count]
-    spread = fits["interface_resistance_ohm_model_std"].drop_nulls()
-    if spread.len():
-        told.append(f"Models that fit the last spectrum nearly as well lie {area_cm2 * spread[-1]:.2g} Ω cm² from its value.")
+    noise = fits["interface_resistance_ohm_noise_std"].drop_nulls()
+    if noise.len():
+        told.append(f"Of the last error {area_cm2 * noise[-1]:.2g} Ω cm² are noise; the rest is what models do not know.")
     doubted = [row for row in fits.iter_rows(named=True) if row["verdict"] not in ("", "good")]
     if doubted:
         words = [f"cycle {row['cycle_count']} {row['verdict']} ({row['verdict_reason']})" for row in doubted]

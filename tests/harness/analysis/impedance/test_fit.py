@@ -83,7 +83,7 @@ def test_fit_of_two_arcs_is_near_their_sum() -> None:
         exact, true = lithium(generator)
         found = fit_impedance(FREQUENCY, noisy(exact, 0.002, generator))
         assert found.interface_resistance_ohm == pytest.approx(true, rel=0.03)
-        std = math.hypot(found.interface_resistance_ohm_std or 0.0, found.interface_resistance_ohm_model_std or 0.0)
+        std = found.interface_resistance_ohm_std or 0.0
         assert abs((found.interface_resistance_ohm or 0.0) - true) <= 3 * std
 
 
@@ -109,9 +109,9 @@ def test_intervals_hold_what_the_fit_says_without_noise() -> None:
 
 
 def numbers(fit: ImpedanceFit) -> tuple[list[float], list[float]]:
-    """Series, interface and total resistance, all of which there must be, and their σ."""
+    """Series, interface and total resistance, all of which there must be, and the σ of their noise."""
     values = (fit.series_resistance_ohm, fit.interface_resistance_ohm, fit.total_resistance_ohm)
-    deviations = (fit.series_resistance_ohm_std, fit.interface_resistance_ohm_std, fit.total_resistance_ohm_std)
+    deviations = [getattr(fit, f"{name}_resistance_ohm_noise_std") for name in ("series", "interface", "total")]
     return [value for value in values if value is not None], [std for std in deviations if std is not None]
 
 
@@ -175,7 +175,8 @@ def test_fit_of_the_fewest_points_takes_the_circuits_they_carry() -> None:
     exact = np.asarray(5.0 + 80.0 / (1 + (2j * math.pi * frequency * 1e-3) ** 0.9), dtype=np.complex128)
     found = fit_impedance(frequency, exact)
     assert found.interface_resistance_ohm == pytest.approx(80.0, rel=1e-3)
-    assert found.interface_resistance_ohm_std == pytest.approx(0.0, abs=0.01)
+    assert found.interface_resistance_ohm_noise_std == pytest.approx(0.0, abs=0.01)
+    assert found.interface_resistance_ohm_std == pytest.approx(0.4, abs=0.01)
 
 
 def test_fit_refuses_a_series_resistance_beyond_the_sweep() -> None:
@@ -240,7 +241,7 @@ def test_fit_of_real_spectra_follows_the_growth_of_a_real_cell() -> None:
     for group, value, beside in zip(frame.partition_by("spectrum_count", maintain_order=True), expected, series, strict=True):
         spectrum = group["real_impedance_ohm"].to_numpy() + 1j * group["imaginary_impedance_ohm"].to_numpy()
         found = previous = fit_impedance(group["frequency_hertz"].to_numpy(), spectrum, previous=previous)
-        std = math.hypot(found.interface_resistance_ohm_std or 0.0, found.interface_resistance_ohm_model_std or 0.0)
+        std = found.interface_resistance_ohm_std or 0.0
         assert found.interface_resistance_ohm == pytest.approx(value, abs=2 * std)
         assert found.interface_resistance_ohm == pytest.approx(value, rel=0.08)
         assert found.total_resistance_ohm == pytest.approx(value + beside, rel=0.01)
