@@ -184,17 +184,19 @@ def integrate(
         return found
     begins = np.concatenate(([0], np.cumsum(kept[filled])[:-1]))
     readings = _Readings(time_second[valid], current_ampere[valid], kind, ranges.taken(valid))
-    part = _integrate_whole(readings, begins, _with_stamps(edges, time_second, starts).taken(filled))
+    part = _integrate_whole(readings, begins, _with_stamps(edges, time_second, valid, starts).taken(filled))
     found.coulomb[filled], found.second[filled] = part.coulomb, part.second
     found.random_std_coulomb[filled] = part.random_std_coulomb
     found.flags[filled] |= part.flags
     return found
 
 
-def _with_stamps(edges: Edges, time: Array, starts: Index) -> Edges:
-    """Edges that, unless known, reach to the stamps of a step's first and last row: these may lack their current."""
-    first, last = time[starts], time[np.append(starts[1:], time.size) - 1]
-    begins, ends = np.isnan(edges.start_second) & np.isfinite(first), np.isnan(edges.end_second) & np.isfinite(last)
+def _with_stamps(edges: Edges, time: Array, valid: Mask, starts: Index) -> Edges:
+    """Edges that, unless known, reach to the stamps of a step's first and last row where these lack their current."""
+    stops = np.append(starts[1:], time.size) - 1
+    first, last = time[starts], time[stops]
+    begins = np.isnan(edges.start_second) & np.isfinite(first) & ~valid[starts]
+    ends = np.isnan(edges.end_second) & np.isfinite(last) & ~valid[stops]
     return replace(
         edges,
         start_second=np.where(begins, first, edges.start_second),
@@ -225,7 +227,7 @@ def _integrate_block(readings: _Readings, starts: Index, stops: Index, edges: Ed
     time, current = readings.time[begin:end], readings.current[begin:end]
     kind, ranges = readings.kind, readings.ranges.taken(slice(begin, end))
     starts, stops = starts - begin, stops - begin
-    interval, flags = _intervals(time, starts, stops)
+    interval, flags = _intervals(time, starts, stops, np.isfinite(edges.end_second))
     amount = _rectangles(interval, current) if kind is CurrentKind.MEAN else _between_points(interval, current, stops)
     head = np.fmax(time[starts] - edges.start_second, 0.0)
     tail = np.fmax(edges.end_second - time[stops - 1], 0.0)
@@ -244,14 +246,18 @@ def _integrate_block(readings: _Readings, starts: Index, stops: Index, edges: Ed
     return Charges(ranges.range_ampere, coulomb, second, np.sqrt(variance), flags)
 
 
-def _intervals(time: Array, starts: Index, stops: Index) -> tuple[Array, Bits]:
-    """The time from each row to the next one of its step, never negative, 0 after its last; and what was odd."""
+def _intervals(time: Array, starts: Index, stops: Index, ended: Mask) -> tuple[Array, Bits]:
+    """The time from each row to the next one of its step, never negative, 0 after its last; and what was odd.
+
+    The last reading of a step that is known to have ``ended`` may be said twice.
+    """
     interval = np.empty(time.size)
     np.subtract(time[1:], time[:-1], out=interval[:-1])
     interval[stops - 1] = 0.0
     flags = np.zeros(starts.size, dtype=np.uint8)
     if interval.size - int(np.count_nonzero(interval)) > starts.size:
-        flags[np.add.reduceat(interval == 0, starts, dtype=np.int64) > 1] |= _DUPLICATE
+        said_twice = ended & (stops - starts > 1) & (interval[stops - 2] == 0)
+        flags[np.add.reduceat(interval == 0, starts, dtype=np.int64) > 1 + said_twice] |= _DUPLICATE
     if float(interval.min()) < 0:
         flags[np.logical_or.reduceat(interval < 0, starts)] |= _BACKWARD
         np.maximum(interval, 0.0, out=interval)

@@ -100,11 +100,10 @@ def _knee_sentences(view: CellView) -> tuple[str, ...]:
 
 def growth_section(view: CellView, fits: pl.DataFrame, area_cm2: float) -> Section | None:
     """Spectra, the resistance they give, its growth law with all of its rivals, and what was said of each spectrum."""
-    spectra = view.spectra()
-    if not spectra:
+    if fits.is_empty():
         return None
     report = view.growth_laws()
-    pictures = _drawn(cell_figures.nyquist_figure(spectra, area_cm2), _NYQUIST)
+    pictures = _drawn(cell_figures.nyquist_figure(view.spectra(), area_cm2), _NYQUIST)
     numbered = view.numbered(fits)
     law = _curve(report, numbered["cycle_count"], area_cm2)
     drawn = cell_figures.resistance_figure(numbered, law)

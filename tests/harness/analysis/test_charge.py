@@ -223,3 +223,13 @@ def test_charge_is_finite_whatever_the_columns_hold(rows: list[tuple[float, floa
     charge = step_charge(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]))
     assert math.isfinite(charge.charge_coulomb)
     assert math.isfinite(charge.random_std_coulomb)
+
+
+def test_last_reading_of_an_ended_step_may_be_said_twice() -> None:
+    """An instrument that repeats its last reading at the end of a step has no odd clock; one that repeats another has."""
+    current = np.full(4, 1e-3)
+    twice = step_charge(np.array([0.0, 1.0, 2.0, 2.0]), current, start_second=0.0, end_second=2.0)
+    within = step_charge(np.array([0.0, 1.0, 1.0, 2.0]), current, start_second=0.0, end_second=2.0)
+    assert twice.flags == frozenset()
+    assert within.flags == {FLAG_DUPLICATE}
+    assert twice.charge_coulomb == within.charge_coulomb == pytest.approx(2e-3, rel=1e-12)

@@ -1,0 +1,116 @@
+"""Reports of cells and cohorts from a station's directory, as the command line writes them, looked at in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser
+from typer.testing import CliRunner
+
+from harness.cli.main import app
+from harness.errors import AnalysisError, BadInput
+from harness.model.run import Geometry
+from harness.query import Lab
+from harness.service.report.pages import write_cell_pages, write_cohort_page
+from tests.browsing import open_page
+from tests.cohort_station import MadeRun, fit, half_cycle, made_facts, noisy_cycles, write_station
+from tests.facts import BARE, with_build
+
+FOIL, STACK = made_facts(batch="foil"), made_facts(batch="stack")
+
+
+def rows(cell: str, mean: float, seed: int) -> list[Any]:
+    noise = np.random.default_rng(seed).normal(0, 0.2, 8)
+    fits = [fit(cell, n, 20 + 1.1 * n + float(noise[n - 1])) for n in range(1, 9)]
+    return [*noisy_cycles(cell, mean, seed, 8), *fits, half_cycle(cell, 3, "plate"), half_cycle(cell, 3, "strip")]
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three cells of one batch, two of another, a symmetric one, and one that has no cycle yet."""
+    runs = [MadeRun(f"foil-{n}", rows(f"foil-{n}", 0.97, n), with_build(FOIL, BARE, {}), f"a{n}") for n in range(3)]
+    runs += [MadeRun(f"stack-{n}", rows(f"stack-{n}", 0.99, 9 + n), STACK, f"b{n}") for n in range(2)]
+    symmetric = made_facts(batch="twins", geometry=Geometry.SYMMETRIC)
+    runs += [MadeRun("sym-0", rows("sym-0", 0.99, 20), symmetric, "c1"), MadeRun("new-0", [], FOIL, "c2", reason=None)]
+    return write_station(tmp_path_factory.mktemp("report") / "station", runs)
+
+
+def test_a_page_for_every_cell(station: Path, tmp_path: Path) -> None:
+    """Each cell has its page, however little is known of it; what cannot be said is absent or has its reason."""
+    with Lab.open(station) as lab:
+        names = ["foil-0", "sym-0", "new-0"]
+        written = list(write_cell_pages(lab, names, tmp_path / "pages"))
+    assert [path.name for path in written] == [f"{name}.html" for name in names]
+    foil, symmetric, new = (path.read_text(encoding="utf-8") for path in written)
+    assert "Coulombic efficiency, charge-weighted" in foil
+    assert "The interface grows by" in foil
+    assert "No half cycle shows two signs of a short." in foil
+    assert "lithium that can cycle" in foil
+    assert "Coulombic efficiency, charge-weighted" not in symmetric
+    assert "Ends of the half cycles" not in symmetric
+    assert "no complete cycle from the second on" in new
+
+
+def test_a_cohort_is_one_page(station: Path, tmp_path: Path) -> None:
+    """Groups, pairs and their figures; what no metric could compare is said."""
+    with Lab.open(station) as lab:
+        cells = ["foil-0", "foil-1", "foil-2", "stack-0", "stack-1"]
+        page = write_cohort_page(lab, cells, "batch", tmp_path / "cohort.html").read_text(encoding="utf-8")
+        with pytest.raises(AnalysisError, match="geometry=deposit"):
+            write_cohort_page(lab, [*cells, "sym-0"], "batch", tmp_path / "mixed.html")
+    assert "foil − stack" in page or "stack − foil" in page
+    assert "Holm" in page
+    assert "Lives are not compared: no cell has failed yet" in page
+    assert not (tmp_path / "mixed.html").exists()
+
+
+def test_one_file_is_for_one_page(station: Path, tmp_path: Path) -> None:
+    """Two cells do not fit into one file: refused before anything is drawn."""
+    with Lab.open(station) as lab, pytest.raises(BadInput, match="one file for 2 cells"):
+        list(write_cell_pages(lab, ["foil-0", "foil-1"], tmp_path / "two.html"))
+
+
+def test_command_line_writes_and_says_where(station: Path, tmp_path: Path) -> None:
+    """Named cells, those a fact chooses, and a cohort."""
+    runner = CliRunner()
+    for arguments, made in (
+        (["foil-0"], ["foil-0.html"]),
+        (["--where", "batch=stack"], ["stack-0.html", "stack-1.html"]),
+        (["--by", "batch", "--where", "geometry=deposit"], ["by-batch.html"]),
+    ):
+        out = tmp_path / arguments[-1]
+        done = runner.invoke(app, ["report", *arguments, "--source", str(station), "--out", str(out)], catch_exceptions=False)
+        assert done.exit_code == 0
+        assert sorted(path.name for path in out.iterdir()) == made
+        assert all(name in done.stdout.replace("\n", "") for name in made)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nobody"], '"nobody" has no run here'),
+        (["--where", "batch=none"], "no cell has all of this"),
+        (["--where", "x"], "is not FACT"),
+    ],
+)
+def test_command_line_complains_in_one_sentence(station: Path, tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    """An unknown cell, a fact nobody has, and what is no fact: nothing is written."""
+    with pytest.raises(BadInput, match=sentence):
+        CliRunner().invoke(app, ["report", *arguments, "--source", str(station), "--out", str(tmp_path)], catch_exceptions=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.service
+def test_a_page_asks_for_nothing_but_itself(station: Path, tmp_path: Path, browser: Browser) -> None:
+    """In a browser the page shows its figures, complains of nothing, and sends no request."""
+    with Lab.open(station) as lab:
+        [path] = write_cell_pages(lab, ["foil-0"], tmp_path)
+    visit = open_page(browser, path.as_uri())
+    assert visit.page.locator("figure svg").count() == 4
+    assert visit.page.locator("h1").inner_text() == "foil-0"
+    assert all(request.startswith("file://") for request in visit.requests)
+    assert visit.complaints == []
+    visit.leave()
