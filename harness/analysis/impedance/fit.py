@@ -41,6 +41,8 @@ POOR_RESIDUAL = 0.02
 POOR_SHARE = 0.2
 LEAST_SERIES, LEAST_ARC = 1e-3, 2e-3
 BETTER_WITH_A_MODEL = 0.8
+STUDENT = 1.21
+"""1.96 σ (1 + 1.21/ν) hold 95 % where the noise is known with ν degrees of freedom: Student's t to first order, (z² + 1) / 4ν."""
 OPEN_SHARE, REFUSED_SHARE = 0.1, 0.2
 MODEL_SHARE = 5e-3
 """On emulated cells of four and five overlapping arcs the sum was off by so much where all plausible models agreed."""
@@ -118,8 +120,8 @@ def usable(frequency_hertz: Array, impedance_ohm: Spectrum) -> Sweep:
 
 
 def _judged(sweep: Sweep, found: family.Family, free_of_models: float) -> ImpedanceFit:
-    share = _noise(sweep, found, free_of_models)
-    mean = averaging.averaged(found.members, share, sweep.omega.size)
+    share, freedom = _noise(sweep, found, free_of_models)
+    mean = averaging.averaged(found.members, share * (1.0 + STUDENT / freedom), sweep.omega.size)
     best = found.members[mean.best]
     series, interface, total = mean.value.tolist()
     series_noise, interface_noise, total_noise = mean.std.tolist()
@@ -148,11 +150,16 @@ def _judged(sweep: Sweep, found: family.Family, free_of_models: float) -> Impeda
     )
 
 
-def _noise(sweep: Sweep, found: family.Family, free_of_models: float) -> float:
-    """The noise without a model, or where a coarse sweep has left too little for that, what the best circuit leaves over."""
+def _noise(sweep: Sweep, found: family.Family, free_of_models: float) -> tuple[float, int]:
+    """The noise without a model, or where a coarse sweep has left too little for that, what the best circuit leaves over;
+    and how many degrees of freedom it has.
+    """
     residuals = 2 * sweep.omega.size
-    left = min(math.sqrt(member.squares / (residuals - member.size)) for member in found.members)
-    return left if left < BETTER_WITH_A_MODEL * free_of_models else free_of_models
+    best = min(found.members, key=lambda member: member.squares / (residuals - member.size))
+    left = math.sqrt(best.squares / (residuals - best.size))
+    if left < BETTER_WITH_A_MODEL * free_of_models:
+        return left, residuals - best.size
+    return free_of_models, noise.freedom(sweep)
 
 
 def _flags(mean: averaging.Average, rms: float, beyond: _Open) -> frozenset[str]:

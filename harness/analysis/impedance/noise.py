@@ -22,10 +22,9 @@ MOST_SHARE = 0.6
 
 
 def relative_noise(sweep: Sweep) -> float:
-    """One standard deviation of the real or the imaginary part, relative to |Z|."""
+    """One standard deviation of the real or the imaginary part, relative to |Z|; known with `freedom` degrees of freedom."""
     omega = sweep.omega
-    slow, fast = math.log10(1.0 / omega[-1]) + BEYOND_DECADES, math.log10(1.0 / omega[0]) - BEYOND_DECADES
-    count = max(2, min(math.ceil(PER_DECADE * (slow - fast)), int(MOST_SHARE * omega.size)))
+    slow, fast, count = _grid(sweep)
     weight = 1.0 / np.abs(sweep.impedance_ohm)
     relaxations = 1.0 / (1.0 + 1j * omega * np.logspace(slow, fast, count)[:, None])
     others = np.stack((np.ones(omega.size, dtype=np.complex128), 1j * omega, 1.0 / (1j * omega)))
@@ -35,3 +34,15 @@ def relative_noise(sweep: Sweep) -> float:
     base: Array = np.linalg.qr(matrix)[0]
     left = wanted - base @ (base.T @ wanted)
     return math.sqrt(float(left @ left) / (wanted.size - matrix.shape[1]))
+
+
+def freedom(sweep: Sweep) -> int:
+    """Residuals that are left when the relaxations and what stands beside them are fitted."""
+    return 2 * sweep.omega.size - _grid(sweep)[2] - 3
+
+
+def _grid(sweep: Sweep) -> tuple[float, float, int]:
+    """Decades of the slowest and the fastest relaxation, and how many there are."""
+    omega = sweep.omega
+    slow, fast = math.log10(1.0 / omega[-1]) + BEYOND_DECADES, math.log10(1.0 / omega[0]) - BEYOND_DECADES
+    return slow, fast, max(2, min(math.ceil(PER_DECADE * (slow - fast)), int(MOST_SHARE * omega.size)))
