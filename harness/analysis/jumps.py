@@ -27,7 +27,7 @@ Places = npt.NDArray[np.intp]
 SPAN_1 = 0.01
 """Of the trace: a change within this is abrupt."""
 FEWEST_READINGS = 8
-SIGNIFICANT = 6.0
+SIGNIFICANT = 5.0
 _FAR = 3.0
 """Rates reach this many spans to either side."""
 _GAP = 5.0
@@ -135,7 +135,7 @@ class _Scan:
     def of(cls, time: Array, volt: Array, noise: float) -> _Scan:
         span = SPAN_1 * float(time[-1] - time[0])
         first = np.arange(1, time.size - 2)
-        last = np.maximum(first + 1, np.searchsorted(time, time[first] + 0.5 * span))
+        last = np.maximum(first + 1, np.searchsorted(time, time[first] + 0.5 * span, side="right") - 1)
         last = np.minimum(last, time.size - 2)
         means = _Means(time, volt)
         before = means.over(np.searchsorted(time, time[first] - span), first)

@@ -2,11 +2,12 @@
 
 A short is a path for electrons past the electrolyte. It takes part of the current, so that less of it drives the electrodes:
 the voltage goes towards 0, at once. In a charging full cell it falls while it should rise. In a discharging one it falls
-anyhow, and at once where one kind of lithium runs out; there only a fall that is undone as abruptly says anything.
+anyhow, and at once where one kind of lithium runs out; there only a fall that is undone as abruptly says anything, or its
+return alone: nothing healthy lifts the voltage of a discharging cell.
 
 A sign needs size and certainty. The sizes are customary ones, with one exception: a short that takes a fifth of the current
 lowers |η| by a fifth only where the cell is a resistance. Butler-Volmer kinetics, and an overpotential still falling after
-nucleation, make it 10–18 %, so that a fall counts from `FALL_1` on where it stands six deviations out of its own trace
+nucleation, make it 10–18 %, so that a fall counts from `FALL_1` on where it stands five deviations out of its own trace
 (`harness.analysis.jumps`).
 """
 
@@ -23,7 +24,7 @@ from harness.analysis.jumps import Jump
 from harness.analysis.shape import HalfCycleShape
 
 FALL_1 = 0.08
-FALL_VOLT = 5e-3
+FALL_VOLT = 0.01
 """In place of a part of |η|, where no resistance of the cell is known."""
 RESISTANCE_FALL_1 = 0.2
 USUAL = 5
@@ -40,12 +41,14 @@ CUSP = 1.5
 """Where a rise bends down by more than this many falls, the fall is the far side of a peak."""
 KEPT_1 = (0.5, 6.0)
 """Of a fall, that is left later: less is a spike, more a voltage that falls by itself."""
-SEEN_1 = 0.3
+SEEN_1 = 0.05
 """Of a jump, that the two readings around it must show by themselves."""
 END_1 = 0.97
 """Later falls have no voltage after them to be compared with."""
 HEALED_1 = 0.3
 """Of a fall, that a rise must undo: part of it comes back slowly."""
+HIDDEN_1 = 0.5
+"""The same of a rise that lies between two readings of a voltage that falls."""
 SPIKE_1 = 0.02
 """Of the half cycle: a fall that is undone earlier is a spike."""
 
@@ -92,13 +95,13 @@ class ShortContext:
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """A jump towards 0 V that lasted until ``until_second``, when a rise undid it or the half cycle ended.
-
-    ``part_1`` of what drives the cell, ``None`` where that is not known; ``lasting_1`` is the part of the fall that was left
-    later. Times are those of the shape's readings.
+    """A voltage that was lower, towards 0 V, from ``from_second`` to ``until_second``, by ``part_1`` of what drives the cell
+    (``None`` where that is not known) at first and ``lasting_1`` of it later. ``jump`` is its beginning, or, of one that began
+    before the current or with it, the rise that ended it. Times are those of the shape's readings.
     """
 
     jump: Jump
+    from_second: float
     until_second: float
     part_1: float | None
     lasting_1: float
@@ -106,7 +109,7 @@ class Fall:
     @property
     def large(self) -> bool:
         """Whether it is large enough to count."""
-        return -self.jump.change_volt >= FALL_VOLT if self.part_1 is None else self.part_1 >= FALL_1
+        return abs(self.jump.change_volt) >= FALL_VOLT if self.part_1 is None else self.part_1 >= FALL_1
 
 
 def falls(shape: HalfCycleShape) -> list[Fall]:
@@ -116,29 +119,30 @@ def falls(shape: HalfCycleShape) -> list[Fall]:
 
 def abrupt_fall(shape: HalfCycleShape, found: Sequence[Fall]) -> Evidence | None:
     """(i) |η| falls within less than a hundredth of the half cycle while the current stays what it was: the most certain
-    fall.
+    fall, or, in a discharging full cell, the return from one.
     """
     if not found:
         return None
-    fall = min(found, key=lambda one: one.jump.change_volt / one.jump.change_std_volt)
+    fall = max(found, key=lambda one: abs(one.jump.change_volt) / one.jump.change_std_volt)
     span = fall.jump.from_second, fall.jump.to_second
+    name = "abrupt_fall" if fall.jump.change_volt < 0.0 else "abrupt_return"
     if fall.part_1 is None:
-        return at("abrupt_fall_volt", shape, -fall.jump.change_volt, FALL_VOLT, span)
-    return at("abrupt_fall", shape, fall.part_1, FALL_1, span)
+        return at(f"{name}_volt", shape, abs(fall.jump.change_volt), FALL_VOLT, span)
+    return at(name, shape, fall.part_1, FALL_1, span)
 
 
 def resistance_fall(shape: HalfCycleShape, usual: Sequence[HalfCycleShape], found: Sequence[Fall]) -> Evidence | None:
     """(ii) the apparent resistance is lower than it was: of the half cycle, against the median of the five usual ones before
-    it; or of the stretch after a fall, against that before it, for a short of a tenth of the half cycle does not move its
+    it; or of the stretch of a fall, against what is beside it, for a short of a tenth of the half cycle does not move its
     median.
     """
     whole = _fall_of_the_whole(shape, usual)
     if whole is not None or not found:
         return whole
-    fall = max(found, key=lambda one: one.until_second - one.jump.to_second)
-    span = fall.jump.to_second, fall.until_second
+    fall = max(found, key=lambda one: one.until_second - one.from_second)
+    span = fall.from_second, fall.until_second
     if fall.part_1 is None:
-        return at("resistance_fall_volt", shape, -fall.jump.change_volt * fall.lasting_1, KEPT_1[0] * FALL_VOLT, span)
+        return at("resistance_fall_volt", shape, abs(fall.jump.change_volt) * fall.lasting_1, KEPT_1[0] * FALL_VOLT, span)
     return at("resistance_fall", shape, fall.part_1 * fall.lasting_1, KEPT_1[0] * FALL_1, span)
 
 
@@ -210,16 +214,24 @@ def _falls(shape: HalfCycleShape) -> Iterator[Fall]:
     start, duration = shape.start_second, shape.duration_second
     if start is None or duration is None:
         return
+    undone: set[Jump] = set()
     for jump in shape.jumps:
         if not _is_fall(jump) or jump.to_second > start + END_1 * duration:
             continue
         rise = next((one for one in shape.jumps if one.from_second >= jump.to_second and _undoes(one, jump)), None)
+        undone |= set() if rise is None else {rise}
         until = start + duration if rise is None else rise.to_second
-        if until - jump.to_second < SPIKE_1 * duration or (rise is None and shape.discharges):
-            continue
-        reference = jump.before_volt if shape.open_voltage_known else _driving_volt(shape)
-        part = None if reference is None or reference <= 0.0 else -jump.change_volt / reference
-        yield Fall(jump, until, part, min(jump.kept_1, 1.0))
+        if until - jump.to_second >= SPIKE_1 * duration and (rise is not None or not shape.discharges):
+            yield Fall(jump, jump.to_second, until, _part(shape, jump), min(jump.kept_1, 1.0))
+    for jump in shape.jumps:
+        if shape.discharges and jump not in undone and _is_return(jump) and jump.from_second - start >= SPIKE_1 * duration:
+            yield Fall(jump, start, jump.from_second, _part(shape, jump), min(jump.kept_1, 1.0))
+
+
+def _part(shape: HalfCycleShape, jump: Jump) -> float | None:
+    """How much of what drives the cell the jump is."""
+    reference = jump.before_volt if shape.open_voltage_known else _driving_volt(shape)
+    return None if reference is None or reference <= 0.0 else abs(jump.change_volt) / reference
 
 
 def _is_fall(jump: Jump) -> bool:
@@ -228,8 +240,15 @@ def _is_fall(jump: Jump) -> bool:
     return size > 0.0 and _is_seen(jump) and jump.cusp_volt <= CUSP * size and KEPT_1[0] <= jump.kept_1 <= KEPT_1[1]
 
 
+def _is_return(jump: Jump) -> bool:
+    """Up where voltages go down: the other end of a fall that nobody saw begin."""
+    return jump.change_volt > 0.0 and jump.after_volt > jump.before_volt and KEPT_1[0] <= jump.kept_1 <= KEPT_1[1]
+
+
 def _undoes(rise: Jump, fall: Jump) -> bool:
-    return rise.change_volt > -HEALED_1 * fall.change_volt and _is_seen(rise)
+    """A rise that the readings show; one hidden between few readings of a falling voltage must be larger, and last."""
+    part = -rise.change_volt / fall.change_volt
+    return (part > HEALED_1 and _is_seen(rise)) or (part > HIDDEN_1 and KEPT_1[0] <= rise.kept_1 <= KEPT_1[1])
 
 
 def _is_seen(jump: Jump) -> bool:

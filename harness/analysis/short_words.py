@@ -10,6 +10,8 @@ _NOTHING = "no sign of a short"
 _FORMS = {
     "abrupt_fall": "the overpotential fell by {value:.0%}{where}",
     "abrupt_fall_volt": "the voltage fell by {millivolt:.3g} mV{where}",
+    "abrupt_return": "the voltage came back by {value:.0%} of what drives the cell{where}",
+    "abrupt_return_volt": "the voltage came back by {millivolt:.3g} mV{where}",
     "resistance_fall": "the apparent resistance was {value:.0%} lower{span}",
     "resistance_fall_volt": "the voltage stayed {millivolt:.3g} mV lower{span}",
     "rectangular": "the trace is flat to its end, and earlier ones were not",

@@ -140,6 +140,6 @@ def _hard(
         return short_signs.whole("hard_no_voltage", shape, resistance, NEXT_TO_NOTHING_1 * float(np.median(known)))
     for fall in found:
         left = fall.jump.after_volt / fall.jump.before_volt
-        if left <= NEXT_TO_NOTHING_1:
+        if fall.jump.change_volt < 0.0 and left <= NEXT_TO_NOTHING_1:
             return short_signs.at("hard_no_voltage", shape, left, NEXT_TO_NOTHING_1, (fall.jump.from_second, fall.until_second))
     return None

@@ -5,7 +5,7 @@ is a conductance that takes the stated share of the current where it begins, at 
 cycle of its kind. *Found* is a grade of suspect or more. Sound cells are cycled from their first, forming cycle on; some
 until no lithium is left.
 
-Sizes and certainties of the signs were chosen on `CHOSEN_ON`; the figures come from other seeds and from all presets.
+Sizes and certainties of the signs were chosen on seeds 1 to 100; the figures come from seeds after `FIRST_SEED`.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ from tests.benchmarks.figure import Figure
 from tests.studies.shorted import Short, cycled
 
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
-CHOSEN_ON = "seeds 1 to 40 of the presets bare_lp30, bare_fec, lhce and claim1_stack"
-FIRST_SEED = 1001
+FIRST_SEED = 2001
 Kind = Literal["plate", "strip", "symmetric", "charge", "discharge"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 GEOMETRY = {"plate": "deposit", "strip": "deposit", "symmetric": "symmetric", "charge": "full", "discharge": "full"}
@@ -61,7 +60,7 @@ def scenario(geometry: str, preset: str, seed: int, cycles: int, **cell: object)
     size = current * float(draw.choice([0.5, 1.0, 2.0]))
     every = str(draw.choice(["10 s", "30 s", "60 s"]))
     noise = float(10.0 ** draw.uniform(-4.7, -3.3))
-    rate = str(draw.choice(["C/5", "C/3", "C/2", "1C"]))
+    rate = str(draw.choice(["C/5", "C/3", "C/2"]))
     steps = _steps(geometry, f"{current} mA/cm^2", f"{size} mAh/cm^2", rate)
     schedule = {
         "schedule": "study",

@@ -53,7 +53,7 @@ def test_a_jump_scatters_as_it_says() -> None:
 
 
 def test_noise_alone_makes_none() -> None:
-    """10⁵ readings of white noise and of a random walk have no jump of six deviations but by rare chance."""
+    """10⁵ readings of white noise and of a random walk have no jump but by rare chance."""
     draw = np.random.default_rng(4)
     for trace in (draw.standard_normal((800, 121)), np.cumsum(draw.standard_normal((800, 121)), axis=1)):
         count = sum(len(find_jumps(TIME, row)) for row in trace)

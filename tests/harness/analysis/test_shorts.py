@@ -101,6 +101,16 @@ def test_full_cells_fall_in_both_directions(current: float, sign: float, *, heal
     assert verdict.grade == grade
 
 
+def test_the_return_from_a_fall_shows_what_began_before_the_current() -> None:
+    """A discharging voltage that rises was lower until then; without anything healthy that does so it counts like the fall."""
+    volt = 3.65 - 2e-5 * TIME - 0.012 * (TIME <= 900.0)
+    verdict = judge_short(full(volt, -1e-3, 3.7), [])
+    assert verdict.grade == "suspect"
+    assert signs(verdict) == ["abrupt_return", "resistance_fall"]
+    assert (verdict.evidence[1].from_second, verdict.evidence[1].to_second) == (0.0, 900.0)
+    assert "the voltage came back by" in told(lambda: verdict)
+
+
 def test_a_lower_resistance_of_the_whole_needs_size_certainty_and_suddenness() -> None:
     """A fall by a fifth of the median counts; one within the usual scatter, or that was going on, does not."""
     assert signs(judge_short(half(0.045), SOUND)) == ["resistance_fall"]
