@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ from harness.analysis.impedance.fit import fit_impedance
 from harness.interop.cycles import analyze_file, analyze_frame
 from harness.model.run import Geometry
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.peers import interpreter_with
 
 CYCLES, EFFICIENCY, CURRENT = 500, 0.965, 6.3e-4
 REPEATS = 7
@@ -88,10 +88,10 @@ def measure() -> list[Figure]:
 
 
 def peers(path: Path) -> list[Figure]:
-    """The same table by other programs, where ``HARNESS_PEERS`` names an interpreter that has them."""
-    interpreter = os.environ.get("HARNESS_PEERS")
+    """The same table by other programs, where an interpreter has them."""
+    interpreter = interpreter_with("pyprobe")
     if interpreter is None:
-        return [Figure("the same by PyProBE and cellpy", math.nan, "", "skipped: HARNESS_PEERS names no interpreter")]
+        return [Figure("the same by PyProBE and cellpy", math.nan, "", "no interpreter in HARNESS_PEERS has them")]
     script = Path(__file__).with_name("peer_cycle_table.py")
     run = subprocess.run([interpreter, str(script), str(path)], check=True, capture_output=True, text=True, timeout=600)
     found: dict[str, dict[str, float]] = json.loads(run.stdout.strip().splitlines()[-1])

@@ -1,13 +1,11 @@
 """How long fits of spectra take, in processor time: one start, a series of five hundred, the default fit; beside impedance.py.
 
-``HARNESS_PEERS`` names a Python interpreter that has impedance.py 1.7.1 (which needs numpy below 2): it then fits the same
-spectrum from the same start in this run. Without it, its row is left out.
+Where an interpreter of `peers` has impedance.py 1.7.1, it fits the same spectrum from the same start in this run.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import subprocess
 import time
@@ -24,6 +22,7 @@ from harness.analysis.impedance.series import fit_series
 from harness.analysis.impedance.spectrum import Complex, Sweep, sweep_of
 from harness.analysis.impedance.starts import box
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.peers import interpreter_with
 from tests.realdata import REALDATA
 
 NAME = "R0-p(R1,CPE1)-p(R2,CPE2)-W1"
@@ -62,7 +61,7 @@ def measure() -> list[Figure]:
     sweep, source = _spectrum()
     own, parameters = _one_start(sweep)
     figures = [Figure("circuit fit, one start, 57 points", own, "ms", f"≤ 5 ms; {source}")]
-    if (python := os.environ.get("HARNESS_PEERS")) is not None:
+    if (python := interpreter_with("impedance")) is not None:
         peer, theirs = _peer(python, sweep)
         apart = max(abs(a / b - 1) for a, b in zip(sorted(parameters), sorted(theirs), strict=True))
         figures += [

@@ -1,7 +1,4 @@
-"""How long a Kramers–Kronig test of 57 points takes, beside impedance.py where ``HARNESS_PEERS`` names an interpreter with it.
-
-``HARNESS_PEERS`` is the path of a Python that can import impedance 1.7.1 (which needs numpy < 2, and pandas).
-"""
+"""How long a Kramers–Kronig test of 57 points takes, beside impedance.py 1.7.1 where an interpreter of `peers` has it."""
 
 from __future__ import annotations
 
@@ -16,6 +13,7 @@ import numpy as np
 from harness.analysis.impedance.kramers_kronig import Part, kramers_kronig, kramers_kronig_by_mu
 from harness.analysis.impedance.spectrum import Sweep, sweep_of
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.peers import interpreter_with
 from tests.real_spectra import example_spectrum
 from tests.realdata import REALDATA
 
@@ -70,7 +68,7 @@ def _best(work: Callable[[], object]) -> float:
 
 
 def _peer(sweep: Sweep, default: float, rule: float) -> list[Figure]:
-    interpreter = os.environ.get("HARNESS_PEERS")
+    interpreter = interpreter_with("impedance")
     if interpreter is None:
         return []
     given = {
