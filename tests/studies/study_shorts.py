@@ -38,6 +38,8 @@ SIZES: Sizes = tuple((share, part) for share in (0.05, 0.1, 0.2, 0.4, 0.8) for p
 """Share of the current where a short begins, and part of the half cycle it lasts."""
 HARDEST = (0.2, 0.1)
 SHORTED_CYCLE = 3
+EARLIER_1 = 0.07
+"""Of a discharge: so much earlier it ends with a short, which would not last as long as stated if it began later."""
 REST: dict[str, object] = {"step": "rest", "for": "10 min"}
 OFFSET_AMPERE = 2e-6
 """Two ten-thousandths of the 10 mA range, one standard deviation: what the typical instrument's current is off by."""
@@ -129,7 +131,8 @@ def _halves(samples: pl.DataFrame) -> Iterator[tuple[int, bool | None, pl.DataFr
 def shorted(kind: Kind, seed: int, share: float, part: float) -> Judged:
     """The half cycle of a cell in which it shorts."""
     made, wanted, step, lasts = _without_short(kind, seed)
-    begin = float(np.random.default_rng([seed, 78]).uniform(0.0, 1.0 - part)) * lasts
+    last = 1.0 - part - (EARLIER_1 if kind == "discharge" else 0.0)
+    begin = float(np.random.default_rng([seed, 78]).uniform(0.0, last)) * lasts
     samples, _ = cycled(made, seed, Short(step, begin, begin + part * lasts, share))
     halves = judged(samples, full=GEOMETRY[kind] == "full")
     return next(one for one in halves if one.cycle == SHORTED_CYCLE and one.kind == wanted)
