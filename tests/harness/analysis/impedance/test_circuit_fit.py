@@ -202,8 +202,8 @@ def test_arcs_are_numbered_from_fast_to_slow() -> None:
     exact = sweep_of(frequency, chosen.impedance(true, frequency))
     for _ in range(30):
         found = fit_circuit(chosen, noisy(exact, 0.003, generator))
-        assert (found.values["R1"], found.values["R2"]) == pytest.approx((40.0, 25.0), rel=0.05)
-        assert found.parameters["R1"].std == pytest.approx(0.14, rel=0.3)
+        for name, value in {"R1": 40.0, "R2": 25.0}.items():
+            assert found.values[name] == pytest.approx(value, abs=4 * (found.parameters[name].std or 0.0))
     exchanged = {**true, **{name.replace("1", "2"): true[name] for name in ("R1", "CPE1_Q", "CPE1_n")}}
     exchanged |= {name.replace("2", "1"): true[name] for name in ("R2", "CPE2_Q", "CPE2_n")}
     before = replace(found, internal=chosen.internal(exchanged))
