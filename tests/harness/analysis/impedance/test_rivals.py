@@ -1,4 +1,4 @@
-"""What the slow end of a spectrum may be: arcs that are seen, arcs that are cut, and tails."""
+"""What the ends of a spectrum may be: slow arcs that are seen, slow arcs that are cut, and inductances that no point shows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.analysis.charge import Array
-from harness.analysis.impedance.fit import FLAG_OPEN_ARC, FLAG_TAIL_LEFT_OUT, fit_impedance
+from harness.analysis.impedance.fit import FLAG_OPEN_ARC, FLAG_TAIL_LEFT_OUT, ImpedanceFit, fit_impedance
 from harness.analysis.impedance.spectrum import Complex
 
 
@@ -96,3 +96,20 @@ def test_tail_is_named_where_it_is_not_small(resistance: float, flagged: bool) -
     found = fit_impedance(frequency, noisy(5.0 + arc(jomega, 80.0, 2e-4, 0.9) + diffusion(jomega, resistance, 20.0), 0.001, 3))
     assert (FLAG_TAIL_LEFT_OUT in found.flags) is flagged
     assert off(found.interface_resistance_ohm, 80.0, found.interface_resistance_ohm_std) < 3
+
+
+def without_inductive_points(inductance: float, share: float, seed: int) -> ImpedanceFit:
+    """20 mΩ and an arc of 30 mΩ from 2 kHz downwards."""
+    frequency = frequencies(2e3, 0.05)
+    jomega: Complex = np.asarray(2j * np.pi * frequency)
+    exact = 0.02 + inductance * jomega + arc(jomega, 0.03, 1e-3, 0.8) + 0.003 / np.sqrt(jomega)
+    return fit_impedance(frequency, noisy(np.asarray(exact), share, seed))
+
+
+@pytest.mark.parametrize(("inductance", "share"), [(2e-7, 1e-3), (2e-7, 1e-2), (2e-8, 1e-3), (0.0, 1e-3)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_inductance_that_no_point_shows_is_in_the_deviation(inductance: float, share: float, seed: int) -> None:
+    """Below the frequencies of a cable's inductance the series resistance and the total are right within their σ."""
+    found = without_inductive_points(inductance, share, seed)
+    assert off(found.series_resistance_ohm, 0.02, found.series_resistance_ohm_std) < 3
+    assert off(found.total_resistance_ohm, 0.05, found.total_resistance_ohm_std) < 3
