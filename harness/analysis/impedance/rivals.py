@@ -1,12 +1,14 @@
-"""What else the slow end of a spectrum may be: the rise at low frequency one more arc instead of a tail. Averages nothing.
+"""What else the two ends of a spectrum may be: the rise at low frequency one more arc instead of a tail, and the fast end with
+an inductance that no point shows. Averages nothing.
 
 A sweep that ends before an arc has closed shows the same rise as one that ends in diffusion. The family (`family`) takes it
 for diffusion; its best member with the tail exchanged for an arc of an interface's exponent is the rival. The arc's apex may
 lie anywhere in the sweep, and below it while it is faster than `SLOWEST_SECOND`: any tail that bends looks like the beginning
-of a slower one.
+of a slower one. Likewise, where a sweep begins below the frequencies of a cable's inductance, the best member with one is a
+rival.
 
 A rival inside the sweep that leaves at most half the residual over shows what the family lacks, and the family is fitted anew
-with arcs as slow as the sweep. A rival of about the family's quality may be true as well: the two are
+with arcs as slow as the sweep, or with the inductance. A rival of about the family's quality may be true as well: the two are
 then as likely as each other.
 """
 
@@ -30,6 +32,8 @@ SLOWEST_SECOND = 2.5
 """0.06 Hz. What answers more slowly is diffusion, in full cells nearly always."""
 LEAST_EXPONENT = 0.7
 """Of a rival's arc: with less it is diffusion."""
+BEGUN_INDUCTANCE = 0.01
+"""Of |Z| at the highest frequency."""
 BEGUN_SHIFTS = (0.0, -2.3)
 """A rival's arc begins at the sweep's end, and a decade inside it."""
 STEPS = 40
@@ -39,13 +43,17 @@ _TAILS: tuple[tuple[Element, ...], ...] = ((), (ConstantPhase("CPE1"),))
 def contested_family(sweep: Sweep, noise: float, previous: Family | None = None) -> tuple[Family, list[Member]]:
     """The fits of all members (`family.fitted_family`), and the rivals that may be true beside them."""
     found = family.fitted_family(sweep, noise, previous)
+    inductive = _inductive(found, sweep, noise)
+    if _decides(inductive, found, sweep):
+        circuits = family.members_for(sweep, inductance=True)
+        found = _better(found, family.fitted_anew(sweep, noise, circuits, found.slowest_second))
     slow = _with_slow_arc(found, sweep, noise)
     inside = [rival for rival in slow if _slowest(rival) <= -math.log(sweep.omega[-1])]
     if math.isfinite(found.slowest_second) and (_decides(inside, found, sweep) or found.rms > POOR_RMS):
         circuits = [member.circuit for member in found.members]
         found = _better(found, family.fitted_anew(sweep, noise, circuits, math.inf))
         slow = _with_slow_arc(found, sweep, noise)
-    return found, family.plausible(slow, sweep.omega.size, beside=found.members)
+    return found, family.plausible([*inductive, *slow], sweep.omega.size, beside=found.members)
 
 
 def best_member(found: Family, sweep: Sweep) -> Member:
@@ -79,6 +87,17 @@ def _slowest(member: Member) -> float:
 
 def _better(found: Family, other: Family) -> Family:
     return other if other.rms < PAYS * found.rms else found
+
+
+def _inductive(found: Family, sweep: Sweep, noise: float) -> list[Member]:
+    """The best member with an inductance, where the family has none."""
+    best = best_member(found, sweep)
+    circuit = best.circuit.with_inductance()
+    if circuit is best.circuit or len(circuit.parameters) >= sweep.omega.size:
+        return []
+    begun = math.log(BEGUN_INDUCTANCE * abs(sweep.impedance_ohm[0]) / sweep.omega[0])
+    fit = family.MemberFit(circuit, sweep, Grid(sweep.omega), starts.box(circuit, sweep, family.EXPONENTS), noise)
+    return [fit.member(np.concatenate(([begun], best.minimum.place)), STEPS)]
 
 
 def _with_slow_arc(found: Family, sweep: Sweep, noise: float) -> list[Member]:
