@@ -54,6 +54,7 @@ FLAGS = {
     "no_series_resistance": "the arcs took the high-frequency end: the series resistance is not in this sweep",
     "no_arc": "the sweep has no arc",
     "open_arc": "the arc is not closed within the sweep",
+    "tail_left_out": "the low-frequency rise is counted in no resistance; an arc that has not closed looks alike",
 }
 """In words, for people."""
 

@@ -15,7 +15,7 @@ quality lie apart, the part of a systematic error that the data can show, is a s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,6 +58,12 @@ def averaged(members: Sequence[Member], noise: float, points: int) -> Average:
     possible = values[[member in true for member in members]]
     spread = np.sqrt(np.mean((possible - mean) ** 2, axis=0))
     return Average(mean, noise * np.linalg.norm(derivative, axis=1), spread, weights, int(np.argmax(weights)))
+
+
+def contested(mean: Average, rivals: Sequence[Member]) -> Average:
+    """The same mean with a spread that holds that each rival is as likely to be true as the mean: half its squared distance."""
+    apart = np.array([_gradient(rival).sum(axis=1) - mean.value for rival in rivals]).reshape(-1, 3)
+    return replace(mean, spread=np.sqrt(mean.spread**2 + 0.5 * np.sum(apart**2, axis=0)))
 
 
 def influence(member: Member) -> Array:

@@ -3,7 +3,8 @@ circuit.
 
 Residuals are weighted: by the modulus (1/|Z|, the error of an instrument that auto-ranges), not at all, or each part by
 itself. The optimum is the best of several starts (`starts`), found with the analytic Jacobian (`minimum`); from a previous
-fit the search begins there, and goes no further when the fit is as good as that one was.
+fit the search begins there, and goes no further when the fit is as good as that one was. From nothing, equal arcs are numbered
+from fast to slow; from a previous fit they keep their numbers.
 
 σ is that of the linearised model, (JᵀJ)⁻¹ χ²_ν: the residual itself says how large errors are, and they are taken as
 independent. Where a model leaves a pattern in its residuals, that is too little; `bootstrap.block_bootstrap` keeps
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -23,7 +24,7 @@ from harness.analysis.charge import Array
 from harness.analysis.estimate import Estimate
 from harness.analysis.impedance import parts, starts
 from harness.analysis.impedance.circuits import Circuit
-from harness.analysis.impedance.elements import ConstantPhase, Element, Grid, Parallel, Resistor
+from harness.analysis.impedance.elements import Arc, ConstantPhase, Element, Grid, Parallel, Resistor
 from harness.analysis.impedance.minimum import Function, Minimum, minimum
 from harness.analysis.impedance.spectrum import Complex, Sweep
 from harness.errors import AnalysisError
@@ -142,7 +143,8 @@ def fit_circuit(
             flags.add(FLAG_BEGUN_ANEW)
     if best is None or FLAG_BEGUN_ANEW in flags:
         tried = [minimum(function, start, *box) for start in starts.starting_points(circuit, sweep, starts_at_most, grid)]
-        best = min([*tried, best] if best is not None else tried, key=lambda found: found.cost)
+        begun = _fast_to_slow(circuit, min(tried, key=lambda found: found.cost))
+        best = begun if best is None or begun.cost < best.cost else best
     return _result(circuit, weights, best, flags)
 
 
@@ -207,6 +209,39 @@ def capacitance(fit: CircuitFit, number: int, formula: str = "hsu_mansfeld") -> 
 
 def _is_arc(part: Element, number: int) -> bool:
     return isinstance(part, Parallel) and part.parts == (Resistor(f"R{number}"), ConstantPhase(f"CPE{number}"))
+
+
+def _fast_to_slow(circuit: Circuit, found: Minimum) -> Minimum:
+    """The same minimum with arcs of the same kind, which may change places, in the order of their time constants."""
+    order = np.arange(found.place.size)
+    arcs = [(part, place) for part, place in circuit.root.places if isinstance(part, Arc | Parallel)]
+    for kind in {_kind(part) for part, _ in arcs}:
+        alike = [place for part, place in arcs if _kind(part) == kind]
+        times = [_log_time(circuit, found.place, place) for place in alike]
+        if None not in times:
+            for place, source in zip(alike, np.argsort(np.array(times, dtype=np.float64), kind="stable"), strict=True):
+                order[place] = np.arange(found.place.size)[alike[source]]
+    return replace(found, place=found.place[order], jacobian=found.jacobian[order], held=found.held[order])
+
+
+def _kind(part: Element) -> tuple[str, ...]:
+    """What an arc is made of."""
+    return tuple(type(inner).__name__ for inner in part.parts) if isinstance(part, Parallel) else (type(part).__name__,)
+
+
+def _log_time(circuit: Circuit, internal: Array, place: slice) -> float | None:
+    """The logarithm of the τ of an arc: its own, R C of R ∥ C, (R Q)^(1/n) of R ∥ CPE; ``None`` of anything else."""
+    units = [parameter.unit for parameter in circuit.parameters[place]]
+    values = internal[place].tolist()
+    match units:
+        case ["ohm", "second", "1"]:
+            return float(values[1])
+        case ["ohm", "farad"]:
+            return float(values[0] + values[1])
+        case ["ohm", "ohm^-1 s^n", "1"]:
+            return float((values[0] + values[1]) / values[2])
+        case _:
+            return None
 
 
 def _rms(found: Minimum) -> float:

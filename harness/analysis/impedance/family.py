@@ -6,8 +6,8 @@ constant-phase element, or both. Residuals are relative to |Z|. To them come as 
 0.85) / 0.15 for arcs and (n − 0.6) / 0.2 for tails, each as heavy as one residual of `PRIOR_SHARE`: where a spectrum does
 not say how depressed an arc is, an arc of a real interface is taken, and the fit has one answer instead of a valley.
 
-Arcs may be no slower than `SLOWEST_ARC_SECOND`, or an arc would do what diffusion does; only when no member fits like that
-may they be as slow as the sweep.
+Arcs may be no slower than `SLOWEST_ARC_SECOND`, or an arc would do what diffusion does; what speaks for a slower one is asked
+in `rivals`.
 
 From a previous spectrum's family every member begins where it ended, and a member that after a few steps is far behind is left
 there. Without it, a member of k arcs begins with the arcs of that of k − 1, and one more at each of several places.
@@ -43,8 +43,6 @@ FIRST_STEPS, MOST_STEPS, MOST_STEPS_FROM_PREVIOUS = 20, 300, 30
 FEW_STEPS = 8
 PLAUSIBLE = 1.5
 """Members whose residuals are up to this many times the best one's (or the share below which they compare alike) may be true."""
-POOR_RMS = 0.02
-SLOWER_PAYS = 0.5
 WORSE, JUMP = 1.5, 1.3
 """A family that fits this many times worse than the one it began from, or has grown by as much as that, begins anew."""
 _TAILS: tuple[tuple[Element, ...], ...] = (
@@ -81,19 +79,47 @@ class Family:
     slowest_second: float
 
 
+class MemberFit:
+    """One circuit's residuals on one sweep, and the ``box`` of its internal parameters."""
+
+    __slots__ = ("_box", "_circuit", "_enough", "_function", "_size")
+
+    def __init__(self, circuit: Circuit, sweep: Sweep, grid: Grid, box: tuple[Array, Array], noise: float) -> None:
+        self._circuit = circuit
+        self._box = box
+        self._size = 2 * sweep.omega.size
+        self._enough = (CLOSE * min(max(noise, LEAST_NOISE), MOST_NOISE)) ** 2
+        self._function = _residuals(circuit, sweep, grid)
+
+    def member(self, start: Array, most_steps: int) -> Member:
+        """Where a fit from ``start`` ends."""
+        found = minimum(self._function, start, *self._box, enough=self._enough, most_steps=most_steps)
+        seen, weak = found.residual[: self._size], found.residual[self._size :]
+        return Member(self._circuit, found, float(seen @ seen), float(weak @ weak))
+
+
 def fitted_family(sweep: Sweep, noise: float, previous: Family | None = None) -> Family:
     """The fits of all members to a sweep of this relative ``noise``, from where those of a ``previous`` one ended."""
     circuits = members_for(sweep)
-    if previous is not None and [member.circuit for member in previous.members] == circuits:
-        found = _from_previous(sweep, noise, circuits, previous)
+    before = [member.circuit for member in previous.members] if previous is not None else []
+    if previous is not None and before in (circuits, members_for(sweep, inductance=True)):
+        found = _from_previous(sweep, noise, before, previous)
         grown = total_ohm(found) / total_ohm(previous)
         if found.rms <= max(WORSE * previous.rms, SCORE_SHARE) and 1.0 / JUMP <= grown <= JUMP:
             return found
-    found = _anew(sweep, noise, circuits, SLOWEST_ARC_SECOND)
-    if found.rms <= POOR_RMS:
-        return found
-    slower = _anew(sweep, noise, circuits, math.inf)
-    return slower if slower.rms < SLOWER_PAYS * found.rms else found
+    return fitted_anew(sweep, noise, circuits, SLOWEST_ARC_SECOND)
+
+
+def fitted_anew(sweep: Sweep, noise: float, circuits: Sequence[Circuit], slowest_second: float) -> Family:
+    """The fits of these members from several beginnings, no arc slower than ``slowest_second``."""
+    grid = Grid(sweep.omega)
+    found: list[Member] = []
+    for circuit in circuits:
+        fit = MemberFit(circuit, sweep, grid, starts.box(circuit, sweep, EXPONENTS, slowest_second=slowest_second), noise)
+        tried = [fit.member(start, FIRST_STEPS) for start in _starts(circuit, sweep, grid, _smaller(circuit, found))]
+        best = min(tried, key=lambda member: member.minimum.cost)
+        found.append(best if best.minimum.converged else fit.member(best.minimum.place, MOST_STEPS))
+    return _family(found, sweep, slowest_second)
 
 
 def total_ohm(found: Family) -> float:
@@ -103,9 +129,9 @@ def total_ohm(found: Family) -> float:
     return math.fsum(math.exp(best.minimum.place[best.circuit.names.index(name)]) for name in names)
 
 
-def members_for(sweep: Sweep) -> list[Circuit]:
-    """The circuits that a sweep of this many points can carry."""
-    inductance = bool(sweep.frequency_hertz[0] >= INDUCTIVE_HERTZ or np.any(sweep.impedance_ohm[:3].imag > 0))
+def members_for(sweep: Sweep, *, inductance: bool = False) -> list[Circuit]:
+    """The circuits that a sweep of this many points can carry, with an ``inductance`` even where no point shows one."""
+    inductance = bool(inductance or sweep.frequency_hertz[0] >= INDUCTIVE_HERTZ or np.any(sweep.impedance_ohm[:3].imag > 0))
     return [circuit for circuit in _MEMBERS[inductance] if len(circuit.parameters) < sweep.omega.size]
 
 
@@ -119,9 +145,9 @@ def score_variance(found: Sequence[Member], residuals: int) -> float:
     return max(min(member.squares / max(residuals - member.size, 1) for member in found), SCORE_SHARE**2)
 
 
-def plausible(found: Sequence[Member], points: int) -> list[Member]:
-    """The members that may be true."""
-    best = max(min(member.squares for member in found), SCORE_SHARE**2 * points)
+def plausible(found: Sequence[Member], points: int, *, beside: Sequence[Member] = ()) -> list[Member]:
+    """The members that may be true, in the light of those ``beside`` them."""
+    best = max(min(member.squares for member in (*found, *beside)), SCORE_SHARE**2 * points)
     return [member for member in found if member.squares <= PLAUSIBLE**2 * best]
 
 
@@ -137,23 +163,13 @@ def _from_previous(sweep: Sweep, noise: float, circuits: Sequence[Circuit], prev
     found: dict[int, Member] = {}
     for place in order:
         start = previous.members[place].minimum.place
-        fit = _Fit(circuits[place], sweep, grid, previous.slowest_second, noise)
+        box = starts.box(circuits[place], sweep, EXPONENTS, slowest_second=previous.slowest_second)
+        fit = MemberFit(circuits[place], sweep, grid, box, noise)
         member = fit.member(start, FEW_STEPS)
         if not member.minimum.converged and member in plausible([*found.values(), member], sweep.omega.size):
             member = fit.member(member.minimum.place, MOST_STEPS_FROM_PREVIOUS)
         found[place] = member
     return _family([found[place] for place in range(len(circuits))], sweep, previous.slowest_second)
-
-
-def _anew(sweep: Sweep, noise: float, circuits: Sequence[Circuit], slowest_second: float) -> Family:
-    grid = Grid(sweep.omega)
-    found: list[Member] = []
-    for circuit in circuits:
-        fit = _Fit(circuit, sweep, grid, slowest_second, noise)
-        tried = [fit.member(start, FIRST_STEPS) for start in _starts(circuit, sweep, grid, _smaller(circuit, found))]
-        best = min(tried, key=lambda member: member.minimum.cost)
-        found.append(best if best.minimum.converged else fit.member(best.minimum.place, MOST_STEPS))
-    return _family(found, sweep, slowest_second)
 
 
 def _family(found: Sequence[Member], sweep: Sweep, slowest_second: float) -> Family:
@@ -179,25 +195,6 @@ def _starts(circuit: Circuit, sweep: Sweep, grid: Grid, smaller: Member | None) 
         ]
     for log_tau in starts.places(sweep):
         yield starts.start_with(circuit, sweep, sorted([*known, (log_tau, starts.ARC_EXPONENT)]), grid)
-
-
-class _Fit:
-    """One circuit's residuals on one sweep."""
-
-    __slots__ = ("_box", "_circuit", "_enough", "_function", "_size")
-
-    def __init__(self, circuit: Circuit, sweep: Sweep, grid: Grid, slowest_second: float, noise: float) -> None:
-        self._circuit = circuit
-        self._box = starts.box(circuit, sweep, EXPONENTS, slowest_second=slowest_second)
-        self._size = 2 * sweep.omega.size
-        self._enough = (CLOSE * min(max(noise, LEAST_NOISE), MOST_NOISE)) ** 2
-        self._function = _residuals(circuit, sweep, grid)
-
-    def member(self, start: Array, most_steps: int) -> Member:
-        """Where a fit from ``start`` ends."""
-        found = minimum(self._function, start, *self._box, enough=self._enough, most_steps=most_steps)
-        seen, weak = found.residual[: self._size], found.residual[self._size :]
-        return Member(self._circuit, found, float(seen @ seen), float(weak @ weak))
 
 
 def _residuals(circuit: Circuit, sweep: Sweep, grid: Grid) -> Function:

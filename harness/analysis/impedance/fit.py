@@ -7,9 +7,10 @@ are not, and the total where an arc runs beyond the highest frequency and no one
 tail belongs to no interface.
 
 ``…_noise_std`` is what the noise of the spectrum (`noise`) makes of it: the scatter about the fit of the same spectrum without
-noise. ``…_std`` holds that, how far models of nearly the same quality lie from the mean, and `MODEL_SHARE` of the value for
-what none of them knows. Where diffusion sets in before the slowest arc has closed (full cells), the sum was 1 to 9 % low, up
-to three of these σ.
+noise. ``…_std`` holds that, how far models of nearly the same quality lie from the mean, how far `rivals` lie that may be
+true as well (a tail that may be an arc, an inductance that no point shows), and `MODEL_SHARE` of the value for what none of
+them knows. Where diffusion sets in before the slowest arc has closed (full cells), the sum was 1 to 9 % low, up to three of
+these σ.
 
 How the family, the weak priors, `SCORE_SHARE` and `SLOWEST_ARC_SECOND` were chosen: in view were emulated Li||Li and Li||Cu
 cells of six presets and one layered build, full cells with NMC811, NMC532 and LFP, 0 and 45 °C, at 0.1 % noise. The first
@@ -21,6 +22,7 @@ judge: `tests/studies/study_resistance.py` prints both groups apart.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -28,11 +30,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.charge import Array
-from harness.analysis.impedance import averaging, family, noise, parts
+from harness.analysis.impedance import averaging, family, noise, parts, rivals
 from harness.analysis.impedance.spectrum import Sweep, sweep_of
 from harness.errors import AnalysisError
 
-METHOD_VERSION = "eis-2"
+METHOD_VERSION = "eis-3"
 
 Spectrum = NDArray[np.complex128]
 
@@ -54,6 +56,9 @@ FLAG_NO_SERIES = "no_series_resistance"
 FLAG_NO_ARC = "no_arc"
 FLAG_OPEN_ARC = "open_arc"
 """The frequency of an arc of some size lies outside the sweep; where it is at the slow end, there is no interface resistance."""
+
+FLAG_TAIL_LEFT_OUT = "tail_left_out"
+"""The rise at low frequency is in no resistance and not small beside the interface. An arc that has not closed looks alike."""
 
 
 class Tail(StrEnum):
@@ -103,8 +108,9 @@ def fit_impedance(
     """
     sweep = usable(frequency_hertz, impedance_ohm)
     share = noise.relative_noise(sweep)
-    found = family.fitted_family(sweep, share, previous.family if isinstance(previous, ImpedanceFit) else previous)
-    return _judged(sweep, found, share)
+    begin = previous.family if isinstance(previous, ImpedanceFit) else previous
+    found, others = rivals.contested_family(sweep, share, begin)
+    return _judged(sweep, found, others, share)
 
 
 def usable(frequency_hertz: Array, impedance_ohm: Spectrum) -> Sweep:
@@ -119,15 +125,16 @@ def usable(frequency_hertz: Array, impedance_ohm: Spectrum) -> Sweep:
     return sweep
 
 
-def _judged(sweep: Sweep, found: family.Family, free_of_models: float) -> ImpedanceFit:
+def _judged(sweep: Sweep, found: family.Family, others: Sequence[family.Member], free_of_models: float) -> ImpedanceFit:
     share, freedom = _noise(sweep, found, free_of_models)
-    mean = averaging.averaged(found.members, share * (1.0 + STUDENT / freedom), sweep.omega.size)
+    noisy = averaging.averaged(found.members, share * (1.0 + STUDENT / freedom), sweep.omega.size)
+    mean = averaging.contested(noisy, others)
     best = found.members[mean.best]
     series, interface, total = mean.value.tolist()
     series_noise, interface_noise, total_noise = mean.std.tolist()
     series_std, interface_std, total_std = np.sqrt(mean.std**2 + mean.spread**2 + (MODEL_SHARE * mean.value) ** 2).tolist()
     beyond = _open_arcs(best, sweep)
-    flags = _flags(mean, found.rms, beyond)
+    flags = _flags(mean, found.rms, beyond, rivals.tail_share(best, sweep))
     has_series, has_arc = FLAG_NO_SERIES not in flags, FLAG_NO_ARC not in flags and not beyond.slow
     return ImpedanceFit(
         series_resistance_ohm=series if has_series else None,
@@ -162,7 +169,7 @@ def _noise(sweep: Sweep, found: family.Family, free_of_models: float) -> tuple[f
     return free_of_models, noise.freedom(sweep)
 
 
-def _flags(mean: averaging.Average, rms: float, beyond: _Open) -> frozenset[str]:
+def _flags(mean: averaging.Average, rms: float, beyond: _Open, tail_share: float) -> frozenset[str]:
     series, interface, _ = mean.value.tolist()
     found = {
         FLAG_POOR_FIT: rms > POOR_RESIDUAL,
@@ -170,6 +177,7 @@ def _flags(mean: averaging.Average, rms: float, beyond: _Open) -> frozenset[str]
         FLAG_NO_SERIES: series < LEAST_SERIES * interface or beyond.fast,
         FLAG_NO_ARC: interface < LEAST_ARC * series,
         FLAG_OPEN_ARC: beyond.anywhere,
+        FLAG_TAIL_LEFT_OUT: tail_share > rivals.LEFT_OUT_SHARE,
     }
     return frozenset(name for name, holds in found.items() if holds)
 

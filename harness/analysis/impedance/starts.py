@@ -40,7 +40,7 @@ LEAST_PART = 1e-4
 """A part that the best sum does without begins at this share of |Z|."""
 SMALLEST, LARGEST = 1e-8, 1e3
 """Of the largest |Z|: what a resistance may be."""
-FASTER, SLOWER = 0.08, 0.5
+FASTER, SLOWER = 0.08, 1.0
 """An arc's τ lies between 1/ω of the fast end times the one and of the slow end times the other."""
 
 

@@ -192,3 +192,19 @@ def test_capacitance_refuses_what_is_not_there() -> None:
         capacitance(fit, 1, "guess")
     with pytest.raises(AnalysisError, match="draws"):
         block_bootstrap(fit, sweep, draws=3)
+
+
+def test_arcs_are_numbered_from_fast_to_slow() -> None:
+    """From nothing R1 is the faster of two equal arcs, whatever the noise; a series keeps the numbers that it began with."""
+    chosen, generator = circuit("R0-p(R1,CPE1)-p(R2,CPE2)"), np.random.default_rng(0)
+    true = {"R0": 5.0, "R1": 40.0, "CPE1_Q": 1e-4**0.9 / 40, "CPE1_n": 0.9, "R2": 25.0, "CPE2_Q": 0.02**0.9 / 25, "CPE2_n": 0.9}
+    frequency = np.geomspace(2e5, 0.1, 51)
+    exact = sweep_of(frequency, chosen.impedance(true, frequency))
+    for _ in range(30):
+        found = fit_circuit(chosen, noisy(exact, 0.003, generator))
+        for name, value in {"R1": 40.0, "R2": 25.0}.items():
+            assert found.values[name] == pytest.approx(value, abs=4 * (found.parameters[name].std or 0.0))
+    exchanged = {**true, **{name.replace("1", "2"): true[name] for name in ("R1", "CPE1_Q", "CPE1_n")}}
+    exchanged |= {name.replace("2", "1"): true[name] for name in ("R2", "CPE2_Q", "CPE2_n")}
+    before = replace(found, internal=chosen.internal(exchanged))
+    assert fit_circuit(chosen, exact, previous=before).values["R1"] == pytest.approx(25.0, rel=1e-6)
