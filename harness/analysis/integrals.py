@@ -33,6 +33,8 @@ LARGEST_FALL = 7.5
 SMALLEST_FALL = 1e-4
 """Below this the trapezoid and the logarithmic mean agree to 1e-9."""
 FEWEST_FOR_NOISE = 8
+HELD_CHANGE = 0.01
+"""A current that was held over a hole of which nobody saw the other side may have moved by this share."""
 
 FLAG_GAP = "gap"
 FLAG_MISSING = "missing_values"
@@ -116,18 +118,35 @@ def flag_bits(names: frozenset[str]) -> int:
 class Edges:
     """What is known of n steps' edges, on the clock of their rows; NaN is unknown.
 
-    The first value is held back to ``start_second``, the last one on to ``end_second``; ``unknown_second`` is time beside a step
-    of which nobody says whose it is. ``resolution_second`` is the finest time the instrument states.
+    The first value is held back to ``start_second``, the last one on to ``end_second``; ``unknown_second`` is time before a step
+    of which nobody says whose it is, ``unknown_end_second`` likewise after it. ``unseen`` says that there more time passed than
+    lies between rows. ``resolution_second`` is the finest time the instrument states.
     """
 
     start_second: Array
     end_second: Array
     unknown_second: Array
     resolution_second: float = 0.0
+    unknown_end_second: Array | None = None
+    unseen: Mask | None = None
 
     def taken(self, steps: slice | Mask) -> Edges:
         """The edges of some steps."""
-        return Edges(self.start_second[steps], self.end_second[steps], self.unknown_second[steps], self.resolution_second)
+        return Edges(
+            self.start_second[steps],
+            self.end_second[steps],
+            self.unknown_second[steps],
+            self.resolution_second,
+            None if self.unknown_end_second is None else self.unknown_end_second[steps],
+            None if self.unseen is None else self.unseen[steps],
+        )
+
+    def unknown_variance(self, first_ampere: Array, last_ampere: Array) -> Array:
+        """What the unknown times add to the variance of each charge, (I Δt)² / 12."""
+        variance = (first_ampere * self.unknown_second) ** 2
+        if self.unknown_end_second is not None:
+            variance += (last_ampere * self.unknown_end_second) ** 2
+        return variance / 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -236,8 +255,10 @@ def _integrate_block(readings: _Readings, starts: Index, stops: Index, edges: Ed
         owner = ranges.of_row[rows] if ranges.range_ampere.size > 1 else np.zeros_like(rows)
         coulomb[place, owner] += value * held
         second[place, owner] += held
-    variance = ((last * edges.resolution_second) ** 2 + (first * edges.unknown_second) ** 2) / 12
-    variance += _holes(interval, current, starts, flags, np.maximum(head, tail))
+    variance = (last * edges.resolution_second) ** 2 / 12 + edges.unknown_variance(first, last)
+    if edges.unseen is not None:
+        flags[edges.unseen] |= _GAP
+    variance += _holes(interval, current, starts, flags, np.stack((head, tail)))
     noise = _noise_variance(current, starts, stops)
     if bool(noise.any()):
         variance += noise * (np.add.reduceat(interval**2, starts) + head**2 + tail**2)
@@ -300,11 +321,15 @@ def _by_range(amount: Array, interval: Array, starts: Index, kind: CurrentKind, 
 
 
 def _holes(interval: Array, current: Array, starts: Index, flags: Bits, held: Array) -> Array:
-    """What holes in the record add to the variance of each step: (Δt ΔI)² / 12, nothing where the current stayed."""
+    """What holes in the record add to the variance of each step: (Δt ΔI)² / 12, nothing where the current stayed.
+
+    Where a value is ``held`` (2, n) over more than an interval, only one side of the hole was seen: ΔI is then how far the step's
+    current moved, and `HELD_CHANGE` at the least.
+    """
     variance = np.zeros(starts.size)
     if max(float(interval.max()), float(held.max())) <= GAP_SECOND:
         return variance
-    longest = np.maximum(np.maximum.reduceat(interval, starts), held)
+    longest = np.maximum(np.maximum.reduceat(interval, starts), held.max(axis=0))
     stops = np.append(starts[1:], interval.size)
     for step in np.flatnonzero(longest > GAP_SECOND):
         own = interval[starts[step] : stops[step] - 1]
@@ -312,8 +337,11 @@ def _holes(interval: Array, current: Array, starts: Index, flags: Bits, held: Ar
         hole = own > limit
         if longest[step] > limit:
             flags[step] |= _GAP
-            change = np.diff(current[starts[step] : stops[step]])[hole]
-            variance[step] = float(np.sum((own[hole] * change) ** 2)) / 12
+            value = current[starts[step] : stops[step]]
+            variance[step] = float(np.sum((own[hole] * np.diff(value)[hole]) ** 2)) / 12
+            beyond = held[:, step][held[:, step] > limit]
+            change = max(float(np.ptp(value)), HELD_CHANGE * float(np.max(np.abs(value))))
+            variance[step] += float(np.sum((beyond * change) ** 2)) / 12
     return variance
 
 

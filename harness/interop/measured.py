@@ -11,11 +11,12 @@ import numpy as np
 
 from harness.analysis.charge import COULOMB_PER_AH, Accuracy, Array
 from harness.analysis.cycle_table import Systematic
-from harness.analysis.integrals import FLAG_BACKWARD, FLAG_GAP, Charges, CurrentKind, Index, Ranges, flag_bits, integrate
+from harness.analysis.integrals import FLAG_BACKWARD, FLAG_GAP, Charges, CurrentKind, Edges, Index, Ranges, flag_bits, integrate
 from harness.interop.columns import Columns, Stated, ranges_of
 from harness.interop.counters import Counter, best_counter
+from harness.interop.edges import shared_edges
 from harness.interop.offset import Offset, estimate_offsets
-from harness.interop.steps import Steps, cut_steps
+from harness.interop.steps import FLAG_DISAGREES, Steps, cut_steps
 from harness.interop.timeline import Timeline
 
 FLAG_MINOR = "minor_charge_left_out"
@@ -52,19 +53,21 @@ class Measured:
 
 def measure(columns: Columns, timeline: Timeline, stated: Stated, kind: CurrentKind | None, accuracy: Accuracy) -> Measured:
     """Steps, charges and what is known of the instrument. ``kind`` ``None``: as the file's own increments say."""
-    steps, flags = cut_steps(columns, timeline, stated)
+    steps, apart = cut_steps(columns, timeline, stated)
+    if apart.size:
+        timeline = replace(timeline, flagged_rows={**timeline.flagged_rows, FLAG_DISAGREES: apart})
     counter, ranges = best_counter(columns, timeline), ranges_of(columns)
     kind = kind or _kind_of(columns, timeline, counter)
-    if kind is CurrentKind.MEAN:
-        steps = _reaching_back(steps, timeline)
-    integral = integrate(timeline.clock_second, columns["current_ampere"], steps.first, steps.edges, kind=kind, ranges=ranges)
+    current = columns["current_ampere"]
+    edges = _reaching_back(steps, timeline) if kind is CurrentKind.MEAN else shared_edges(timeline, steps, steps.named, current)
+    integral = integrate(timeline.clock_second, current, steps.first, edges, kind=kind, ranges=ranges)
     offsets = estimate_offsets(columns, timeline, steps, ranges)
     systematic, names = _systematic(accuracy, ranges, offsets)
     pieces, minor = _without_minor(integral, steps)
     if minor:
         names.add(FLAG_MINOR)
-    counted = None if counter is None else _counted(integral, counter, steps, columns["current_ampere"])
-    return Measured(columns, timeline, steps, integral, counted, systematic, offsets, pieces, timeline.flags | flags | names)
+    counted = None if counter is None else _counted(integral, counter, steps, edges, current)
+    return Measured(columns, timeline, steps, integral, counted, systematic, offsets, pieces, timeline.flags | names)
 
 
 def _kind_of(columns: Columns, timeline: Timeline, counter: Counter | None) -> CurrentKind:
@@ -81,13 +84,12 @@ def _kind_of(columns: Columns, timeline: Timeline, counter: Counter | None) -> C
     return CurrentKind.MEAN if better.size and float(np.mean(better)) > 0.5 else CurrentKind.POINT
 
 
-def _reaching_back(steps: Steps, timeline: Timeline) -> Steps:
+def _reaching_back(steps: Steps, timeline: Timeline) -> Edges:
     """Steps of interval means: the first one reaches back to the row before, whoever that belongs to."""
     time, clock = timeline.time_second, timeline.clock_second
     since = np.where(steps.first > 0, time[steps.first] - time[steps.first - 1], np.nan)
-    start = steps.edges.start_second
-    start = np.where(np.isnan(start), clock[steps.first] - since, start)
-    return replace(steps, edges=replace(steps.edges, start_second=start, unknown_second=np.zeros_like(start)))
+    start = steps.named.edges.start_second
+    return replace(steps.named.edges, start_second=np.where(np.isnan(start), clock[steps.first] - since, start))
 
 
 def _systematic(accuracy: Accuracy, ranges: Ranges, offsets: list[Offset]) -> tuple[Systematic, set[str]]:
@@ -101,7 +103,7 @@ def _systematic(accuracy: Accuracy, ranges: Ranges, offsets: list[Offset]) -> tu
     return replace(stated, offset_ampere=offset), names
 
 
-def _counted(integral: Charges, counter: Counter, steps: Steps, current: Array) -> Charges:
+def _counted(integral: Charges, counter: Counter, steps: Steps, edges: Edges, current: Array) -> Charges:
     """The counter's charges, on each range the share that the integral has there.
 
     A counter has seen what lies at a step's edges. It has seen no less noise than its instrument has, of which only the record
@@ -112,7 +114,7 @@ def _counted(integral: Charges, counter: Counter, steps: Steps, current: Array) 
     share = integral.coulomb / np.where(whole != 0, whole, 1.0)[:, None]
     share[whole == 0, 0] = 1.0
     rows = steps.stop - steps.first if counter.rounded_each else np.ones(steps.first.size)
-    edge = (current[steps.first] * steps.edges.unknown_second) ** 2 / 12
+    edge = edges.unknown_variance(current[steps.first], current[steps.stop - 1])
     noise = np.maximum(integral.random_std_coulomb**2 - np.nan_to_num(edge, nan=0.0), 0.0)
     random = np.sqrt(noise + (counter.resolution_ah * COULOMB_PER_AH) ** 2 * rows / 12)
     flags = integral.flags & np.uint8(flag_bits(frozenset({FLAG_GAP, FLAG_BACKWARD})))

@@ -49,7 +49,8 @@ class Timeline:
     """The time of every row.
 
     ``time_second`` never falls; ``clock_second`` is what to integrate over, the step time where the file has it, NaN where a
-    stamp is missing. ``step_edge`` says before which rows nothing may be integrated: where a step begins, or time broke.
+    stamp is missing. ``step_edge`` says before which rows nothing may be integrated: where a step begins, or, at ``broken_rows``,
+    time broke.
     ``flags`` hold for the file, ``flagged_rows`` say which rows have a flag of their own.
     """
 
@@ -58,6 +59,7 @@ class Timeline:
     step_second: Array | None
     resolution_second: float
     step_edge: Mask
+    broken_rows: Index
     flags: frozenset[str]
     flagged_rows: Mapping[str, Index]
     findings: tuple[Finding, ...]
@@ -102,10 +104,11 @@ def build_timeline(columns: Columns, where: str, *, repair: bool = False) -> Tim
         if name != "step_time_second" and _drifts(time, step, edge):
             _find_jumps(name, time, step, found)
         found.split.clear()
-    edge[np.concatenate(found.split or [np.zeros(0, dtype=np.int64)])] = True
+    broken = np.concatenate(found.split or [np.zeros(0, dtype=np.int64)])
+    edge[broken] = True
     flags = frozenset({FLAG_DERIVED} if name != "test_time_second" else ())
     resolution = decimal_resolution(raw if step is None else step)
-    return Timeline(time, clock, step, resolution, edge, flags, found.rows, tuple(found.findings))
+    return Timeline(time, clock, step, resolution, edge, broken, flags, found.rows, tuple(found.findings))
 
 
 def out_of_order(time: Array) -> bool:

@@ -45,7 +45,7 @@ def within_std(rows: list[CycleRow], most: float = 3.0) -> bool:
 def without_end(step: int, second: float) -> Change:
     """The rows of a step's last seconds are missing."""
     end = PLATE * EFFICIENCIES[1] if step == STRIP_2 else PLATE
-    return lambda frame: frame.filter(~((step == STEP) & (STEP_T > end - second)))
+    return lambda frame: frame.filter(~((step == STEP) & (end - second < STEP_T)))
 
 
 def without_start(frame: pl.DataFrame) -> pl.DataFrame:
