@@ -27,6 +27,8 @@ PULSE = 2e-2
 PULSE_SECOND = 35.0
 """Longer than the pulses of a resistance test, shorter than half cycles that are meant."""
 NOISE = 1e-6
+DEAD_SECOND = 0.5
+"""Between two steps a tester may drive nothing for less than this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +68,11 @@ def measure(columns: Columns, timeline: Timeline, stated: Stated, kind: CurrentK
     pieces, minor = _without_minor(integral, steps)
     if minor:
         names.add(FLAG_MINOR)
-    counted = None if counter is None else _counted(integral, counter, steps, edges, current)
+    counted = None
+    if counter is not None:
+        total = counter.step_ah(steps) + counter.unseen_ah(steps, *_beside_edges(steps, timeline.clock_second, current))
+        variance = edges.unknown_variance(current[steps.first], current[steps.stop - 1])
+        counted = _counted(integral, counter, steps, total * COULOMB_PER_AH, variance)
     return Measured(columns, timeline, steps, integral, counted, systematic, offsets, pieces, timeline.flags | names)
 
 
@@ -103,22 +109,31 @@ def _systematic(accuracy: Accuracy, ranges: Ranges, offsets: list[Offset]) -> tu
     return replace(stated, offset_ampere=offset), names
 
 
-def _counted(integral: Charges, counter: Counter, steps: Steps, edges: Edges, current: Array) -> Charges:
+def _counted(integral: Charges, counter: Counter, steps: Steps, total: Array, edge_variance: Array) -> Charges:
     """The counter's charges, on each range the share that the integral has there.
 
-    A counter has seen what lies at a step's edges. It has seen no less noise than its instrument has, of which only the record
-    tells; so beside its resolution the integral's own random error stays, but for the edges.
+    A counter has seen what lies at a step's edges, but not what passed after a step's last row if it begins again in the next
+    one. It has seen no less noise than its instrument has, of which only the record tells; so beside its resolution the
+    integral's own random error stays, but for the edges.
     """
-    total = counter.step_ah(steps) * COULOMB_PER_AH
     whole = integral.total_coulomb()
     share = integral.coulomb / np.where(whole != 0, whole, 1.0)[:, None]
     share[whole == 0, 0] = 1.0
     rows = steps.stop - steps.first if counter.rounded_each else np.ones(steps.first.size)
-    edge = edges.unknown_variance(current[steps.first], current[steps.stop - 1])
-    noise = np.maximum(integral.random_std_coulomb**2 - np.nan_to_num(edge, nan=0.0), 0.0)
+    noise = np.maximum(integral.random_std_coulomb**2 - np.nan_to_num(edge_variance, nan=0.0), 0.0)
     random = np.sqrt(noise + (counter.resolution_ah * COULOMB_PER_AH) ** 2 * rows / 12)
     flags = integral.flags & np.uint8(flag_bits(frozenset({FLAG_GAP, FLAG_BACKWARD})))
     return replace(integral, coulomb=share * total[:, None], random_std_coulomb=random, flags=flags)
+
+
+def _beside_edges(steps: Steps, clock: Array, current: Array) -> tuple[Array, Array]:
+    """In Ah: what passed from each step's last row to its named end, and from there to the first row after it."""
+    tail = np.fmax(steps.named.edges.end_second - clock[steps.stop - 1], 0.0)
+    tail[tail < DEAD_SECOND] = 0.0
+    head = np.fmax(clock[steps.first] - steps.named.edges.start_second, 0.0)
+    held = np.nan_to_num(current[steps.stop - 1] * tail, nan=0.0)
+    own = np.nan_to_num(current[steps.first] * head, nan=0.0)
+    return held / COULOMB_PER_AH, np.append(own[1:], [0.0]) / COULOMB_PER_AH
 
 
 def _without_minor(integral: Charges, steps: Steps) -> tuple[Index, bool]:
