@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.analysis.charge import Array
+from harness.analysis.coulombic import FLAG_STRIP_INCOMPLETE
 from harness.analysis.cycle_table import Cycles, Halves, Mask, cycle_rows
 from harness.analysis.integrals import Charges, Index
 from harness.interop.drive import apparent_resistances, switch_resistances
+from harness.interop.half_ends import Ends, end_of_last, missed_cut_off
 from harness.interop.measured import Measured
 from harness.interop.pairing import Pair, complete, merged, paired_by_count, paired_in_order, usable_counts
 from harness.model.derived import CycleRow
@@ -22,7 +24,6 @@ FLAG_END_UNSEEN = "end_unseen"
 """The file ends in this half with nothing to compare its end with: whether it is whole cannot be told."""
 
 MISMATCH = 2e-3
-SAME_END_VOLT = 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,9 +65,13 @@ def pair_halves(measured: Measured, geometry: Geometry) -> PairedHalves:
     stop = steps.stop[pieces[np.append(halves.first_piece[1:], pieces.size) - 1]] if pieces.size else first
     charge, mismatch = _charges(measured, halves.first_piece)
     own_flags = _own_flags(measured, first, stop, mismatch)
-    seen, cut = _end_of_last(measured, halves.direction, stop) if pieces.size else (True, False)
+    ends = Ends(measured.columns.get("voltage_volt"), measured.timeline, halves.direction, stop)
+    seen, cut = end_of_last(ends) if pieces.size else (True, False)
     if not seen:
         own_flags[-1] |= {FLAG_END_UNSEEN}
+    removals = halves.direction == (0 if geometry is Geometry.SYMMETRIC else -deposit)
+    for half in missed_cut_off(ends, removals, np.abs(charge.total_coulomb())).tolist():
+        own_flags[half] |= {FLAG_STRIP_INCOMPLETE}
     return PairedHalves(halves.first_piece, halves.direction, first, stop, charge, cut, own_flags, pairs, flags)
 
 
@@ -143,21 +148,3 @@ def _resistances(measured: Measured, halves: PairedHalves, geometry: Geometry) -
     if geometry is Geometry.FULL:
         return switch_resistances(measured.columns, first, stop)
     return apparent_resistances(measured.columns, measured.timeline.clock_second, first, stop)
-
-
-def _end_of_last(measured: Measured, direction: Index, stop: Index) -> tuple[bool, bool]:
-    """Whether the file's last half was seen to its end, and whether it was cut: where nothing follows it, the earlier ones of its
-    kind say at which voltage it would have ended.
-    """
-    voltage = measured.columns.get("voltage_volt", np.zeros(0))
-    if int(stop[-1]) < measured.timeline.time_second.size:
-        return True, False
-    turns = np.append(direction[1:] != direction[:-1], [False])
-    earlier = stop[turns & (direction == direction[-1])] - 1
-    ends = voltage[earlier] if voltage.size else voltage
-    ends = ends[np.isfinite(ends)]
-    if ends.size == 0:
-        return False, False
-    typical = float(np.median(ends))
-    spread = float(np.median(np.abs(ends - typical)))
-    return True, spread < SAME_END_VOLT and abs(float(voltage[-1]) - typical) > SAME_END_VOLT + 3 * spread

