@@ -16,9 +16,7 @@ Half = tuple[float, float]
 """How long a removal lasted, and at which voltage it ended."""
 
 
-def cell(
-    removals: list[Half], *, deposits: list[float] | None = None, rest: float = 600.0, interval: float = 60.0
-) -> pl.DataFrame:
+def cell(removals: list[Half], *, deposits: list[float] | None = None, rest: float = 600.0) -> pl.DataFrame:
     """Deposits of two hours (or as told), each with a removal whose voltage is flat and rises in the last minute."""
     steps: list[tuple[float, float]] = []
     ends: list[float] = []
