@@ -171,6 +171,7 @@ class _Readings:
     ranges: Ranges
 
 
+NOWHERE = np.zeros(0, dtype=np.int64)
 ONE_RANGE = Ranges(np.zeros(1, dtype=np.int64), np.array([np.nan]))
 
 
@@ -245,7 +246,12 @@ def _integrate_block(readings: _Readings, starts: Index, stops: Index, edges: Ed
     kind, ranges = readings.kind, readings.ranges.taken(slice(begin, end))
     starts, stops = starts - begin, stops - begin
     interval, flags = _intervals(time, starts, stops)
-    amount = _rectangles(interval, current) if kind is CurrentKind.MEAN else _between_points(interval, current, stops)
+    doubt = np.zeros(starts.size)
+    if kind is CurrentKind.MEAN:
+        amount = _rectangles(interval, current)
+    else:
+        amount, row, bend = _between_points(interval, current, stops)
+        np.add.at(doubt, np.searchsorted(starts, row, side="right") - 1, bend)
     head = np.fmax(time[starts] - edges.start_second, 0.0)
     tail = np.fmax(edges.end_second - time[stops - 1], 0.0)
     first, last = current[starts], current[stops - 1]
@@ -255,7 +261,8 @@ def _integrate_block(readings: _Readings, starts: Index, stops: Index, edges: Ed
         owner = ranges.of_row[rows] if ranges.range_ampere.size > 1 else np.zeros_like(rows)
         coulomb[place, owner] += value * held
         second[place, owner] += held
-    variance = (last * edges.resolution_second) ** 2 / 12 + edges.unknown_variance(first, last)
+    stamped = np.maximum(np.abs(first), np.abs(last)) * edges.resolution_second
+    variance = doubt**2 + stamped**2 / 12 + edges.unknown_variance(first, last)
     if edges.unseen is not None:
         flags[edges.unseen] |= _GAP
     variance += _holes(interval, current, starts, flags, np.stack((head, tail)))
@@ -285,8 +292,11 @@ def _rectangles(interval: Array, current: Array) -> Array:
     return amount
 
 
-def _between_points(interval: Array, current: Array, stops: Index) -> Array:
-    """Trapezoids, and logarithmic means where the magnitude falls three intervals running (or to the step's edge)."""
+def _between_points(interval: Array, current: Array, stops: Index) -> tuple[Array, Index, Array]:
+    """Trapezoids, and logarithmic means where the magnitude falls three intervals running (or to the step's edge).
+
+    With the rows at which a tail begins or ends, and by how much the two rules differ there: neither is known to hold.
+    """
     amount = np.empty_like(interval)
     np.add(current[1:], current[:-1], out=amount[:-1])
     amount[-1] = 0.0
@@ -297,15 +307,21 @@ def _between_points(interval: Array, current: Array, stops: Index) -> Array:
     np.less((1 + SMALLEST_FALL) * size[1:], size[:-1], out=falling[1:-1])
     falling[stops] = False
     if not bool(falling.any()):
-        return amount
+        return amount, NOWHERE, np.zeros(0)
     near = falling.copy()
     near[0] = near[stops] = True
-    tail = np.flatnonzero(falling[1:-1] & near[:-2] & near[2:])
-    here, after = current[tail], current[tail + 1]
-    tail = tail[(here * after > 0) & (np.abs(here) < LARGEST_FALL * np.abs(after))]
-    here, after = current[tail], current[tail + 1]
-    amount[tail] = interval[tail] * (here - after) / np.log(here / after)
-    return amount
+    tail, logarithmic = _logarithmic(interval, current, np.flatnonzero(falling[1:-1] & near[:-2] & near[2:]))
+    amount[tail] = logarithmic
+    lone, logarithmic = _logarithmic(interval, current, np.flatnonzero(falling[1:-1] & (near[:-2] != near[2:])))
+    return amount, lone, np.abs(amount[lone] - logarithmic)
+
+
+def _logarithmic(interval: Array, current: Array, rows: Index) -> tuple[Index, Array]:
+    """Those of ``rows`` from which the current falls as a tail does, and their charge by the logarithmic mean."""
+    here, after = current[rows], current[rows + 1]
+    rows = rows[(here * after > 0) & (np.abs(here) < LARGEST_FALL * np.abs(after))]
+    here, after = current[rows], current[rows + 1]
+    return rows, interval[rows] * (here - after) / np.log(here / after)
 
 
 def _by_range(amount: Array, interval: Array, starts: Index, kind: CurrentKind, ranges: Ranges) -> tuple[Array, Array]:

@@ -48,11 +48,10 @@ class Counter:
         """Whether every row was rounded by itself, not a running total."""
         return self.name.endswith("increment_ah")
 
-    def signed_ah(self) -> Array:
-        """What each row added, signed."""
-        rows = np.arange(_size(self.charging_ah))
-        rising = _added(self.charging_ah, rows, rows + 1)
-        return rising if self.discharging_ah is None else rising - _added(self.discharging_ah, rows, rows + 1)
+    def added_ah(self, rows: Index) -> Array:
+        """What each of some rows added, signed."""
+        rising = _added_in(self.charging_ah, rows)
+        return rising if self.discharging_ah is None else rising - _added_in(self.discharging_ah, rows)
 
     def step_ah(self, steps: Steps) -> Array:
         """The signed charge of each step. The last of a half cycle's charge may stand in the first row after it, where a running
@@ -80,9 +79,7 @@ class Counter:
         if not bool(there.any()):
             return np.zeros_like(held_ah)
         row = np.where(there, steps.stop, 0)
-        added = _added_in(self.charging_ah, row) - own_ah
-        if self.discharging_ah is not None:
-            added -= _added_in(self.discharging_ah, row)
+        added = self.added_ah(row) - own_ah
         went_on = np.abs(added - held_ah) < np.abs(added)
         in_next = self.discharging_ah is not None and not self.rounded_each
         return np.where(there & ~(went_on & (steps.continues | in_next)), held_ah, 0.0)

@@ -14,7 +14,9 @@ from harness.analysis.cycle_table import Systematic
 from harness.analysis.integrals import FLAG_BACKWARD, FLAG_GAP, Charges, CurrentKind, Edges, Index, Ranges, flag_bits, integrate
 from harness.interop.columns import Columns, Stated, ranges_of
 from harness.interop.counters import Counter, best_counter
+from harness.interop.current_kinds import assumed_points, kind_of
 from harness.interop.edges import shared_edges
+from harness.interop.finding import Finding
 from harness.interop.offset import Offset, estimate_offsets
 from harness.interop.steps import FLAG_DISAGREES, Steps, cut_steps
 from harness.interop.timeline import Timeline
@@ -34,7 +36,8 @@ DEAD_SECOND = 0.5
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
     """The charges of n steps: by integral and, with a counter, ``counted`` (what the counter saw, spread over the ranges as the
-    integral was). ``pieces`` are the steps that count in cycles; ``offsets`` what the file reveals; ``flags`` hold for the file.
+    integral was). ``pieces`` are the steps that count in cycles; ``offsets`` what the file reveals; ``flags`` hold for the file;
+    ``assumed`` says what nothing in the file tells.
     """
 
     columns: Columns
@@ -46,6 +49,7 @@ class Measured:
     offsets: list[Offset]
     pieces: Index
     flags: frozenset[str]
+    assumed: Finding | None
 
     @property
     def charge(self) -> Charges:
@@ -54,12 +58,13 @@ class Measured:
 
 
 def measure(columns: Columns, timeline: Timeline, stated: Stated, kind: CurrentKind | None, accuracy: Accuracy) -> Measured:
-    """Steps, charges and what is known of the instrument. ``kind`` ``None``: as the file's own increments say."""
+    """Steps, charges and what is known of the instrument. ``kind`` ``None``: as the file's own counter says."""
     steps, apart = cut_steps(columns, timeline, stated)
     if apart.size:
         timeline = replace(timeline, flagged_rows={**timeline.flagged_rows, FLAG_DISAGREES: apart})
     counter, ranges = best_counter(columns, timeline), ranges_of(columns)
-    kind = kind or _kind_of(columns, timeline, counter)
+    told = kind or kind_of(columns, timeline, counter)
+    kind, assumed = told or CurrentKind.POINT, None if told else assumed_points(columns, timeline, steps.first)
     current = columns["current_ampere"]
     edges = _reaching_back(steps, timeline) if kind is CurrentKind.MEAN else shared_edges(timeline, steps, steps.named, current)
     integral = integrate(timeline.clock_second, current, steps.first, edges, kind=kind, ranges=ranges)
@@ -73,21 +78,7 @@ def measure(columns: Columns, timeline: Timeline, stated: Stated, kind: CurrentK
         total = counter.step_ah(steps) + counter.unseen_ah(steps, *_beside_edges(steps, timeline.clock_second, current))
         variance = edges.unknown_variance(current[steps.first], current[steps.stop - 1])
         counted = _counted(integral, counter, steps, total * COULOMB_PER_AH, variance)
-    return Measured(columns, timeline, steps, integral, counted, systematic, offsets, pieces, timeline.flags | names)
-
-
-def _kind_of(columns: Columns, timeline: Timeline, counter: Counter | None) -> CurrentKind:
-    """Interval means when the increments equal mean × interval, row by row, better than they equal the trapezoid."""
-    if counter is None or not counter.rounded_each or timeline.time_second.size < 3:
-        return CurrentKind.POINT
-    interval = np.diff(timeline.time_second)
-    current = np.nan_to_num(columns["current_ampere"], nan=0.0)
-    amount = counter.signed_ah()[1:] * COULOMB_PER_AH
-    rectangle = np.abs(interval * current[1:] - amount)
-    trapezoid = np.abs(0.5 * interval * (current[1:] + current[:-1]) - amount)
-    differing = np.abs(current[1:] - current[:-1]) * interval > 1e-9 * float(np.max(np.abs(amount), initial=0.0))
-    better = rectangle[differing] < trapezoid[differing]
-    return CurrentKind.MEAN if better.size and float(np.mean(better)) > 0.5 else CurrentKind.POINT
+    return Measured(columns, timeline, steps, integral, counted, systematic, offsets, pieces, timeline.flags | names, assumed)
 
 
 def _reaching_back(steps: Steps, timeline: Timeline) -> Edges:

@@ -36,6 +36,8 @@ FIND_DERIVED = "time_derived"
 FIND_JUMP = "clock_jump"
 FIND_APART = "time_disagrees"
 
+STAMP_SECOND = 1e-3
+"""No tester's stamps are believed to be finer, however many digits they have."""
 UNSORTED_SHARE = 0.25
 """Where more than this share of the rows goes back, the rows are out of order, not their clock."""
 
@@ -107,7 +109,7 @@ def build_timeline(columns: Columns, where: str, *, repair: bool = False) -> Tim
     broken = np.concatenate(found.split or [np.zeros(0, dtype=np.int64)])
     edge[broken] = True
     flags = frozenset({FLAG_DERIVED} if name != "test_time_second" else ())
-    resolution = decimal_resolution(raw if step is None else step)
+    resolution = max(decimal_resolution(raw if step is None else step), STAMP_SECOND)
     return Timeline(time, clock, step, resolution, edge, broken, flags, found.rows, tuple(found.findings))
 
 
