@@ -158,3 +158,30 @@ def counted(frame: pl.DataFrame, kind: str) -> pl.DataFrame:
         "increment": {"charge_increment_ah": pl.col("added")},
     }
     return frame.with_columns(added).with_columns(**columns[kind]).drop("added")
+
+
+def swapped(frame: pl.DataFrame, row: int) -> pl.DataFrame:
+    """Two neighbouring rows stand in each other's place."""
+    order = np.arange(frame.height)
+    order[[row, row + 1]] = row + 1, row
+    return frame[order]
+
+
+@pytest.mark.parametrize("steps", ["with step time", "without"])
+def test_two_rows_in_each_others_place_cost_no_charge(steps: str) -> None:
+    """The time over both is known, and a constant current's charge with it; the other cycles say nothing of it."""
+    frame = swapped(plated_and_stripped(), 50)
+    rows = rows_of(frame if steps == "with step time" else frame.drop("step_time_second"))
+    assert errors(rows) == [pytest.approx(0.0, abs=1e-9)] * 4
+    assert ["backward_time" in row.flags.split() for row in rows] == [True, False, False, False]
+    assert not any("time_disagrees" in row.flags.split() for row in rows)
+
+
+def test_clock_set_back_inside_a_step_widens_the_error_by_the_interval_lost() -> None:
+    """Without step time nobody knows what passed when the clock was set back: at least an interval did."""
+    frame = plated_and_stripped().drop("step_time_second")
+    back = pl.when(pl.int_range(pl.len()) >= 60).then(500.0).otherwise(0.0)
+    rows = rows_of(frame.with_columns(T - back))
+    assert within_std(rows, 1.01)
+    assert errors(rows)[1:] == [pytest.approx(0.0, abs=1e-9)] * 3
+    assert (rows[0].coulombic_efficiency_std or 0.0) < 60 / PLATE * 1.1
