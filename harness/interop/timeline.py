@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.analysis.charge import Array
 from harness.analysis.counting import decimal_resolution
-from harness.analysis.integrals import FLAG_BACKWARD, GAP_FACTOR, GAP_SECOND, Index, Mask, longest_regular
+from harness.analysis.integrals import FLAG_BACKWARD, GAP_FACTOR, GAP_SECOND, NOWHERE, Index, Mask, longest_regular
 from harness.analysis.missing import all_finite, any_finite, held
 from harness.errors import BadInput
 from harness.interop.columns import Columns
@@ -91,7 +91,11 @@ def build_timeline(columns: Columns, where: str, *, repair: bool = False) -> Tim
     step = step if step is not None and all_finite(step) else None
     name, raw = _raw_time(columns, step, where)
     found = _Found(name, repair, [], {}, [])
-    edge = _step_edges(columns, raw.size)
+    swapped = _swapped(raw)
+    if swapped.size and step is not None:
+        step = step.copy()
+        step[swapped] = np.maximum(step[swapped], step[swapped - 1])
+    edge = _step_edges(columns, raw.size, swapped)
     if name != "test_time_second":
         found.name(FIND_DERIVED, np.zeros(0, dtype=np.int64), f"there is no test time; it was put together from {name}")
     time = _without_falls(_filled(raw, found), found, where)
@@ -153,13 +157,22 @@ def _without_falls(time: Array, found: _Found, where: str) -> Array:
         return time
     if out_of_order(time):
         raise BadInput(where, f"its rows are not in the order of time ({fall.size} of {time.size} go back); sort them or repair")
-    single = _single_rows(time, fall)
     time = time.copy()
+    swapped = _swapped(time)
+    if swapped.size:
+        time[swapped] = time[swapped - 1]
+        found.name(
+            FIND_BACKWARD, swapped, f"{swapped.size} rows stand in the place of the one before; the time over both was used"
+        )
+        found.rows[FLAG_BACKWARD] = swapped
+        fall = np.flatnonzero(time[1:] < time[:-1]) + 1
+    single = _single_rows(time, fall) if fall.size else fall
     if single.size:
         time[single] = time[single - 1]
         done = "took the time of the row before" if found.repair else "nothing was integrated over them"
         found.name(FIND_BACKWARD, single, f"{single.size} rows have an impossible time; {done}", repaired=found.repair)
-        found.rows[FLAG_REPAIRED if found.repair else FLAG_BACKWARD] = single
+        flag = FLAG_REPAIRED if found.repair else FLAG_BACKWARD
+        found.rows[flag] = np.union1d(found.rows.get(flag, single), single)
         if not found.repair:
             found.split += [single, single[single + 1 < time.size] + 1]
     lasting = np.flatnonzero(time[1:] < time[:-1]) + 1
@@ -171,6 +184,14 @@ def _without_falls(time: Array, found: _Found, where: str) -> Array:
         lost[lasting] = time[lasting - 1] - time[lasting]
         time += np.cumsum(lost)
     return time
+
+
+def _swapped(time: Array) -> Index:
+    """Rows earlier than the one before, where either order of the two stands between their neighbours."""
+    fall = np.flatnonzero(time[1:] < time[:-1]) + 1
+    fall = fall[(fall >= 2) & (fall + 1 < time.size)]
+    found: Index = fall[(time[fall] >= time[fall - 2]) & (time[fall - 1] <= time[np.minimum(fall + 1, time.size - 1)])]
+    return found
 
 
 def _single_rows(time: Array, fall: Index) -> Index:
@@ -230,8 +251,8 @@ def _joined_steps(step: Array, columns: Columns) -> Array:
     return joined
 
 
-def _step_edges(columns: Columns, size: int) -> Mask:
-    """Where a step begins: a step's number changed, its time fell, or a probe began or ended."""
+def _step_edges(columns: Columns, size: int, swapped: Index = NOWHERE) -> Mask:
+    """Where a step begins: a step's number changed, its time fell (but for ``swapped`` rows), or a probe began or ended."""
     edge = np.zeros(size, dtype=np.bool_)
     edge[0] = True
     for key in STEP_KEYS:
@@ -242,5 +263,7 @@ def _step_edges(columns: Columns, size: int) -> Mask:
         edge[1:] |= sounding[1:] != sounding[:-1]
     if "step_time_second" in columns:
         time = columns["step_time_second"]
-        edge[1:] |= time[1:] < time[:-1]
+        fell = time[1:] < time[:-1]
+        fell[swapped - 1] = False
+        edge[1:] |= fell
     return edge
