@@ -17,7 +17,7 @@ from harness.interop.timeline import Timeline
 
 CURRENT_KIND = "current_kind"
 
-MOST_ROWS = 50_000
+MOST_ROWS = 10_000
 """Of a long file, rows evenly spread decide."""
 ROUNDINGS = 2.0
 SMALLEST = 1e-9
@@ -30,8 +30,10 @@ def kind_of(columns: Columns, timeline: Timeline, counter: Counter | None) -> Cu
     if counter is None or timeline.time_second.size < 3:
         return None
     rows = np.arange(1, timeline.time_second.size, -(-timeline.time_second.size // MOST_ROWS))
+    current = columns["current_ampere"]
+    rows = rows[current[rows] != current[rows - 1]]
     rows = rows[~timeline.step_edge[rows]]
-    current, interval = columns["current_ampere"], timeline.time_second[rows] - timeline.time_second[rows - 1]
+    interval = timeline.time_second[rows] - timeline.time_second[rows - 1]
     change = np.nan_to_num(interval * (current[rows] - current[rows - 1]), nan=0.0)
     rounding = 0.0 if counter.rounded_each else ROUNDINGS * counter.resolution_ah * COULOMB_PER_AH
     varied = np.abs(change) > 2 * rounding
@@ -49,15 +51,14 @@ def kind_of(columns: Columns, timeline: Timeline, counter: Counter | None) -> Cu
 
 def assumed_points(columns: Columns, timeline: Timeline, first: Index) -> Finding | None:
     """The sentence about currents that were taken for points, if as means some step's charge were clearly another one."""
-    current = np.nan_to_num(columns["current_ampere"], nan=0.0)
-    interval = np.diff(timeline.time_second)
-    inside = ~timeline.step_edge[1:]
-    inside[first[1:] - 1] = False
-    half = _by_step(np.where(inside, 0.5 * interval * np.diff(current), 0.0), first)
-    charge = _by_step(np.where(inside, interval * np.abs(current[1:]), 0.0), first)
-    largest = float(charge.max(initial=0.0))
-    share = np.abs(half[charge > 0]) / np.maximum(charge[charge > 0], 0.01 * largest)
-    most = float(share.max(initial=0.0))
+    time, current, stop = timeline.time_second, columns["current_ampere"], np.append(first[1:], timeline.time_second.size)
+    ends = np.nan_to_num(current[np.stack((first, stop - 1))], nan=0.0)
+    varied = np.flatnonzero(np.abs(ends[0] - ends[1]) > MATTERS * float(np.abs(ends).max()))
+    parts = [_both_ways(time[first[step] : stop[step]], current[first[step] : stop[step]]) for step in varied]
+    if not parts:
+        return None
+    apart, charge = np.array(parts).T
+    most = float(np.max(apart / np.maximum(charge, max(0.01 * float(charge.max()), 1e-300))))
     if most <= MATTERS:
         return None
     text = (
@@ -67,7 +68,7 @@ def assumed_points(columns: Columns, timeline: Timeline, first: Index) -> Findin
     return Finding(CURRENT_KIND, "current_ampere", text)
 
 
-def _by_step(amount: Array, first: Index) -> Array:
-    """Sums over the intervals that begin in each step."""
-    sums: Array = np.add.reduceat(np.append(amount, 0.0), first)
-    return sums
+def _both_ways(time: Array, current: Array) -> tuple[float, float]:
+    """By how much rectangles and trapezoids differ over a step, and its charge."""
+    interval, current = np.diff(time), np.nan_to_num(current, nan=0.0)
+    return abs(float(np.sum(0.5 * interval * np.diff(current)))), float(np.sum(interval * np.abs(current[1:])))

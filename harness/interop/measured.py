@@ -64,7 +64,7 @@ def measure(columns: Columns, timeline: Timeline, stated: Stated, kind: CurrentK
         timeline = replace(timeline, flagged_rows={**timeline.flagged_rows, FLAG_DISAGREES: apart})
     counter, ranges = best_counter(columns, timeline), ranges_of(columns)
     told = kind or kind_of(columns, timeline, counter)
-    kind, assumed = told or CurrentKind.POINT, None if told else assumed_points(columns, timeline, steps.first)
+    kind, assumed = told or CurrentKind.POINT, None if told or counter else assumed_points(columns, timeline, steps.first)
     current = columns["current_ampere"]
     edges = _reaching_back(steps, timeline) if kind is CurrentKind.MEAN else shared_edges(timeline, steps, steps.named, current)
     integral = integrate(timeline.clock_second, current, steps.first, edges, kind=kind, ranges=ranges)

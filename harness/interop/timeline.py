@@ -76,6 +76,7 @@ class _Found:
     split: list[Index]
     rows: dict[str, Index]
     findings: list[Finding]
+    swapped: Index
 
     def name(self, kind: str, rows: Index, text: str, *, repaired: bool = False) -> None:
         self.findings.append(Finding(kind, self.column, text, tuple(rows.tolist()), repaired=repaired))
@@ -90,15 +91,14 @@ def build_timeline(columns: Columns, where: str, *, repair: bool = False) -> Tim
     step = columns.get("step_time_second")
     step = step if step is not None and all_finite(step) else None
     name, raw = _raw_time(columns, step, where)
-    found = _Found(name, repair, [], {}, [])
-    swapped = _swapped(raw)
-    if swapped.size and step is not None:
-        step = step.copy()
-        step[swapped] = np.maximum(step[swapped], step[swapped - 1])
-    edge = _step_edges(columns, raw.size, swapped)
+    found = _Found(name, repair, [], {}, [], NOWHERE)
     if name != "test_time_second":
         found.name(FIND_DERIVED, np.zeros(0, dtype=np.int64), f"there is no test time; it was put together from {name}")
-    time = _without_falls(_filled(raw, found), found, where)
+    time = _without_falls(_filled(raw, found), step, found, where)
+    edge = _step_edges(columns, raw.size, found.swapped)
+    if step is not None and found.swapped.size:
+        step = step.copy()
+        step[found.swapped] = step[found.swapped - 1]
     clock = time if step is None else step
     if step is None and not all_finite(raw):
         clock = np.where(np.isfinite(raw), time, np.nan)
@@ -148,9 +148,10 @@ def _filled(raw: Array, found: _Found) -> Array:
     return held(raw, np.zeros(1, dtype=np.int64))
 
 
-def _without_falls(time: Array, found: _Found, where: str) -> Array:
+def _without_falls(time: Array, step: Array | None, found: _Found, where: str) -> Array:
     """Stamps that never fall: a single row that went back (or ahead) takes the time of the row before; after a lasting fall the
-    clock goes on from where it was. Neither is integrated over, unless the single rows are to be repaired.
+    clock goes on from where it was. Neither is integrated over, unless the single rows are to be repaired. Rows in each other's
+    place lose nothing: the time of both is known.
     """
     fall = np.flatnonzero(time[1:] < time[:-1]) + 1
     if fall.size == 0:
@@ -158,12 +159,10 @@ def _without_falls(time: Array, found: _Found, where: str) -> Array:
     if out_of_order(time):
         raise BadInput(where, f"its rows are not in the order of time ({fall.size} of {time.size} go back); sort them or repair")
     time = time.copy()
-    swapped = _swapped(time)
+    found.swapped = swapped = _swapped(time, fall, step)
     if swapped.size:
         time[swapped] = time[swapped - 1]
-        found.name(
-            FIND_BACKWARD, swapped, f"{swapped.size} rows stand in the place of the one before; the time over both was used"
-        )
+        found.name(FIND_BACKWARD, swapped, f"{swapped.size} rows stand in the place of the one before; the time of both was used")
         found.rows[FLAG_BACKWARD] = swapped
         fall = np.flatnonzero(time[1:] < time[:-1]) + 1
     single = _single_rows(time, fall) if fall.size else fall
@@ -186,12 +185,11 @@ def _without_falls(time: Array, found: _Found, where: str) -> Array:
     return time
 
 
-def _swapped(time: Array) -> Index:
-    """Rows earlier than the one before, where either order of the two stands between their neighbours."""
-    fall = np.flatnonzero(time[1:] < time[:-1]) + 1
+def _swapped(time: Array, fall: Index, step: Array | None) -> Index:
+    """Rows earlier than the one before, by step time too, where either order of the two stands between their neighbours."""
     fall = fall[(fall >= 2) & (fall + 1 < time.size)]
-    found: Index = fall[(time[fall] >= time[fall - 2]) & (time[fall - 1] <= time[np.minimum(fall + 1, time.size - 1)])]
-    return found
+    fall = fall[(time[fall] >= time[fall - 2]) & (time[fall - 1] <= time[fall + 1])]
+    return fall if step is None else fall[(step[fall] < step[fall - 1]) & (step[fall] >= step[fall - 2])]
 
 
 def _single_rows(time: Array, fall: Index) -> Index:
