@@ -33,6 +33,8 @@ LARGEST_FALL = 7.5
 SMALLEST_FALL = 1e-4
 """Below this the trapezoid and the logarithmic mean agree to 1e-9."""
 FEWEST_FOR_NOISE = 8
+HELD_CHANGE = 0.01
+"""A current that was held over a hole of which nobody saw the other side may have moved by this share."""
 
 FLAG_GAP = "gap"
 FLAG_MISSING = "missing_values"
@@ -116,18 +118,35 @@ def flag_bits(names: frozenset[str]) -> int:
 class Edges:
     """What is known of n steps' edges, on the clock of their rows; NaN is unknown.
 
-    The first value is held back to ``start_second``, the last one on to ``end_second``; ``unknown_second`` is time beside a step
-    of which nobody says whose it is. ``resolution_second`` is the finest time the instrument states.
+    The first value is held back to ``start_second``, the last one on to ``end_second``; ``unknown_second`` is time before a step
+    of which nobody says whose it is, ``unknown_end_second`` likewise after it. ``unseen`` says that there more time passed than
+    lies between rows. ``resolution_second`` is the finest time the instrument states.
     """
 
     start_second: Array
     end_second: Array
     unknown_second: Array
     resolution_second: float = 0.0
+    unknown_end_second: Array | None = None
+    unseen: Mask | None = None
 
     def taken(self, steps: slice | Mask) -> Edges:
         """The edges of some steps."""
-        return Edges(self.start_second[steps], self.end_second[steps], self.unknown_second[steps], self.resolution_second)
+        return Edges(
+            self.start_second[steps],
+            self.end_second[steps],
+            self.unknown_second[steps],
+            self.resolution_second,
+            None if self.unknown_end_second is None else self.unknown_end_second[steps],
+            None if self.unseen is None else self.unseen[steps],
+        )
+
+    def unknown_variance(self, first_ampere: Array, last_ampere: Array) -> Array:
+        """What the unknown times add to the variance of each charge, (I Δt)² / 12."""
+        variance = (first_ampere * self.unknown_second) ** 2
+        if self.unknown_end_second is not None:
+            variance += (last_ampere * self.unknown_end_second) ** 2
+        return variance / 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,6 +171,7 @@ class _Readings:
     ranges: Ranges
 
 
+NOWHERE = np.zeros(0, dtype=np.int64)
 ONE_RANGE = Ranges(np.zeros(1, dtype=np.int64), np.array([np.nan]))
 
 
@@ -228,7 +248,12 @@ def _integrate_block(readings: _Readings, starts: Index, stops: Index, edges: Ed
     kind, ranges = readings.kind, readings.ranges.taken(slice(begin, end))
     starts, stops = starts - begin, stops - begin
     interval, flags = _intervals(time, starts, stops, np.isfinite(edges.end_second))
-    amount = _rectangles(interval, current) if kind is CurrentKind.MEAN else _between_points(interval, current, stops)
+    doubt = np.zeros(starts.size)
+    if kind is CurrentKind.MEAN:
+        amount = _rectangles(interval, current)
+    else:
+        amount, row, bend = _between_points(interval, current, stops)
+        np.add.at(doubt, np.searchsorted(starts, row, side="right") - 1, bend)
     head = np.fmax(time[starts] - edges.start_second, 0.0)
     tail = np.fmax(edges.end_second - time[stops - 1], 0.0)
     first, last = current[starts], current[stops - 1]
@@ -238,8 +263,11 @@ def _integrate_block(readings: _Readings, starts: Index, stops: Index, edges: Ed
         owner = ranges.of_row[rows] if ranges.range_ampere.size > 1 else np.zeros_like(rows)
         coulomb[place, owner] += value * held
         second[place, owner] += held
-    variance = ((last * edges.resolution_second) ** 2 + (first * edges.unknown_second) ** 2) / 12
-    variance += _holes(interval, current, starts, flags, np.maximum(head, tail))
+    stamped = np.maximum(np.abs(first), np.abs(last)) * edges.resolution_second
+    variance = doubt**2 + stamped**2 / 12 + edges.unknown_variance(first, last)
+    if edges.unseen is not None:
+        flags[edges.unseen] |= _GAP
+    variance += _holes(interval, current, starts, flags, np.stack((head, tail)))
     noise = _noise_variance(current, starts, stops)
     if bool(noise.any()):
         variance += noise * (np.add.reduceat(interval**2, starts) + head**2 + tail**2)
@@ -270,8 +298,11 @@ def _rectangles(interval: Array, current: Array) -> Array:
     return amount
 
 
-def _between_points(interval: Array, current: Array, stops: Index) -> Array:
-    """Trapezoids, and logarithmic means where the magnitude falls three intervals running (or to the step's edge)."""
+def _between_points(interval: Array, current: Array, stops: Index) -> tuple[Array, Index, Array]:
+    """Trapezoids, and logarithmic means where the magnitude falls three intervals running (or to the step's edge).
+
+    With the rows at which a tail begins or ends, and by how much the two rules differ there: neither is known to hold.
+    """
     amount = np.empty_like(interval)
     np.add(current[1:], current[:-1], out=amount[:-1])
     amount[-1] = 0.0
@@ -282,15 +313,21 @@ def _between_points(interval: Array, current: Array, stops: Index) -> Array:
     np.less((1 + SMALLEST_FALL) * size[1:], size[:-1], out=falling[1:-1])
     falling[stops] = False
     if not bool(falling.any()):
-        return amount
+        return amount, NOWHERE, np.zeros(0)
     near = falling.copy()
     near[0] = near[stops] = True
-    tail = np.flatnonzero(falling[1:-1] & near[:-2] & near[2:])
-    here, after = current[tail], current[tail + 1]
-    tail = tail[(here * after > 0) & (np.abs(here) < LARGEST_FALL * np.abs(after))]
-    here, after = current[tail], current[tail + 1]
-    amount[tail] = interval[tail] * (here - after) / np.log(here / after)
-    return amount
+    tail, logarithmic = _logarithmic(interval, current, np.flatnonzero(falling[1:-1] & near[:-2] & near[2:]))
+    amount[tail] = logarithmic
+    lone, logarithmic = _logarithmic(interval, current, np.flatnonzero(falling[1:-1] & (near[:-2] != near[2:])))
+    return amount, lone, np.abs(amount[lone] - logarithmic)
+
+
+def _logarithmic(interval: Array, current: Array, rows: Index) -> tuple[Index, Array]:
+    """Those of ``rows`` from which the current falls as a tail does, and their charge by the logarithmic mean."""
+    here, after = current[rows], current[rows + 1]
+    rows = rows[(here * after > 0) & (np.abs(here) < LARGEST_FALL * np.abs(after))]
+    here, after = current[rows], current[rows + 1]
+    return rows, interval[rows] * (here - after) / np.log(here / after)
 
 
 def _by_range(amount: Array, interval: Array, starts: Index, kind: CurrentKind, ranges: Ranges) -> tuple[Array, Array]:
@@ -306,11 +343,15 @@ def _by_range(amount: Array, interval: Array, starts: Index, kind: CurrentKind, 
 
 
 def _holes(interval: Array, current: Array, starts: Index, flags: Bits, held: Array) -> Array:
-    """What holes in the record add to the variance of each step: (Δt ΔI)² / 12, nothing where the current stayed."""
+    """What holes in the record add to the variance of each step: (Δt ΔI)² / 12, nothing where the current stayed.
+
+    Where a value is ``held`` (2, n) over more than an interval, only one side of the hole was seen: ΔI is then how far the step's
+    current moved, and `HELD_CHANGE` at the least.
+    """
     variance = np.zeros(starts.size)
     if max(float(interval.max()), float(held.max())) <= GAP_SECOND:
         return variance
-    longest = np.maximum(np.maximum.reduceat(interval, starts), held)
+    longest = np.maximum(np.maximum.reduceat(interval, starts), held.max(axis=0))
     stops = np.append(starts[1:], interval.size)
     for step in np.flatnonzero(longest > GAP_SECOND):
         own = interval[starts[step] : stops[step] - 1]
@@ -318,8 +359,11 @@ def _holes(interval: Array, current: Array, starts: Index, flags: Bits, held: Ar
         hole = own > limit
         if longest[step] > limit:
             flags[step] |= _GAP
-            change = np.diff(current[starts[step] : stops[step]])[hole]
-            variance[step] = float(np.sum((own[hole] * change) ** 2)) / 12
+            value = current[starts[step] : stops[step]]
+            variance[step] = float(np.sum((own[hole] * np.diff(value)[hole]) ** 2)) / 12
+            beyond = held[:, step][held[:, step] > limit]
+            change = max(float(np.ptp(value)), HELD_CHANGE * float(np.max(np.abs(value))))
+            variance[step] += float(np.sum((beyond * change) ** 2)) / 12
     return variance
 
 

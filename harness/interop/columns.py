@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from harness.analysis.charge import Array
-from harness.analysis.integrals import ONE_RANGE, Mask, Ranges
+from harness.analysis.integrals import ONE_RANGE, Index, Mask, Ranges
 from harness.analysis.missing import any_finite
 from harness.errors import BadInput
 
@@ -39,6 +39,13 @@ class Columns(Mapping[str, Array]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._series
+
+    def at(self, name: str, rows: Index) -> Array:
+        """A column's values in some rows; whole numbers are not made into an array of numbers for it."""
+        series = self._series[name]
+        whole = series.dtype.is_integer() and series.null_count() == 0
+        values: Array = series.to_numpy()[rows].astype(np.float64) if whole else self[name][rows]
+        return values
 
     def changes(self, name: str) -> Mask:
         """Before which rows but the first the value of a column changes; whole numbers are compared as they are."""

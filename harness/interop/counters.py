@@ -48,11 +48,10 @@ class Counter:
         """Whether every row was rounded by itself, not a running total."""
         return self.name.endswith("increment_ah")
 
-    def signed_ah(self) -> Array:
-        """What each row added, signed."""
-        rows = np.arange(_size(self.charging_ah))
-        rising = _added(self.charging_ah, rows, rows + 1)
-        return rising if self.discharging_ah is None else rising - _added(self.discharging_ah, rows, rows + 1)
+    def added_ah(self, rows: Index) -> Array:
+        """What each of some rows added, signed."""
+        rising = _added_in(self.charging_ah, rows)
+        return rising if self.discharging_ah is None else rising - _added_in(self.discharging_ah, rows)
 
     def step_ah(self, steps: Steps) -> Array:
         """The signed charge of each step. The last of a half cycle's charge may stand in the first row after it, where a running
@@ -68,6 +67,22 @@ class Counter:
         rising = _added(self.charging_ah, steps.first, np.where(steps.direction > 0, stop, steps.stop))
         falling = _added(self.discharging_ah, steps.first, np.where(steps.direction < 0, stop, steps.stop))
         return np.where(steps.direction > 0, rising, np.where(steps.direction < 0, -falling, rising - falling))
+
+    def unseen_ah(self, steps: Steps, held_ah: Array, own_ah: Array) -> Array:
+        """The part of ``held_ah``, what passed between each step's last row and its named end, that `step_ah` lacks.
+
+        The first row after the end tells whether the counter went on: it then added that amount beside ``own_ah``, what passed
+        since the next step began. A pair's row after the end is in `step_ah` already, and so is that of a next step of the same
+        direction in its own charge.
+        """
+        there = (steps.stop < _size(self.charging_ah)) & (held_ah != 0)
+        if not bool(there.any()):
+            return np.zeros_like(held_ah)
+        row = np.where(there, steps.stop, 0)
+        added = self.added_ah(row) - own_ah
+        went_on = np.abs(added - held_ah) < np.abs(added)
+        in_next = self.discharging_ah is not None and not self.rounded_each
+        return np.where(there & ~(went_on & (steps.continues | in_next)), held_ah, 0.0)
 
 
 def best_counter(columns: Mapping[str, Array], timeline: Timeline) -> Counter | None:
@@ -140,6 +155,11 @@ def _since(timeline: Timeline) -> float:
 
 def _size(counter: Array | RunningTotal) -> int:
     return counter.values.size if isinstance(counter, RunningTotal) else counter.size
+
+
+def _added_in(counter: Array | RunningTotal, rows: Index) -> Array:
+    """What a counter added in each of some rows."""
+    return counter.added(rows, rows + 1) if isinstance(counter, RunningTotal) else counter[rows]
 
 
 def _added(counter: Array | RunningTotal, first: Index, stop: Index) -> Array:

@@ -112,7 +112,7 @@ def analyze_file(
         path: the file.
         geometry: what a positive current does; never guessed.
         area_cm2: of the electrode, when known: must be positive; charges and efficiencies do not depend on it.
-        current: what a row's current is. ``None``: the mean since the row before when the file's own charge increments say so,
+        current: what a row's current is. ``None``: the mean since the row before when the file's own counter says so,
             else the value at the stamp.
         accuracy: what is known of the instrument; where it says no offset, the one that the file itself reveals is used.
         repair: give rows with an impossible time that of the row before, and put shuffled rows in order. Without it nothing is
@@ -164,7 +164,7 @@ def analyze_frame(
         _outside(measured, resting, "the file has no rest"),
         _outside(measured, ~resting & ~_counting(measured), "the file has no probe and no pulse"),
         _longest_used(measured),
-        [*findings, *timeline.findings],
+        [*findings, *timeline.findings, *([] if measured.assumed is None else [measured.assumed])],
         columns,
         timeline.time_second,
     )

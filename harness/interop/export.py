@@ -108,7 +108,7 @@ def pyprobe_frame(samples: pl.DataFrame) -> pl.DataFrame:
     current = np.nan_to_num(columns["current_ampere"])
     interval = np.diff(timeline.time_second, prepend=timeline.time_second[:1])
     before = np.concatenate((current[:1], current[:-1]))
-    added = interval * (current + before) / 2 / 3600 if counter is None else counter.signed_ah()
+    added = interval * (current + before) / 2 / 3600 if counter is None else counter.added_ah(np.arange(current.size))
     step = next((name for name in ("step_index", "step_count", "step_id") if name in columns), None)
     steps = pl.lit(1, pl.Int64) if step is None else pl.col(step).cast(pl.Int64)
     events = next((name for name in ("step_count", "step_index", "step_id") if name in columns), None)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from harness.analysis.charge import Array
-from harness.analysis.cycle_table import Cycles, Halves, Mask, cycle_rows
+from harness.analysis.coulombic import FLAG_STRIP_INCOMPLETE
+from harness.analysis.cycle_table import Cycles, Halves, Mask, Systematic, cycle_rows
 from harness.analysis.integrals import Charges, Index
 from harness.interop.drive import apparent_resistances, switch_resistances
+from harness.interop.half_ends import Ends, end_of_last, missed_cut_off
 from harness.interop.measured import Measured
 from harness.interop.pairing import Pair, complete, merged, paired_by_count, paired_in_order, usable_counts
 from harness.model.derived import CycleRow
@@ -22,15 +24,14 @@ FLAG_END_UNSEEN = "end_unseen"
 """The file ends in this half with nothing to compare its end with: whether it is whole cannot be told."""
 
 MISMATCH = 2e-3
-SAME_END_VOLT = 0.02
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairedHalves:
     """n half cycles, rows [first, stop), and the cycles that they make.
 
-    ``first_piece`` is where each begins in `Measured.pieces`; ``cut_short`` says that the file ends inside the last one;
-    ``flags`` are names of each half's own.
+    ``first_piece`` is where each begins in `Measured.pieces`; ``systematic`` is what halves of one range share; ``cut_short``
+    says that the file ends inside the last one; ``flags`` are names of each half's own.
     """
 
     first_piece: Index
@@ -38,6 +39,7 @@ class PairedHalves:
     first: Index
     stop: Index
     charge: Charges
+    systematic: Systematic
     cut_short: bool
     flags: list[frozenset[str]]
     pairs: list[Pair]
@@ -62,12 +64,18 @@ def pair_halves(measured: Measured, geometry: Geometry) -> PairedHalves:
         flags |= {FLAG_CYCLE_COUNT}
     first = steps.first[pieces[halves.first_piece]]
     stop = steps.stop[pieces[np.append(halves.first_piece[1:], pieces.size) - 1]] if pieces.size else first
-    charge, mismatch = _charges(measured, halves.first_piece)
+    charge, mismatch, gain = _charges(measured, halves.first_piece)
     own_flags = _own_flags(measured, first, stop, mismatch)
-    seen, cut = _end_of_last(measured, halves.direction, stop) if pieces.size else (True, False)
+    ends = Ends(measured.columns.get("voltage_volt"), measured.timeline, halves.direction, stop)
+    seen, cut = end_of_last(ends) if pieces.size else (True, False)
     if not seen:
         own_flags[-1] |= {FLAG_END_UNSEEN}
-    return PairedHalves(halves.first_piece, halves.direction, first, stop, charge, cut, own_flags, pairs, flags)
+    removals = halves.direction == (0 if geometry is Geometry.SYMMETRIC else -deposit)
+    for half in missed_cut_off(ends, removals, np.abs(charge.total_coulomb())).tolist():
+        own_flags[half] |= {FLAG_STRIP_INCOMPLETE}
+    return PairedHalves(
+        halves.first_piece, halves.direction, first, stop, charge, _with_gain(measured, gain), cut, own_flags, pairs, flags
+    )
 
 
 def rows_of(name: str, measured: Measured, halves: PairedHalves, geometry: Geometry) -> list[CycleRow]:
@@ -92,18 +100,33 @@ def rows_of(name: str, measured: Measured, halves: PairedHalves, geometry: Geome
     )
     first = min((number for number, half, _ in halves.pairs if half >= 0), default=1)
     efficient = geometry is not Geometry.SYMMETRIC
-    return cycle_rows(name, cycles, measured.systematic, has_efficiency=efficient, first_cycle=first)
+    return cycle_rows(name, cycles, halves.systematic, has_efficiency=efficient, first_cycle=first)
 
 
-def _charges(measured: Measured, first_piece: Index) -> tuple[Charges, Mask]:
-    """The charge of each half: the counter's, checked by the integral, or the integral's."""
+def _charges(measured: Measured, first_piece: Index) -> tuple[Charges, Mask, float]:
+    """The charge of each half: the counter's, checked by the integral, or the integral's; and where the two do not agree.
+
+    The error of the charge then holds what they differ by: as a gain where most halves do, by the ratio that these share, which
+    is no error of an efficiency; the rest is each half's own.
+    """
     integral = measured.integral.taken(measured.pieces).joined(first_piece)
     if measured.counted is None:
-        return integral, np.zeros(first_piece.size, dtype=np.bool_)
+        return integral, np.zeros(first_piece.size, dtype=np.bool_), 0.0
     counted = measured.counted.taken(measured.pieces).joined(first_piece)
     both, seen = integral.total_coulomb(), counted.total_coulomb()
     std = np.hypot(integral.random_std_coulomb, counted.random_std_coulomb)
-    return counted, np.abs(both - seen) > np.maximum(3 * std, MISMATCH * np.abs(seen))
+    mismatch = np.abs(both - seen) > np.maximum(3 * std, MISMATCH * np.abs(seen))
+    if not bool(mismatch.any()):
+        return counted, mismatch, 0.0
+    ratio = both[seen != 0] / seen[seen != 0]
+    gain = float(np.median(ratio)) if 2 * int(np.count_nonzero(mismatch)) > mismatch.size else 1.0
+    random = np.where(mismatch, np.hypot(counted.random_std_coulomb, both - gain * seen), counted.random_std_coulomb)
+    return replace(counted, random_std_coulomb=random), mismatch, abs(gain - 1.0)
+
+
+def _with_gain(measured: Measured, gain: float) -> Systematic:
+    """What is known of the instrument, its gain no surer than its counter and its current agree."""
+    return replace(measured.systematic, gain_1=float(np.hypot(measured.systematic.gain_1, gain))) if gain else measured.systematic
 
 
 def _own_flags(measured: Measured, first: Index, stop: Index, mismatch: Mask) -> list[frozenset[str]]:
@@ -143,21 +166,3 @@ def _resistances(measured: Measured, halves: PairedHalves, geometry: Geometry) -
     if geometry is Geometry.FULL:
         return switch_resistances(measured.columns, first, stop)
     return apparent_resistances(measured.columns, measured.timeline.clock_second, first, stop)
-
-
-def _end_of_last(measured: Measured, direction: Index, stop: Index) -> tuple[bool, bool]:
-    """Whether the file's last half was seen to its end, and whether it was cut: where nothing follows it, the earlier ones of its
-    kind say at which voltage it would have ended.
-    """
-    voltage = measured.columns.get("voltage_volt", np.zeros(0))
-    if int(stop[-1]) < measured.timeline.time_second.size:
-        return True, False
-    turns = np.append(direction[1:] != direction[:-1], [False])
-    earlier = stop[turns & (direction == direction[-1])] - 1
-    ends = voltage[earlier] if voltage.size else voltage
-    ends = ends[np.isfinite(ends)]
-    if ends.size == 0:
-        return False, False
-    typical = float(np.median(ends))
-    spread = float(np.median(np.abs(ends - typical)))
-    return True, spread < SAME_END_VOLT and abs(float(voltage[-1]) - typical) > SAME_END_VOLT + 3 * spread

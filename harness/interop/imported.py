@@ -88,7 +88,7 @@ def import_file(
         path: Parquet or text in Battery Data Format columns, Neware's own files, or a spectrum as text.
         geometry: what a positive current does; never guessed.
         area_cm2: of the electrode, for areal values.
-        current: what a row's current is; ``None``: as the file's own increments say, else the value at the stamp.
+        current: what a row's current is; ``None``: as the file's own counter says, else the value at the stamp.
         accuracy: what is known of the instrument.
         repair: set right what is certainly wrong (units, signs, impossible times); every repair is a finding.
 

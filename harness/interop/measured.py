@@ -11,11 +11,14 @@ import numpy as np
 
 from harness.analysis.charge import COULOMB_PER_AH, Accuracy, Array
 from harness.analysis.cycle_table import Systematic
-from harness.analysis.integrals import FLAG_BACKWARD, FLAG_GAP, Charges, CurrentKind, Index, Ranges, flag_bits, integrate
+from harness.analysis.integrals import FLAG_BACKWARD, FLAG_GAP, Charges, CurrentKind, Edges, Index, Ranges, flag_bits, integrate
 from harness.interop.columns import Columns, Stated, ranges_of
 from harness.interop.counters import Counter, best_counter
+from harness.interop.current_kinds import assumed_points, kind_of
+from harness.interop.edges import shared_edges
+from harness.interop.finding import Finding
 from harness.interop.offset import Offset, estimate_offsets
-from harness.interop.steps import Steps, cut_steps
+from harness.interop.steps import FLAG_DISAGREES, Steps, cut_steps
 from harness.interop.timeline import Timeline
 
 FLAG_MINOR = "minor_charge_left_out"
@@ -26,12 +29,15 @@ PULSE = 2e-2
 PULSE_SECOND = 35.0
 """Longer than the pulses of a resistance test, shorter than half cycles that are meant."""
 NOISE = 1e-6
+DEAD_SECOND = 0.5
+"""Between two steps a tester may drive nothing for less than this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
     """The charges of n steps: by integral and, with a counter, ``counted`` (what the counter saw, spread over the ranges as the
-    integral was). ``pieces`` are the steps that count in cycles; ``offsets`` what the file reveals; ``flags`` hold for the file.
+    integral was). ``pieces`` are the steps that count in cycles; ``offsets`` what the file reveals; ``flags`` hold for the file;
+    ``assumed`` says what nothing in the file tells.
     """
 
     columns: Columns
@@ -43,6 +49,7 @@ class Measured:
     offsets: list[Offset]
     pieces: Index
     flags: frozenset[str]
+    assumed: Finding | None
 
     @property
     def charge(self) -> Charges:
@@ -51,43 +58,35 @@ class Measured:
 
 
 def measure(columns: Columns, timeline: Timeline, stated: Stated, kind: CurrentKind | None, accuracy: Accuracy) -> Measured:
-    """Steps, charges and what is known of the instrument. ``kind`` ``None``: as the file's own increments say."""
-    steps, flags = cut_steps(columns, timeline, stated)
+    """Steps, charges and what is known of the instrument. ``kind`` ``None``: as the file's own counter says."""
+    steps, apart = cut_steps(columns, timeline, stated)
+    if apart.size:
+        timeline = replace(timeline, flagged_rows={**timeline.flagged_rows, FLAG_DISAGREES: apart})
     counter, ranges = best_counter(columns, timeline), ranges_of(columns)
-    kind = kind or _kind_of(columns, timeline, counter)
-    if kind is CurrentKind.MEAN:
-        steps = _reaching_back(steps, timeline)
-    integral = integrate(timeline.clock_second, columns["current_ampere"], steps.first, steps.edges, kind=kind, ranges=ranges)
+    told = kind or kind_of(columns, timeline, counter)
+    kind, assumed = told or CurrentKind.POINT, None if told or counter else assumed_points(columns, timeline, steps.first)
+    current = columns["current_ampere"]
+    edges = _reaching_back(steps, timeline) if kind is CurrentKind.MEAN else shared_edges(timeline, steps, steps.named, current)
+    integral = integrate(timeline.clock_second, current, steps.first, edges, kind=kind, ranges=ranges)
     offsets = estimate_offsets(columns, timeline, steps, ranges)
     systematic, names = _systematic(accuracy, ranges, offsets)
     pieces, minor = _without_minor(integral, steps)
     if minor:
         names.add(FLAG_MINOR)
-    counted = None if counter is None else _counted(integral, counter, steps, columns["current_ampere"])
-    return Measured(columns, timeline, steps, integral, counted, systematic, offsets, pieces, timeline.flags | flags | names)
+    counted = None
+    if counter is not None:
+        total = counter.step_ah(steps) + counter.unseen_ah(steps, *_beside_edges(steps, timeline.clock_second, current))
+        variance = edges.unknown_variance(current[steps.first], current[steps.stop - 1])
+        counted = _counted(integral, counter, steps, total * COULOMB_PER_AH, variance)
+    return Measured(columns, timeline, steps, integral, counted, systematic, offsets, pieces, timeline.flags | names, assumed)
 
 
-def _kind_of(columns: Columns, timeline: Timeline, counter: Counter | None) -> CurrentKind:
-    """Interval means when the increments equal mean × interval, row by row, better than they equal the trapezoid."""
-    if counter is None or not counter.rounded_each or timeline.time_second.size < 3:
-        return CurrentKind.POINT
-    interval = np.diff(timeline.time_second)
-    current = np.nan_to_num(columns["current_ampere"], nan=0.0)
-    amount = counter.signed_ah()[1:] * COULOMB_PER_AH
-    rectangle = np.abs(interval * current[1:] - amount)
-    trapezoid = np.abs(0.5 * interval * (current[1:] + current[:-1]) - amount)
-    differing = np.abs(current[1:] - current[:-1]) * interval > 1e-9 * float(np.max(np.abs(amount), initial=0.0))
-    better = rectangle[differing] < trapezoid[differing]
-    return CurrentKind.MEAN if better.size and float(np.mean(better)) > 0.5 else CurrentKind.POINT
-
-
-def _reaching_back(steps: Steps, timeline: Timeline) -> Steps:
+def _reaching_back(steps: Steps, timeline: Timeline) -> Edges:
     """Steps of interval means: the first one reaches back to the row before, whoever that belongs to."""
     time, clock = timeline.time_second, timeline.clock_second
     since = np.where(steps.first > 0, time[steps.first] - time[steps.first - 1], np.nan)
-    start = steps.edges.start_second
-    start = np.where(np.isnan(start), clock[steps.first] - since, start)
-    return replace(steps, edges=replace(steps.edges, start_second=start, unknown_second=np.zeros_like(start)))
+    start = steps.named.edges.start_second
+    return replace(steps.named.edges, start_second=np.where(np.isnan(start), clock[steps.first] - since, start))
 
 
 def _systematic(accuracy: Accuracy, ranges: Ranges, offsets: list[Offset]) -> tuple[Systematic, set[str]]:
@@ -101,22 +100,31 @@ def _systematic(accuracy: Accuracy, ranges: Ranges, offsets: list[Offset]) -> tu
     return replace(stated, offset_ampere=offset), names
 
 
-def _counted(integral: Charges, counter: Counter, steps: Steps, current: Array) -> Charges:
+def _counted(integral: Charges, counter: Counter, steps: Steps, total: Array, edge_variance: Array) -> Charges:
     """The counter's charges, on each range the share that the integral has there.
 
-    A counter has seen what lies at a step's edges. It has seen no less noise than its instrument has, of which only the record
-    tells; so beside its resolution the integral's own random error stays, but for the edges.
+    A counter has seen what lies at a step's edges, but not what passed after a step's last row if it begins again in the next
+    one. It has seen no less noise than its instrument has, of which only the record tells; so beside its resolution the
+    integral's own random error stays, but for the edges.
     """
-    total = counter.step_ah(steps) * COULOMB_PER_AH
     whole = integral.total_coulomb()
     share = integral.coulomb / np.where(whole != 0, whole, 1.0)[:, None]
     share[whole == 0, 0] = 1.0
     rows = steps.stop - steps.first if counter.rounded_each else np.ones(steps.first.size)
-    edge = (current[steps.first] * steps.edges.unknown_second) ** 2 / 12
-    noise = np.maximum(integral.random_std_coulomb**2 - np.nan_to_num(edge, nan=0.0), 0.0)
+    noise = np.maximum(integral.random_std_coulomb**2 - np.nan_to_num(edge_variance, nan=0.0), 0.0)
     random = np.sqrt(noise + (counter.resolution_ah * COULOMB_PER_AH) ** 2 * rows / 12)
     flags = integral.flags & np.uint8(flag_bits(frozenset({FLAG_GAP, FLAG_BACKWARD})))
     return replace(integral, coulomb=share * total[:, None], random_std_coulomb=random, flags=flags)
+
+
+def _beside_edges(steps: Steps, clock: Array, current: Array) -> tuple[Array, Array]:
+    """In Ah: what passed from each step's last row to its named end, and from there to the first row after it."""
+    tail = np.fmax(steps.named.edges.end_second - clock[steps.stop - 1], 0.0)
+    tail[tail < DEAD_SECOND] = 0.0
+    head = np.fmax(clock[steps.first] - steps.named.edges.start_second, 0.0)
+    held = np.nan_to_num(current[steps.stop - 1] * tail, nan=0.0)
+    own = np.nan_to_num(current[steps.first] * head, nan=0.0)
+    return held / COULOMB_PER_AH, np.append(own[1:], [0.0]) / COULOMB_PER_AH
 
 
 def _without_minor(integral: Charges, steps: Steps) -> tuple[Index, bool]:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.analysis.charge import Array
-from harness.analysis.integrals import Edges, Index, Mask
+from harness.analysis.integrals import Index, Mask
 from harness.analysis.missing import all_finite, held
-from harness.analysis.spread import Spread, medians_by_step
 from harness.interop.columns import Columns, Stated
+from harness.interop.edges import Cuts, NamedEdges, named_edges
 from harness.interop.timeline import Timeline
 
 FLAG_DISAGREES = "time_disagrees"
@@ -37,22 +37,19 @@ SMALLEST_MOVE_VOLT = 5e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Steps:
+class Steps(Cuts):
     """Steps of one direction: rows [first, stop), +1, −1 or 0 (rest or probe), and their edges on `Timeline.clock_second`.
 
     ``continues`` says that the very next row has the same direction.
     """
 
-    first: Index
-    stop: Index
-    direction: Index
     probe: Mask
     continues: Mask
-    edges: Edges
+    named: NamedEdges
 
 
-def cut_steps(columns: Columns, timeline: Timeline, stated: Stated) -> tuple[Steps, frozenset[str]]:
-    """The file cut where a step, a direction or a probe begins; with flags about clocks that disagree."""
+def cut_steps(columns: Columns, timeline: Timeline, stated: Stated) -> tuple[Steps, Index]:
+    """The file cut where a step, a direction or a probe begins; with the first rows of those over which the clocks disagree."""
     edge = timeline.step_edge.copy()
     current = columns["current_ampere"]
     current = current if all_finite(current) else held(current, np.flatnonzero(edge))
@@ -67,8 +64,10 @@ def cut_steps(columns: Columns, timeline: Timeline, stated: Stated) -> tuple[Ste
     stop = np.append(first[1:], current.size)
     same = np.append(direction[1:] == direction[:-1], [False])
     is_probe = np.zeros(first.size, dtype=np.bool_) if probe is None else probe[first]
-    edges, flags = _edges(timeline, edge, first, stop, direction)
-    return Steps(first, stop, direction, is_probe, same, edges), flags
+    cuts = Cuts(first, stop, direction, timeline.step_edge[first], _missing_before(columns, first))
+    named = named_edges(timeline, cuts)
+    steps = Steps(first, stop, direction, cuts.begins, cuts.missing, is_probe, same, named)
+    return steps, first[_disagreeing(timeline, first, stop) & (direction != 0)]
 
 
 def _probes(columns: Columns, stated: Stated) -> Mask | None:
@@ -180,42 +179,19 @@ def _moves(voltage: Array | None, first: Index, stop: Index) -> Array:
     return np.where(np.abs(move) > limit, np.sign(move), 0.0)
 
 
-def _edges(timeline: Timeline, step_edge: Mask, first: Index, stop: Index, direction: Index) -> tuple[Edges, frozenset[str]]:
-    """What each step's clock says of its beginning and its end; nothing is said of rests and probes."""
+def _disagreeing(timeline: Timeline, first: Index, stop: Index) -> Mask:
+    """In which steps step time and test time do not pass alike."""
     time, step = timeline.time_second, timeline.step_second
-    before = np.where(first > 0, time[first] - time[first - 1], 0.0)
-    driven = direction != 0
-    nothing = np.full(first.size, np.nan)
     if step is None:
-        near = driven & (before > 0)
-        near &= before <= 3 * _typical(time, first, stop, near)
-        edges = Edges(nothing, nothing, np.where(near, before, 0.0), timeline.resolution_second)
-        return edges, frozenset()
+        return np.zeros(first.size, dtype=np.bool_)
     passed = time[stop - 1] - time[first]
-    differs = np.abs(step[stop - 1] - step[first] - passed) > np.maximum(0.01 * passed, 2.0)
-    since = step[first]
-    begins = driven & step_edge[first] & (since > 0) & ((first == 0) | (since <= 1.001 * before))
-    begins &= since <= 3 * _typical(step, first, stop, begins)
-    after = np.minimum(stop, time.size - 1)
-    rest = np.where(stop < time.size, time[after] - time[stop - 1] - step[after], 0.0)
-    ends = driven & (stop < time.size) & step_edge[after] & (rest > 0)
-    ends &= rest <= 3 * _typical(time, first, stop, ends)
-    edges = Edges(
-        np.where(begins, 0.0, nothing), np.where(ends, step[stop - 1] + rest, nothing), np.zeros(first.size),
-        timeline.resolution_second,
-    )  # fmt: skip
-    return edges, frozenset({FLAG_DISAGREES} if bool((differs & driven).any()) else ())
-
-
-def _typical(clock: Array, first: Index, stop: Index, wanted: Mask) -> Array:
-    """The median interval of each wanted step, repeated stamps left out; 0 elsewhere."""
-
-    def intervals(rows: Index) -> Array:
-        passed = clock[rows + 1] - clock[rows]
-        return np.where(passed > 0, passed, np.nan)
-
-    found = np.zeros(first.size)
-    if bool(wanted.any()):
-        medians = medians_by_step(Spread(first[wanted], stop[wanted] - 1), intervals)
-        found[wanted] = np.nan_to_num(medians, nan=0.0)
+    found: Mask = np.abs(step[stop - 1] - step[first] - passed) > np.maximum(0.01 * passed, 2.0)
     return found
+
+
+def _missing_before(columns: Columns, first: Index) -> Mask:
+    """Before which steps the file's own count of them leaves one out."""
+    missing = np.zeros(first.size, dtype=np.bool_)
+    if "step_count" in columns:
+        missing[1:] = np.abs(columns.at("step_count", first[1:]) - columns.at("step_count", first[1:] - 1)) > 1
+    return missing

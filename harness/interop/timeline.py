@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.analysis.charge import Array
 from harness.analysis.counting import decimal_resolution
-from harness.analysis.integrals import FLAG_BACKWARD, GAP_FACTOR, GAP_SECOND, Index, Mask, longest_regular
+from harness.analysis.integrals import FLAG_BACKWARD, GAP_FACTOR, GAP_SECOND, NOWHERE, Index, Mask, longest_regular
 from harness.analysis.missing import all_finite, any_finite, held
 from harness.errors import BadInput
 from harness.interop.columns import Columns
@@ -36,6 +36,8 @@ FIND_DERIVED = "time_derived"
 FIND_JUMP = "clock_jump"
 FIND_APART = "time_disagrees"
 
+STAMP_SECOND = 1e-3
+"""No tester's stamps are believed to be finer, however many digits they have."""
 UNSORTED_SHARE = 0.25
 """Where more than this share of the rows goes back, the rows are out of order, not their clock."""
 
@@ -49,7 +51,8 @@ class Timeline:
     """The time of every row.
 
     ``time_second`` never falls; ``clock_second`` is what to integrate over, the step time where the file has it, NaN where a
-    stamp is missing. ``step_edge`` says before which rows nothing may be integrated: where a step begins, or time broke.
+    stamp is missing. ``step_edge`` says before which rows nothing may be integrated: where a step begins, or, at ``broken_rows``,
+    time broke.
     ``flags`` hold for the file, ``flagged_rows`` say which rows have a flag of their own.
     """
 
@@ -58,6 +61,7 @@ class Timeline:
     step_second: Array | None
     resolution_second: float
     step_edge: Mask
+    broken_rows: Index
     flags: frozenset[str]
     flagged_rows: Mapping[str, Index]
     findings: tuple[Finding, ...]
@@ -72,6 +76,7 @@ class _Found:
     split: list[Index]
     rows: dict[str, Index]
     findings: list[Finding]
+    swapped: Index
 
     def name(self, kind: str, rows: Index, text: str, *, repaired: bool = False) -> None:
         self.findings.append(Finding(kind, self.column, text, tuple(rows.tolist()), repaired=repaired))
@@ -86,11 +91,14 @@ def build_timeline(columns: Columns, where: str, *, repair: bool = False) -> Tim
     step = columns.get("step_time_second")
     step = step if step is not None and all_finite(step) else None
     name, raw = _raw_time(columns, step, where)
-    found = _Found(name, repair, [], {}, [])
-    edge = _step_edges(columns, raw.size)
+    found = _Found(name, repair, [], {}, [], NOWHERE)
     if name != "test_time_second":
         found.name(FIND_DERIVED, np.zeros(0, dtype=np.int64), f"there is no test time; it was put together from {name}")
-    time = _without_falls(_filled(raw, found), found, where)
+    time = _without_falls(_filled(raw, found), step, found, where)
+    edge = _step_edges(columns, raw.size, found.swapped)
+    if step is not None and found.swapped.size:
+        step = step.copy()
+        step[found.swapped] = step[found.swapped - 1]
     clock = time if step is None else step
     if step is None and not all_finite(raw):
         clock = np.where(np.isfinite(raw), time, np.nan)
@@ -102,10 +110,11 @@ def build_timeline(columns: Columns, where: str, *, repair: bool = False) -> Tim
         if name != "step_time_second" and _drifts(time, step, edge):
             _find_jumps(name, time, step, found)
         found.split.clear()
-    edge[np.concatenate(found.split or [np.zeros(0, dtype=np.int64)])] = True
+    broken = np.concatenate(found.split or [np.zeros(0, dtype=np.int64)])
+    edge[broken] = True
     flags = frozenset({FLAG_DERIVED} if name != "test_time_second" else ())
-    resolution = decimal_resolution(raw if step is None else step)
-    return Timeline(time, clock, step, resolution, edge, flags, found.rows, tuple(found.findings))
+    resolution = max(decimal_resolution(raw if step is None else step), STAMP_SECOND)
+    return Timeline(time, clock, step, resolution, edge, broken, flags, found.rows, tuple(found.findings))
 
 
 def out_of_order(time: Array) -> bool:
@@ -139,22 +148,30 @@ def _filled(raw: Array, found: _Found) -> Array:
     return held(raw, np.zeros(1, dtype=np.int64))
 
 
-def _without_falls(time: Array, found: _Found, where: str) -> Array:
+def _without_falls(time: Array, step: Array | None, found: _Found, where: str) -> Array:
     """Stamps that never fall: a single row that went back (or ahead) takes the time of the row before; after a lasting fall the
-    clock goes on from where it was. Neither is integrated over, unless the single rows are to be repaired.
+    clock goes on from where it was. Neither is integrated over, unless the single rows are to be repaired. Rows in each other's
+    place lose nothing: the time of both is known.
     """
     fall = np.flatnonzero(time[1:] < time[:-1]) + 1
     if fall.size == 0:
         return time
     if out_of_order(time):
         raise BadInput(where, f"its rows are not in the order of time ({fall.size} of {time.size} go back); sort them or repair")
-    single = _single_rows(time, fall)
     time = time.copy()
+    found.swapped = swapped = _swapped(time, fall, step)
+    if swapped.size:
+        time[swapped] = time[swapped - 1]
+        found.name(FIND_BACKWARD, swapped, f"{swapped.size} rows stand in the place of the one before; the time of both was used")
+        found.rows[FLAG_BACKWARD] = swapped
+        fall = np.flatnonzero(time[1:] < time[:-1]) + 1
+    single = _single_rows(time, fall) if fall.size else fall
     if single.size:
         time[single] = time[single - 1]
         done = "took the time of the row before" if found.repair else "nothing was integrated over them"
         found.name(FIND_BACKWARD, single, f"{single.size} rows have an impossible time; {done}", repaired=found.repair)
-        found.rows[FLAG_REPAIRED if found.repair else FLAG_BACKWARD] = single
+        flag = FLAG_REPAIRED if found.repair else FLAG_BACKWARD
+        found.rows[flag] = np.union1d(found.rows.get(flag, single), single)
         if not found.repair:
             found.split += [single, single[single + 1 < time.size] + 1]
     lasting = np.flatnonzero(time[1:] < time[:-1]) + 1
@@ -166,6 +183,13 @@ def _without_falls(time: Array, found: _Found, where: str) -> Array:
         lost[lasting] = time[lasting - 1] - time[lasting]
         time += np.cumsum(lost)
     return time
+
+
+def _swapped(time: Array, fall: Index, step: Array | None) -> Index:
+    """Rows earlier than the one before, by step time too, where either order of the two stands between their neighbours."""
+    fall = fall[(fall >= 2) & (fall + 1 < time.size)]
+    fall = fall[(time[fall] >= time[fall - 2]) & (time[fall - 1] <= time[fall + 1])]
+    return fall if step is None else fall[(step[fall] < step[fall - 1]) & (step[fall] >= step[fall - 2])]
 
 
 def _single_rows(time: Array, fall: Index) -> Index:
@@ -225,8 +249,8 @@ def _joined_steps(step: Array, columns: Columns) -> Array:
     return joined
 
 
-def _step_edges(columns: Columns, size: int) -> Mask:
-    """Where a step begins: a step's number changed, its time fell, or a probe began or ended."""
+def _step_edges(columns: Columns, size: int, swapped: Index = NOWHERE) -> Mask:
+    """Where a step begins: a step's number changed, its time fell (but for ``swapped`` rows), or a probe began or ended."""
     edge = np.zeros(size, dtype=np.bool_)
     edge[0] = True
     for key in STEP_KEYS:
@@ -237,5 +261,7 @@ def _step_edges(columns: Columns, size: int) -> Mask:
         edge[1:] |= sounding[1:] != sounding[:-1]
     if "step_time_second" in columns:
         time = columns["step_time_second"]
-        edge[1:] |= time[1:] < time[:-1]
+        fell = time[1:] < time[:-1]
+        fell[swapped - 1] = False
+        edge[1:] |= fell
     return edge
