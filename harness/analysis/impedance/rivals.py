@@ -27,7 +27,8 @@ from harness.analysis.impedance.spectrum import Sweep
 
 POOR_RMS, PAYS = 0.02, 0.5
 LEFT_OUT_SHARE = 0.05
-"""Of the interface: a tail that is no larger (|Z| at the lowest frequency) hides no arc of any size."""
+"""Of the interface: a tail that is larger (|Z| at the lowest frequency) may be an arc of a third of it, six times below the
+sweep."""
 SLOWEST_SECOND = 2.5
 """0.06 Hz. What answers more slowly is diffusion, in full cells nearly always."""
 LEAST_EXPONENT = 0.7
