@@ -58,12 +58,12 @@ def assumed_points(columns: Columns, timeline: Timeline, first: Index) -> Findin
     if not parts:
         return None
     apart, charge = np.array(parts).T
-    most = float(np.max(apart / np.maximum(charge, max(0.01 * float(charge.max()), 1e-300))))
+    most = float(apart.max()) / max(float(charge.max()), SMALLEST * float(apart.max()))
     if most <= MATTERS:
         return None
     text = (
         f"nothing says whether a current is the value at its stamp or the mean since the row before; points were assumed, and "
-        f"means would change the charge of a step by up to {100 * most:.2g} %"
+        f"means would change the charge of a step by up to {100 * most:.2g} % of the largest"
     )
     return Finding(CURRENT_KIND, "current_ampere", text)
 

@@ -120,7 +120,8 @@ def _charges(measured: Measured, first_piece: Index) -> tuple[Charges, Mask, flo
         return counted, mismatch, 0.0
     ratio = both[seen != 0] / seen[seen != 0]
     gain = float(np.median(ratio)) if 2 * int(np.count_nonzero(mismatch)) > mismatch.size else 1.0
-    random = np.where(mismatch, np.hypot(counted.random_std_coulomb, both - gain * seen), counted.random_std_coulomb)
+    gain = gain or 1.0
+    random = np.hypot(counted.random_std_coulomb, np.where(mismatch, both - gain * seen, 0.0)) / abs(gain)
     return replace(counted, random_std_coulomb=random), mismatch, abs(gain - 1.0)
 
 

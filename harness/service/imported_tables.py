@@ -44,7 +44,7 @@ FLAGS = {
     "time_disagrees": "step time and test time differ by more than 1 % over a step",
     "clock_jump": "a clock of the file jumped; the instrument's own was used",
     "end_unseen": "the file ends in this half cycle, with nothing to compare its end with: it may be cut short",
-    "gap": "rows are missing inside a half cycle; its error holds what may have passed",
+    "gap": "rows are missing inside a half cycle or at its edge; its error holds what may have passed",
     "missing_values": "rows without a current were left out",
     "backward_time": "rows with an impossible time were not integrated over",
     "duplicate_time": "rows with the stamp of the row before add nothing",
