@@ -182,15 +182,10 @@ def lithium_books(
     efficiency: Estimate | None = None,
     ended: Ended = Ended.RUNNING,
 ) -> LithiumBooks:
-    """The books of one cell from the cycles of its runs, in the order of time.
+    """The books of one cell from the cycles of its runs, in the order of time; other kinds of rows are passed over.
 
-    Args:
-        rows: cycles; other kinds are passed over.
-        geometry: which electrode the roles are of.
-        inventory_ah: the anode's lithium (see `inventory`); ``Estimate.exact(0)`` for anode-free.
-        cathode_ah: lithium in the cathode as built, of full cells.
-        efficiency: of the lithium, where the charges of a full cell do not tell it.
-        ended: why there are no more cycles.
+    ``inventory_ah`` is the anode's lithium (see `inventory`), ``Estimate.exact(0)`` for anode-free; ``cathode_ah`` that of a full
+    cell's cathode as built; ``efficiency`` that of the lithium, where the charges of a full cell do not tell it.
 
     Raises:
         AnalysisError: there is no cycle, an inventory is negative, or the efficiency is not one.

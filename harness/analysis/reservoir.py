@@ -235,17 +235,16 @@ def _block(
     short = _short_charge(pairs)
     cycles = min(len(deposits), len(removals)) - 1 if removals else 0
     reservoir, final = _size(deposits[:1]), _size(removals[-1:])
-    flags = {name for half in (*deposits, *removals) for name in half.half.flags | half.half.charge.flags}
-    flags -= {FLAG_STRIP_INCOMPLETE, FLAG_ABOVE_ONE}
-    if programmed is not None and cycles < programmed:
-        flags.add(FLAG_FEWER)
     ran_out = closed and _ran_out(final, short, cycles, programmed, after)
     value, found = _efficiency(deposits, removals, accuracy, cycles, closed=closed, ran_out=ran_out)
-    flags |= {FLAG_RAN_OUT} if ran_out else set()
-    flags |= set() if closed else {FLAG_CUT_SHORT}
-    flags |= {FLAG_ABOVE_ONE} if value.value is not None and value.value > 1.0 else set()
     knows = all(one.half.charge.knows_offset(accuracy) for one in (*deposits, *removals))
-    flags |= set() if knows else {FLAG_OFFSET_UNKNOWN}
+    found_out = {
+        FLAG_FEWER: programmed is not None and cycles < programmed,
+        FLAG_RAN_OUT: ran_out,
+        FLAG_CUT_SHORT: not closed,
+        FLAG_ABOVE_ONE: value.value is not None and value.value > 1.0,
+        FLAG_OFFSET_UNKNOWN: not knows,
+    }
     return ReservoirBlock(
         first_cycle=deposits[0].cycle_count,
         last_cycle=(removals or deposits)[-1].cycle_count,
@@ -261,8 +260,14 @@ def _block(
         lowest_1=lowest_efficiency(max(cycles, 1), short, reservoir),
         conditioning=_conditioning(before, accuracy),
         duration_hour=_hours(deposits[0], (removals or deposits)[-1]),
-        flags=frozenset(flags),
+        flags=_flags_of((*deposits, *removals)) | {name for name, holds in found_out.items() if holds},
     )
+
+
+def _flags_of(halves: Sequence[BlockHalf]) -> frozenset[str]:
+    """Those of the halves, but for what is the rule within a block: short strips, and more stripped than plated in one cycle."""
+    names = {name for half in halves for name in half.half.flags | half.half.charge.flags}
+    return frozenset(names - {FLAG_STRIP_INCOMPLETE, FLAG_ABOVE_ONE})
 
 
 def _short_charge(pairs: Sequence[_Pair]) -> float:

@@ -104,21 +104,9 @@ def half_cycle_shape(
     if open_voltage_volt is None:
         flags.add(FLAG_OPEN_VOLTAGE_UNKNOWN)
     if steady.refusal or steady.current_ampere is None:
-        none = Estimate.refused(steady.refusal)
-        size = steady.time_second.size
-        return HalfCycleShape(
-            steady.current_ampere, steady.duration_second, size, none, none, none, none, none, None, flags=frozenset(flags)
-        )
+        return _refused(steady, flags)
     time, volt = steady.time_second, steady.voltage_volt
-    if open_voltage_volt is None:
-        none = Estimate.refused(OPEN_VOLTAGE_UNKNOWN)
-        drive = volt * math.copysign(1.0, float(np.median(volt)))
-        numbers = (none, none, none, none, _switch_resistance(steady, rest_voltage_volt, white_noise(time, drive)))
-    else:
-        drive = (volt - open_voltage_volt) * math.copysign(1.0, steady.current_ampere)
-        noise = white_noise(time, drive)
-        plateau, end = _plateau(time, drive), _end(drive, noise)
-        numbers = (_peak(time, drive, noise), plateau, end, _arcing(end, plateau), _resistance(plateau, steady))
+    drive, numbers = _overpotentials(steady, open_voltage_volt, rest_voltage_volt)
     middle = between(time, *MIDDLE)
     return HalfCycleShape(
         steady.current_ampere,
@@ -134,6 +122,31 @@ def half_cycle_shape(
         _jumps(steady, drive),
         frozenset(flags),
     )
+
+
+_Numbers = tuple[Estimate, Estimate, Estimate, Estimate, Estimate]
+"""Nucleation, plateau, end, arcing, apparent resistance."""
+
+
+def _refused(steady: Steady, flags: set[str]) -> HalfCycleShape:
+    none = Estimate.refused(steady.refusal)
+    size = steady.time_second.size
+    return HalfCycleShape(
+        steady.current_ampere, steady.duration_second, size, none, none, none, none, none, None, flags=frozenset(flags)
+    )
+
+
+def _overpotentials(steady: Steady, open_volt: float | None, rest_volt: float | None) -> tuple[Array, _Numbers]:
+    """What drives the current at each reading, and its peak, plateau, end, arcing and resistance."""
+    time, volt = steady.time_second, steady.voltage_volt
+    if open_volt is None:
+        none = Estimate.refused(OPEN_VOLTAGE_UNKNOWN)
+        drive = volt * math.copysign(1.0, float(np.median(volt)))
+        return drive, (none, none, none, none, _switch_resistance(steady, rest_volt, white_noise(time, drive)))
+    drive = (volt - open_volt) * math.copysign(1.0, steady.current_ampere or 0.0)
+    noise = white_noise(time, drive)
+    plateau, end = _plateau(time, drive), _end(drive, noise)
+    return drive, (_peak(time, drive, noise), plateau, end, _arcing(end, plateau), _resistance(plateau, steady))
 
 
 def asymmetry(shape: HalfCycleShape, neighbour: HalfCycleShape) -> Estimate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -45,11 +46,8 @@ def analyze(  # noqa: PLR0917 - a command's options are its parameters
     from harness.service.imported_tables import imported_parts  # noqa: PLC0415
 
     area_cm2, accuracy = _area(area), _accuracy(accuracy_offset, accuracy_gain)
-    found = [
-        one
-        for file in files
-        for one in import_file(file, geometry=geometry, area_cm2=area_cm2, current=current, accuracy=accuracy, repair=repair)
-    ]
+    how = partial(import_file, geometry=geometry, area_cm2=area_cm2, current=current, accuracy=accuracy, repair=repair)
+    found = [one for file in files for one in how(file)]
     if as_json:
         print(json.dumps(imported_json(found), indent=2, allow_nan=False))
     else:

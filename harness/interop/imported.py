@@ -97,32 +97,49 @@ def import_file(
     """
     if area_cm2 is not None and not (math.isfinite(area_cm2) and area_cm2 > 0):
         raise BadInput("area_cm2", f"{area_cm2!r} is not a positive area")
-    kind = None if current is None else CurrentKind(current)
-    made = []
-    for name, frame in text_spectrum(path) or read_cells(path):
-        findings = validate(frame)
-        if repair:
-            frame, findings = repaired(frame, findings)  # noqa: PLW2901 - from here on, the file is the repaired one
-        spectra = spectra_of(name, frame, str(path), repair=repair)
-        findings += [finding for spectrum in spectra for finding in spectrum.findings]
-        cell, lacking = None, _lacking(frame)
-        if frame.height < FEWEST_ROWS and not spectra:
-            raise BadInput(str(path), f"it holds {frame.height} row of {name}; no charge passes in fewer than {FEWEST_ROWS}")
-        if lacking is None:
-            try:
-                cell = analyze_frame(name, frame, geometry, kind, str(path), area_cm2=area_cm2, accuracy=accuracy, repair=repair)
-                findings += _not_explained(cell.findings, findings)
-            except BadInput as error:
-                if not spectra:
-                    raise
-                findings.append(Finding(NO_CYCLES, "", f"no cycles beside the spectra: {error.what}"))
-        elif not spectra:
-            findings.insert(0, _without_cycles(frame, lacking, str(path)))
-            findings += _collapses(frame)
-        halves = [] if cell is None else judged_halves(cell)
-        findings += _shorts(halves)
-        made.append(Imported(path, name, geometry, area_cm2, frame, cell, halves, list(map(_judged, spectra)), findings))
-    return made
+    how = _How(geometry, area_cm2, None if current is None else CurrentKind(current), accuracy, repair)
+    return [_imported(path, name, frame, how) for name, frame in text_spectrum(path) or read_cells(path)]
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What `import_file` was told of a file."""
+
+    geometry: Geometry
+    area_cm2: float | None
+    kind: CurrentKind | None
+    accuracy: Accuracy | None
+    repair: bool
+
+
+def _imported(path: Path, name: str, frame: pl.DataFrame, how: _How) -> Imported:
+    findings = validate(frame)
+    if how.repair:
+        frame, findings = repaired(frame, findings)
+    spectra = spectra_of(name, frame, str(path), repair=how.repair)
+    findings += [finding for spectrum in spectra for finding in spectrum.findings]
+    if frame.height < FEWEST_ROWS and not spectra:
+        raise BadInput(str(path), f"it holds {frame.height} row of {name}; no charge passes in fewer than {FEWEST_ROWS}")
+    cell, lacking = None, _lacking(frame)
+    if lacking is None:
+        try:
+            cell = _cell(path, name, frame, how)
+            findings += _not_explained(cell.findings, findings)
+        except BadInput as error:
+            if not spectra:
+                raise
+            findings.append(Finding(NO_CYCLES, "", f"no cycles beside the spectra: {error.what}"))
+    elif not spectra:
+        findings = [_without_cycles(frame, lacking, str(path)), *findings, *_collapses(frame)]
+    halves = [] if cell is None else judged_halves(cell)
+    findings += _shorts(halves)
+    return Imported(path, name, how.geometry, how.area_cm2, frame, cell, halves, list(map(_judged, spectra)), findings)
+
+
+def _cell(path: Path, name: str, frame: pl.DataFrame, how: _How) -> AnalyzedCell:
+    return analyze_frame(
+        name, frame, how.geometry, how.kind, str(path), area_cm2=how.area_cm2, accuracy=how.accuracy, repair=how.repair
+    )
 
 
 def _not_explained(further: Sequence[Finding], known: Sequence[Finding]) -> list[Finding]:

@@ -246,8 +246,8 @@ class Arc:
 
 
 @dataclass(frozen=True)
-class Series:
-    """Parts one after the other."""
+class _Composed:
+    """Several parts and the place of each one's parameters."""
 
     parts: tuple[Element, ...]
 
@@ -259,7 +259,13 @@ class Series:
     @cached_property
     def places(self) -> tuple[tuple[Element, slice], ...]:
         """Every part with the place of its parameters."""
-        return _places(self.parts)
+        ends = np.cumsum([0, *(len(part.parameters) for part in self.parts)]).tolist()
+        return tuple((part, slice(begin, end)) for part, (begin, end) in zip(self.parts, pairwise(ends), strict=True))
+
+
+@dataclass(frozen=True)
+class Series(_Composed):
+    """Parts one after the other."""
 
     def evaluate(self, internal: Sequence[float], grid: Grid, rows: Complex) -> Complex:
         """The sum."""
@@ -270,20 +276,8 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Parallel:
+class Parallel(_Composed):
     """Branches side by side."""
-
-    parts: tuple[Element, ...]
-
-    @cached_property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """Those of the branches, in order."""
-        return tuple(parameter for part in self.parts for parameter in part.parameters)
-
-    @cached_property
-    def places(self) -> tuple[tuple[Element, slice], ...]:
-        """Every branch with the place of its parameters."""
-        return _places(self.parts)
 
     def evaluate(self, internal: Sequence[float], grid: Grid, rows: Complex) -> Complex:
         """1 / Σ 1/Z_k; the branches' derivatives are multiplied by (Z / Z_k)²."""
@@ -293,11 +287,6 @@ class Parallel:
             share = value * admittance
             rows[place] *= share * share
         return value
-
-
-def _places(parts: tuple[Element, ...]) -> tuple[tuple[Element, slice], ...]:
-    ends = np.cumsum([0, *(len(part.parameters) for part in parts)]).tolist()
-    return tuple((part, slice(begin, end)) for part, (begin, end) in zip(parts, pairwise(ends), strict=True))
 
 
 def _root_and_tangent(log_tau: float, grid: Grid) -> tuple[Complex, Complex]:

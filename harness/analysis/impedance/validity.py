@@ -116,11 +116,7 @@ def judge_spectrum(
         findings += _of_the_residual(tested)
         findings += _of_the_sign(usable, tested)
     noise = LEAST_NOISE if tested is None else max(tested.noise_1, LEAST_NOISE)
-    repetition = None
-    if again is not None:
-        repetition = compare_sweeps(sweep, again, noise)
-    elif repeated_first is not None:
-        repetition = repeated_point(sweep, repeated_first, noise)
+    repetition = _repeated(sweep, again, repeated_first, noise)
     if repetition is not None:
         findings += _of_the_repetition(repetition, "the second sweep" if again is not None else "the repeated first frequency")
     if bias_before is not None and bias_after is not None:
@@ -188,6 +184,13 @@ def _of_the_sign(sweep: Sweep, tested: KramersKronig) -> Iterator[_Finding]:
     turned = kramers_kronig(replace(sweep, impedance_ohm=sweep.impedance_ohm.conj()))
     if turned.residual_rms_1 <= REFUSED_RMS:
         yield Verdict.REFUSED, "turned over, the imaginary part is valid: it must be negative where the cell is capacitive"
+
+
+def _repeated(sweep: Sweep, again: Sweep | None, first_ohm: complex | None, noise: float) -> Repetition | None:
+    """What was measured twice, compared; a whole second sweep says more than one point."""
+    if again is not None:
+        return compare_sweeps(sweep, again, noise)
+    return None if first_ohm is None else repeated_point(sweep, first_ohm, noise)
 
 
 def _of_the_repetition(repetition: Repetition, what: str) -> Iterator[_Finding]:
