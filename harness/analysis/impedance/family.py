@@ -39,11 +39,11 @@ SCORE_SHARE = 4e-3
 spectrum decides between circuits, and no larger than what circuits of a few elements can promise."""
 CLOSE, LEAST_NOISE, MOST_NOISE = 1e-2, 1e-4, 1e-3
 """Fits end this many standard deviations from their best, those being of the spectrum's own noise within limits."""
-FIRST_STEPS, MOST_STEPS, MOST_STEPS_FROM_PREVIOUS = 20, 300, 30
+FIRST_STEPS, MOST_STEPS, MOST_STEPS_FROM_PREVIOUS = 20, 300, 150
 FEW_STEPS = 8
 PLAUSIBLE = 1.5
 """Members whose residuals are up to this many times the best one's (or the share below which they compare alike) may be true."""
-WORSE, JUMP = 1.5, 1.3
+WORSE, JUMP = 1.5, 1.2
 """A family that fits this many times worse than the one it began from, or has grown by as much as that, begins anew."""
 _TAILS: tuple[tuple[Element, ...], ...] = (
     (),
