@@ -95,7 +95,8 @@ def median_over_time(time_second: Array, value: Array) -> tuple[float, float | N
     Var m = Σ w_i² Var ψ_i / (Σ w_i E ψ_i')². Readings are a trend s_i and noise σ, and ψ is taken as the normal distribution of
     κ = D/√3: with h = (m − s)/√(κ² + σ²), Var ψ = Φ(h) − 2 T(h, κ/√(κ² + 2σ²)) − Φ(h)², T Owen's function. A flat trend gives
     1.2533 σ/√n; one that is steep beside the noise 0.7 σ, for only the two readings around the middle decide there. What the
-    fitted trend has of the noise is taken out of the density and, where the trend is flat, put back to the variance.
+    fitted trend has of the noise is taken out of the density and, where the trend is flat, put back to the variance. Where no
+    reading lies within reach of the median, it is somewhere between its neighbours.
     """
     from scipy.special import ndtr, owens_t  # noqa: PLC0415 - the import costs what a query should not wait for
 
@@ -115,7 +116,12 @@ def median_over_time(time_second: Array, value: Array) -> tuple[float, float | N
     flat = noise**2 / (noise**2 + float(np.var(trend)))
     spread += flat * fitted * (noise / wide) ** 2 * np.exp(-(away**2)) / (2.0 * math.pi)
     density = _density(median - trend, weights, math.sqrt(wide**2 - fitted * noise**2))
-    return median, math.sqrt(float(np.sum(weights**2 * spread))) / density
+    variance = float(np.sum(weights**2 * spread))
+    if variance <= 0.0:
+        return median, 0.5 * (
+            quantile_over_time(time_second, value, 0.5 + part) - quantile_over_time(time_second, value, 0.5 - part)
+        )
+    return median, math.sqrt(variance) / density
 
 
 def _density(away: Array, weights: Array, wide: float) -> float:

@@ -1,0 +1,29 @@
+"""Medians over time of readings that are no smooth trace: two levels, ramps without noise, single excursions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.analysis.steady import median_over_time
+
+SHAPES = st.sampled_from(["levels", "ramp", "turns", "excursion"])
+
+
+@given(st.integers(5, 60), st.sampled_from([1e-6, 1e-3, 0.1, 10.0]), st.sampled_from([1e-9, 1e-6, 1e-4]), SHAPES)
+def test_median_of_any_trace_has_a_deviation(size: int, step: float, noise: float, shape: str) -> None:
+    """However far the readings lie apart beside their noise, the median is one of their range and its deviation a number."""
+    time = np.arange(size, dtype=np.float64)
+    trace = {
+        "levels": np.where(time < size // 2, 0.0, step),
+        "ramp": step * time,
+        "turns": step * (time % 2),
+        "excursion": np.where(time == size // 2, step, 0.0),
+    }[shape]
+    value = 0.1 + trace + np.random.default_rng(size).normal(0.0, noise, size)
+    median, std = median_over_time(time, value)
+    assert value.min() <= median <= value.max()
+    assert std is None or (math.isfinite(std) and std >= 0.0)
