@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.analysis.steady import median_over_time
@@ -13,6 +13,7 @@ from harness.analysis.steady import median_over_time
 SHAPES = st.sampled_from(["levels", "ramp", "turns", "excursion"])
 
 
+@settings(deadline=None)
 @given(st.integers(5, 60), st.sampled_from([1e-6, 1e-3, 0.1, 10.0]), st.sampled_from([1e-9, 1e-6, 1e-4]), SHAPES)
 def test_median_of_any_trace_has_a_deviation(size: int, step: float, noise: float, shape: str) -> None:
     """However far the readings lie apart beside their noise, the median is one of their range and its deviation a number."""
