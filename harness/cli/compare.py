@@ -1,52 +1,48 @@
-"""``harness compare-truth``: a run beside what the emulator knows. Exit status 1 when its expectations do not hold."""
+"""``harness compare``: groups of cells beside each other, by what they were made from."""
 
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-UNMET_STATUS = 1
+from harness.cli.facts import parse_fact
+
+_METRICS = (
+    "coulombic_efficiency",
+    "coulombic_inefficiency_per_hour",
+    "area_specific_resistance_growth",
+    "area_specific_resistance",
+    "lithium_turnover",
+    "cycle_life",
+)
+"""`harness.lab.metrics.METRICS` and the cycle life, written out: help must not wait for frames."""
 
 
-def compare_truth(
-    truth: Annotated[Path, typer.Argument(help="The emulator's truth file.", metavar="TRUTH")],
-    run: Annotated[str, typer.Argument(help="A run, or a cell: then its newest run.", metavar="RUN")],
-    site: Annotated[
-        Path, typer.Option(help="The site file, or a station's directory.", envvar="HARNESS_SITE", metavar="SITE")
-    ] = Path("site.toml"),
-    figure: Annotated[Path | None, typer.Option(help="Also draw it, to this .png, .svg or .pdf file.")] = None,
+def compare(
     *,
+    by: Annotated[str, typer.Option(help="A fact of build or cell, or a claim: substrate, batch, claim_12, …", metavar="FACT")],
+    metric: Annotated[str, typer.Option(help=f"One of {', '.join(_METRICS)}.")],
+    baseline: Annotated[str | None, typer.Option(help="Compare every group with this one; else every pair.")] = None,
+    at_cycle: Annotated[int | None, typer.Option(min=0, help="The metric at this cycle instead of the latest.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(help="Only cells with this: substrate=metal_foil, … (repeat it)", metavar="FACT=VALUE")
+    ] = None,
+    source: Annotated[str, typer.Option(help="Site file, state directory, influxdb://… or http://…")] = "site.toml",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare a run with the emulator's truth: efficiency, resistance, records, faults, and what the scenario expects."""
-    from harness.comparison.judging import judge  # noqa: PLC0415
-    from harness.comparison.run import compare_run  # noqa: PLC0415 - help must not wait for frames
-    from harness.comparison.truth_rows import check_channel, read_truth  # noqa: PLC0415
-    from harness.config import load_site  # noqa: PLC0415
-    from harness.service.compare_figure import draw_comparison  # noqa: PLC0415
-    from harness.service.compare_report import comparison_json, comparison_tables, read_run  # noqa: PLC0415
-    from harness.service.figures import check_figure_path  # noqa: PLC0415
+    """Compare groups of cells: effect with its interval, p-value, and what difference could have been seen."""
+    from harness.query import Lab  # noqa: PLC0415 - help must not wait for frames
+    from harness.service.cohort_tables import cohort_json, cohort_tables  # noqa: PLC0415
 
-    if figure is not None:
-        check_figure_path(figure)
-    rows = read_truth(truth)
-    measured, samples = read_run(load_site(site).state_directory if site.suffix == ".toml" else site, run)
-    check_channel(rows, measured.context.channel, truth)
-    found = compare_run(rows, measured)
-    judged = judge(found)
+    with Lab.connect(source) if "://" in source else Lab.open(Path(source)) as lab:
+        found = lab.compare(by, metric, baseline=baseline, at_cycle=at_cycle, **dict(map(parse_fact, where or [])))
     if as_json:
-        print(json.dumps({**comparison_json(found), "judgements": [asdict(one) for one in judged]}, indent=2))
-    else:
-        console = Console()
-        for table in comparison_tables(found, judged):
-            console.print(table)
-    if figure is not None:
-        draw_comparison(found, samples, figure)
-    if not all(one.holds for one in judged):
-        sys.exit(UNMET_STATUS)
+        print(json.dumps(cohort_json(found), indent=2))
+        return
+    console = Console()
+    for part in cohort_tables(found):
+        console.print(part, highlight=False)

@@ -18,8 +18,8 @@ from rich.console import Console
 from harness.cli import build_registry
 from harness.cli.analyze import analyze
 from harness.cli.build import build_app
-from harness.cli.cohort import compare
-from harness.cli.compare import compare_truth
+from harness.cli.compare import compare
+from harness.cli.compare_truth import compare_truth
 from harness.cli.facts import parse_fact
 from harness.cli.report import report
 from harness.errors import BadInput, HarnessError
