@@ -6,7 +6,8 @@ import pytest
 
 from harness.analysis.coulombic import MeanEfficiency
 from harness.analysis.estimate import NORMAL_95
-from harness.comparison.run import Beside, TruthComparison, compare_run
+from harness.analysis.lithium import LithiumBooks
+from harness.comparison.run import Beside, CycleComparison, TruthComparison, compare_run
 from harness.comparison.truth_rows import read_truth
 from harness.query import Lab
 from harness.service.compare_report import read_run
@@ -20,7 +21,7 @@ LEAST_HOLDING = 13
 
 @pytest.mark.timeout(300)
 def test_intervals_hold_the_truth_through_the_wire(bench: Bench) -> None:
-    """Mean efficiency, lithium lost and interface resistance: of 16 channels with an offset each, at least 13 hold each truth."""
+    """Efficiency, charge, lithium lost, interface: of 16 channels with an offset each, at least 13 hold each truth."""
     bench.slack_second = 2.0
     names = [f"a{number:02d}" for number in range(1, CHANNELS + 1)]
     cell = {"geometry": "deposit", "preset": "bare_fec", "area_cm2": 1.267}
@@ -39,10 +40,12 @@ def test_intervals_hold_the_truth_through_the_wire(bench: Bench) -> None:
         bench.wait(lambda: lab.store.cycles(runs)["cycle_duration_second"].drop_nulls().len() == CYCLES * len(runs))
         bench.wait(lambda: lab.store.impedance_fits(runs).height == CYCLES * len(runs))
         means = {name: lab.coulombic_efficiency(f"cell-{name}") for name in names}
+        books = {name: lab.cell(f"cell-{name}").lithium() for name in names}
     truth = read_truth(bench.truth)
     found = {name: compare_run(truth, read_run(bench.state, f"cell-{name}")[0]) for name in names}
     held = {
         "mean efficiency": [mean_is_held(means[name], found[name]) for name in names],
+        "lithium lost": [loss_is_held(books[name], found[name].cycles[-1]) for name in names],
         "plated charge": [is_held(found[name].cycles[-1].plating_capacity_ah) for name in names],
         "interface resistance": [is_held(found[name].sweeps[-1].interface_resistance_ohm) for name in names],
     }
@@ -55,6 +58,16 @@ def mean_is_held(mean: MeanEfficiency, found: TruthComparison) -> bool:
     assert found.mean_true_coulombic_efficiency is not None
     difference = abs(mean.coulombic_efficiency - found.mean_true_coulombic_efficiency)
     return difference <= NORMAL_95 * (mean.coulombic_efficiency_std or 0.0)
+
+
+def loss_is_held(books: LithiumBooks, last: CycleComparison) -> bool:
+    """Whether the 95 % interval of the lithium lost in the last cycle holds what was plated and did not come back."""
+    assert books.losses is not None
+    assert books.losses.cycle_count[-1] == last.cycle_count
+    plated, efficiency = last.plating_capacity_ah.true_low, last.coulombic_efficiency.true_low
+    assert plated is not None
+    assert efficiency is not None
+    return bool(abs(books.losses.lost_ah[-1] - plated * (1 - efficiency)) <= NORMAL_95 * books.losses.std_ah[-1])
 
 
 def is_held(one: Beside) -> bool:
