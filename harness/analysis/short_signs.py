@@ -216,13 +216,15 @@ def _falls(shape: HalfCycleShape) -> Iterator[Fall]:
         return
     undone: set[Jump] = set()
     for jump in shape.jumps:
-        if not _is_fall(jump) or jump.to_second > start + END_1 * duration:
+        if jump.change_volt >= 0.0 or jump.to_second > start + END_1 * duration:
             continue
         rise = next((one for one in shape.jumps if one.from_second >= jump.to_second and _undoes(one, jump)), None)
+        if not (_is_fall(jump) or (rise is not None and _mirrors(rise, jump))):
+            continue
         undone |= set() if rise is None else {rise}
         until = start + duration if rise is None else rise.to_second
         if until - jump.to_second >= SPIKE_1 * duration and (rise is not None or not shape.discharges):
-            yield Fall(jump, jump.to_second, until, _part(shape, jump), min(jump.kept_1, 1.0))
+            yield Fall(jump, jump.to_second, until, _part(shape, jump), min(max(jump.kept_1, KEPT_1[0]), 1.0))
     for jump in shape.jumps:
         if shape.discharges and jump not in undone and _is_return(jump) and jump.from_second - start >= SPIKE_1 * duration:
             yield Fall(jump, start, jump.from_second, _part(shape, jump), min(jump.kept_1, 1.0))
@@ -238,6 +240,12 @@ def _is_fall(jump: Jump) -> bool:
     """Down, more than the bend at the tip of a peak, neither undone at once nor the beginning of a longer way down."""
     size = -jump.change_volt
     return size > 0.0 and _is_seen(jump) and jump.cusp_volt <= CUSP * size and KEPT_1[0] <= jump.kept_1 <= KEPT_1[1]
+
+
+def _mirrors(rise: Jump, fall: Jump) -> bool:
+    """As large a rise, seen by itself: together they need no other sign that the fall is one."""
+    part = -rise.change_volt / fall.change_volt
+    return HIDDEN_1 <= part <= 1.0 / HIDDEN_1 and _is_seen(rise) and KEPT_1[0] <= rise.kept_1 <= KEPT_1[1]
 
 
 def _is_return(jump: Jump) -> bool:
