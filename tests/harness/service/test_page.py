@@ -170,7 +170,7 @@ def test_page_asks_no_other_host(served: Any, visit: Callable[[str], Visit]) -> 
     made = visit(served.url)
     expect(made.page.locator("tbody tr")).to_have_count(8)
     made.page.goto(f"{served.url}/docs")
-    expect(made.page.locator(".opblock")).to_have_count(10)
+    expect(made.page.locator(".opblock")).to_have_count(11)
     hosts = {urlsplit(url).netloc for url in made.requests if not url.startswith(("data:", "blob:"))}
     assert hosts == {urlsplit(served.url).netloc}
     assert any(url.startswith("ws:") for url in made.requests)
