@@ -238,8 +238,7 @@ def _flatness(time: Array, drive: Array, plateau: Estimate) -> float | None:
 def _jumps(steady: Steady, drive: Array) -> tuple[Jump, ...]:
     """The jumps across which the current stayed what it was, from where half of the usual overpotential has built up."""
     time, size = steady.time_second, np.abs(steady.current_readings_ampere)
-    low = np.flatnonzero(drive[between(time, 0.0, NUCLEATION_1)] < 0.5 * float(np.median(drive)))
-    first = int(low[-1]) + 1 if low.size else 0
+    first = int(np.argmax(drive >= 0.5 * float(np.median(drive))))
     found = find_jumps(time[first:], drive[first:])
     noise = (white_noise(time, size) or 0.0) if found else 0.0
     return tuple(jump for jump in found if _current_kept(jump, time, size, noise))

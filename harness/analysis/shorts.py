@@ -4,7 +4,8 @@ The signs, their sizes and how certain they must be: `harness.analysis.short_sig
 looks wrong, and a flat, rectangular trace may be one: S. Menkin et al., Faraday Discuss. (2024), 10.1039/D3FD00101F; M. J.
 Counihan et al., Joule 8 (2024) 64. No sign is a proof: a contact that becomes better lowers the resistance as abruptly. What a
 half cycle cannot show by itself: a short that is there before the current begins (one sign, beside earlier half cycles), one
-during a hold of the voltage, and one between two of few readings.
+during a hold of the voltage, one between two of few readings, and one that is still there when a discharge ends, for a
+discharging voltage also falls at once where one kind of lithium runs out.
 
 A hard short leaves no cell between the leads: |V/I| is their resistance within a fifth, or next to nothing beside what the cell
 had, or the voltage falls to next to nothing while the current flows.
