@@ -88,7 +88,7 @@ def half_cycle(cell: str, count: int, role: str, *, grade: str = "") -> HalfCycl
     """A half cycle of which only the grade of its short is told."""
     nothing = (None,) * 15
     evidence = "[]" if not grade else '[{"sign": "drop"}]'
-    return HalfCycleRow(run_id(cell), count, START + count * 4 * HOUR, role, *nothing, grade, evidence, "", "short-1")
+    return HalfCycleRow(run_id(cell), count, START + count * 4 * HOUR, role, *nothing, grade, evidence, "", "short-2")
 
 
 def noisy_cycles(cell: str, mean: float, seed: int, cycles: int = 6) -> list[CycleRow]:

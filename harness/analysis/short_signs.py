@@ -2,8 +2,9 @@
 
 A short is a path for electrons past the electrolyte. It takes part of the current, so that less of it drives the electrodes:
 the voltage goes towards 0, at once. In a charging full cell it falls while it should rise. In a discharging one it falls
-anyhow, and at once where one kind of lithium runs out; there only a fall that is undone as abruptly says anything, or its
-return alone: nothing healthy lifts the voltage of a discharging cell.
+anyhow, and at once where one kind of lithium runs out; there a fall says something where it is undone as abruptly, where its
+return is seen (nothing healthy lifts the voltage of a discharging cell), or where the charge is missing that a short of this
+size would have taken until the end.
 
 A sign needs size and certainty. The sizes are customary ones, with one exception: a short that takes a fifth of the current
 lowers |η| by a fifth only where the cell is a resistance. Butler-Volmer kinetics, and an overpotential still falling after
@@ -51,6 +52,12 @@ HIDDEN_1 = 0.5
 """The same of a rise that lies between two readings of a voltage that falls."""
 SPIKE_1 = 0.02
 """Of the half cycle: a fall that is undone earlier is a spike."""
+DRAINED_1 = 0.5
+"""Of the charge that a short of the fall's size takes, that must be missing: a fall is more than the short's share of the current
+where the resistance that answers at once is not all of the cell's."""
+FEWEST_DISCHARGES = 2
+COMPARABLE_1 = 0.02
+"""Currents that differ by more give charges that differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,8 @@ class ShortContext:
 class Fall:
     """A voltage that was lower, towards 0 V, from ``from_second`` to ``until_second``, by ``part_1`` of what drives the cell
     (``None`` where that is not known) at first and ``lasting_1`` of it later. ``jump`` is its beginning, or, of one that began
-    before the current or with it, the rise that ended it. Times are those of the shape's readings.
+    before the current or with it, the rise that ended it; ``healed`` says that there is such a rise. Times are those of the
+    shape's readings.
     """
 
     jump: Jump
@@ -105,6 +113,7 @@ class Fall:
     until_second: float
     part_1: float | None
     lasting_1: float
+    healed: bool
 
     @property
     def large(self) -> bool:
@@ -113,8 +122,27 @@ class Fall:
 
 
 def falls(shape: HalfCycleShape) -> list[Fall]:
-    """The falls of a half cycle that are certain, large enough to count, and last."""
-    return [fall for fall in _falls(shape) if fall.large]
+    """The falls of a half cycle that are certain, large enough to count, and last; of a discharge those that healed."""
+    return [fall for fall in _falls(shape) if fall.large and (fall.healed or not shape.discharges)]
+
+
+def draining_fall(
+    shape: HalfCycleShape, usual: Sequence[HalfCycleShape], efficiency: Estimate | None
+) -> tuple[Fall, Evidence] | None:
+    """A fall that lasts until a discharge ends, and the charge that is missing then, as parts of what was discharged.
+
+    A short that takes the part p of the current over the last part r of a discharge takes p r. At least `DRAINED_1` of that must
+    be missing.
+    """
+    missing = _missing_charge(shape, usual, efficiency)
+    if missing is None or not shape.discharges:
+        return None
+    for fall in _falls(shape):
+        if not fall.healed and fall.large and fall.part_1 is not None:
+            taken = fall.part_1 * (fall.until_second - fall.from_second) / (shape.duration_second or math.inf)
+            if missing >= DRAINED_1 * taken:
+                return fall, at("charge_missing", shape, missing, DRAINED_1 * taken, (fall.from_second, fall.until_second))
+    return None
 
 
 def abrupt_fall(shape: HalfCycleShape, found: Sequence[Fall]) -> Evidence | None:
@@ -223,17 +251,38 @@ def _falls(shape: HalfCycleShape) -> Iterator[Fall]:
             continue
         undone |= set() if rise is None else {rise}
         until = start + duration if rise is None else rise.to_second
-        if until - jump.to_second >= SPIKE_1 * duration and (rise is not None or not shape.discharges):
-            yield Fall(jump, jump.to_second, until, _part(shape, jump), min(max(jump.kept_1, KEPT_1[0]), 1.0))
+        if until - jump.to_second >= SPIKE_1 * duration:
+            lasting = min(max(jump.kept_1, KEPT_1[0]), 1.0)
+            yield Fall(jump, jump.to_second, until, _part(shape, jump), lasting, healed=rise is not None)
     for jump in shape.jumps:
         if shape.discharges and jump not in undone and _is_return(jump) and jump.from_second - start >= SPIKE_1 * duration:
-            yield Fall(jump, start, jump.from_second, _part(shape, jump), min(jump.kept_1, 1.0))
+            yield Fall(jump, start, jump.from_second, _part(shape, jump), min(jump.kept_1, 1.0), healed=True)
 
 
 def _part(shape: HalfCycleShape, jump: Jump) -> float | None:
     """How much of what drives the cell the jump is."""
     reference = jump.before_volt if shape.open_voltage_known else _driving_volt(shape)
     return None if reference is None or reference <= 0.0 else abs(jump.change_volt) / reference
+
+
+def _missing_charge(shape: HalfCycleShape, usual: Sequence[HalfCycleShape], efficiency: Estimate | None) -> float | None:
+    """What is missing of the charge, over what passed: in the cycle's efficiency, and beside the smallest of the usual charges
+    at this current and what they lose from one to the next; the smaller of the two.
+    """
+    charges = [charge for one in usual if (charge := _charge_at(one, shape.current_ampere)) is not None]
+    own = _charge_at(shape, shape.current_ampere)
+    if own is None or len(charges) < FEWEST_DISCHARGES or efficiency is None or not efficiency.value:
+        return None
+    loss = max(0.0, -float(np.median(np.diff(charges))))
+    return min((min(charges) - loss) / own, 1.0 / efficiency.value) - 1.0
+
+
+def _charge_at(shape: HalfCycleShape, current_ampere: float | None) -> float | None:
+    """What passed at the constant current, C, where that is ``current_ampere``."""
+    if not current_ampere or shape.current_ampere is None or shape.duration_second is None:
+        return None
+    same = abs(shape.current_ampere / current_ampere - 1.0) <= COMPARABLE_1
+    return abs(shape.current_ampere) * shape.duration_second if same else None
 
 
 def _is_fall(jump: Jump) -> bool:

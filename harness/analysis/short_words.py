@@ -8,7 +8,7 @@ from harness.analysis.short_signs import Evidence
 
 _NOTHING = "no sign of a short"
 _FORMS = {
-    "abrupt_fall": "the overpotential fell by {value:.0%}{where}",
+    "abrupt_fall": "the voltage fell by {value:.0%} of what drives the cell{where}",
     "abrupt_fall_volt": "the voltage fell by {millivolt:.3g} mV{where}",
     "abrupt_return": "the voltage came back by {value:.0%} of what drives the cell{where}",
     "abrupt_return_volt": "the voltage came back by {millivolt:.3g} mV{where}",
@@ -18,6 +18,7 @@ _FORMS = {
     "impedance_fall": "a resistance of the impedance fell by {value:.0%}",
     "fast_relaxation": "at rest the voltage went {value:.3g} times as fast as usual",
     "charge_surplus": "{value:.2%} of the lithium came back, and its error explains {threshold:.2%}",
+    "charge_missing": "charge is missing, {value:.1%} of what came, as if taken by a short{span}",
     "noise": "the voltage is {value:.3g} times as noisy as in the first half cycles",
     "hard_at_the_leads": "{value:.3g} Ω between the leads are their own resistance",
     "hard_no_voltage": "next to no voltage is left while the current flows{span}",

@@ -4,8 +4,8 @@ The signs, their sizes and how certain they must be: `harness.analysis.short_sig
 looks wrong, and a flat, rectangular trace may be one: S. Menkin et al., Faraday Discuss. (2024), 10.1039/D3FD00101F; M. J.
 Counihan et al., Joule 8 (2024) 64. No sign is a proof: a contact that becomes better lowers the resistance as abruptly. What a
 half cycle cannot show by itself: a short that is there before the current begins (one sign, beside earlier half cycles), one
-during a hold of the voltage, one between two of few readings, and one that is still there when a discharge ends, for a
-discharging voltage also falls at once where one kind of lithium runs out.
+during a hold of the voltage, one between two of few readings, and one that is still there when a discharge ends, which takes
+two earlier discharges and the cycle's efficiency to be told from a kind of lithium that runs out.
 
 A hard short leaves no cell between the leads: |V/I| is their resistance within a fifth, or next to nothing beside what the cell
 had, or the voltage falls to next to nothing while the current flows.
@@ -29,7 +29,7 @@ from harness.analysis.short_signs import Evidence, ShortContext
 from harness.errors import AnalysisError
 from harness.model.derived import HalfCycleRow
 
-METHOD_VERSION = "short-1"
+METHOD_VERSION = "short-2"
 
 SUSPECT, LIKELY = 2, 3
 LEADS_1 = 0.2
@@ -59,13 +59,15 @@ def judge_short(shape: HalfCycleShape, history: Sequence[HalfCycleShape], contex
     """
     usual = [one for one in history if not one.short_grade][-short_signs.USUAL :]
     found = short_signs.falls(shape)
+    draining = short_signs.draining_fall(shape, usual, context.coulombic_efficiency)
     seen = (
-        short_signs.abrupt_fall(shape, found),
+        short_signs.abrupt_fall(shape, found if draining is None else [*found, draining[0]]),
         short_signs.resistance_fall(shape, usual, found),
         short_signs.rectangular(shape, usual),
         short_signs.impedance_fall(context),
         short_signs.fast_relaxation(context),
         short_signs.charge_surplus(context),
+        None if draining is None else draining[1],
         short_signs.noise(shape, history),
     )
     evidence = tuple(one for one in seen if one is not None)

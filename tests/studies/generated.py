@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +15,12 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import polars as pl
+from rich.console import Console
+from rich.progress import track
 
 from emulator.generation import generate
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 PORTION = 25
 
@@ -32,14 +36,24 @@ class GeneratedCell:
 
 
 def each_cell(scenario: Mapping[str, Any], seeds: int, work: Callable[[GeneratedCell], Result], first: int = 1) -> list[Result]:
-    """``work`` done to ``seeds`` cells, in the order of their seeds, in as many processes as there are processors.
+    """``work`` done to ``seeds`` cells, in the order of their seeds (`spread`).
 
     Every cell comes from its own scenario seed, so that its instrument's offset and gain are drawn anew, too. ``scenario`` has
-    one channel with one cell; ``work`` must be a function of a module. The processes are not forked: frames live in threads.
+    one channel with one cell.
     """
     portions = [range(start, min(start + PORTION, first + seeds)) for start in range(first, first + seeds, PORTION)]
+    return [result for results in spread(partial(_portion, dict(scenario), work), portions) for result in results]
+
+
+def spread(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """``work``, a function of a module, done to every item, in their order, in as many processes as there are processors.
+
+    The processes are not forked: frames live in threads. Each computes on one thread.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        return [result for results in pool.map(partial(_portion, dict(scenario), work), portions) for result in results]
+        done = pool.map(work, items)
+        return list(track(done, "", len(items), console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()))
 
 
 def _portion(scenario: dict[str, Any], work: Callable[[GeneratedCell], Result], seeds: range) -> list[Result]:

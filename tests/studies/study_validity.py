@@ -133,14 +133,8 @@ def _direct(cell: GeneratedCell) -> tuple[Agreement, Agreement]:
     stop = interrupts(*columns, step_time_second=own)[-1].resistance_ohm
     impedance = cell.points["real_impedance_ohm"].to_numpy() + 1j * cell.points["imaginary_impedance_ohm"].to_numpy()
     fit = fit_impedance(cell.points["frequency_hertz"].to_numpy(), impedance)
-    series, interface = (
-        Estimate.normal(value or 0.0, std or 0.0)
-        for value, std in (
-            (fit.series_resistance_ohm, fit.series_resistance_ohm_std),
-            (fit.interface_resistance_ohm, fit.interface_resistance_ohm_std),
-        )
-    )
-    return cross_check(pulse, series, interface), cross_check(stop, series, interface)
+    total = Estimate.normal(fit.total_resistance_ohm or 0.0, fit.total_resistance_ohm_std or 0.0)
+    return cross_check(pulse, total), cross_check(stop, total)
 
 
 def _scenario(preset: str, geometry: str) -> dict[str, Any]:

@@ -111,6 +111,51 @@ def test_the_return_from_a_fall_shows_what_began_before_the_current() -> None:
     assert "the voltage came back by" in told(lambda: verdict)
 
 
+def discharge(charge: float = 1.0, dip: float = 0.0, *, current: float = -1e-3) -> HalfCycleShape:
+    """A discharge from 3.7 V at rest by 50 Ω; a last part of it lower by ``dip``, and ``charge`` of the usual time."""
+    time = TIME * charge
+    noise = 1e-4 * np.random.default_rng(2).standard_normal(time.size)
+    volt = 3.7 + 50.0 * current - 2e-5 * time - dip * (time >= 2000.0) + noise
+    return half_cycle_shape(time, volt, np.full(time.size, current), open_voltage_volt=None, rest_voltage_volt=3.7)
+
+
+SHORTED = discharge(0.9, 0.0125)
+"""A quarter of the current over the last 0.38 of the time: 0.096 of the charge, which came to 0.9 of the usual."""
+
+
+@pytest.mark.parametrize(
+    ("shape", "usual", "efficiency", "grade"),
+    [
+        (SHORTED, [discharge(), discharge()], 0.9, "suspect"),
+        (SHORTED, [discharge()], 0.9, ""),
+        (SHORTED, [discharge(0.91), discharge(1.0)], 0.9, ""),
+        (SHORTED, [discharge(1.1), discharge()], 0.9, ""),
+        (SHORTED, [discharge(current=-2e-3), discharge(current=-2e-3)], 0.9, ""),
+        (SHORTED, [discharge(), discharge()], 0.99, ""),
+        (SHORTED, [discharge(), discharge()], None, ""),
+        (discharge(0.98, 0.0125), [discharge(), discharge()], 0.9, ""),
+        (discharge(0.9), [discharge(), discharge()], 0.9, ""),
+    ],
+    ids=[
+        "a short", "one discharge is no usual", "as small as an earlier one", "they become smaller anyway", "another current",
+        "what was charged came back", "not known what was charged", "too little is missing", "no fall",
+    ],
+)  # fmt: skip
+def test_a_fall_that_lasts_until_a_discharge_ends_needs_the_charge_that_a_short_takes(
+    shape: HalfCycleShape, usual: list[HalfCycleShape], efficiency: float | None, grade: str
+) -> None:
+    """At least half of it must be missing beside the usual and in the efficiency; a kind of lithium that runs out takes none."""
+    known = None if efficiency is None else NORMAL(efficiency, 1e-3)
+    verdict = judge_short(shape, usual, ShortContext(coulombic_efficiency=known))
+    assert verdict.grade == grade
+    if grade:
+        fall, missing = verdict.evidence
+        assert (fall.sign, missing.sign) == ("abrupt_fall", "charge_missing")
+        assert missing.value == pytest.approx(1 / 0.9 - 1)
+        assert missing.threshold == pytest.approx(0.5 * 0.25 * (1 - 2000 / 3240), rel=0.1)
+        assert "charge is missing, 11.1% of what came, as if taken by a short from 0.56" in told(lambda: verdict)
+
+
 def test_a_lower_resistance_of_the_whole_needs_size_certainty_and_suddenness() -> None:
     """A fall by a fifth of the median counts; one within the usual scatter, or that was going on, does not."""
     assert signs(judge_short(half(0.045), SOUND)) == ["resistance_fall"]
@@ -230,7 +275,7 @@ def test_a_person_is_told_in_one_sentence() -> None:
     assert told(lambda: judge_short(half(0.06), SOUND)) == "no sign of a short in plate 12"
     dip = 0.06 * (1.0 - 0.25 * within(1500.0, 2400.0))
     assert told(lambda: judge_short(half(dip), SOUND)) == (
-        "suspect short in plate 12: the overpotential fell by 25% within 30 s at 0.42 of the step; "
+        "suspect short in plate 12: the voltage fell by 25% of what drives the cell within 30 s at 0.42 of the step; "
         "the apparent resistance was 25% lower from 0.42 to 0.68 of the step"
     )
     assert told(lambda: judge_short(half(0.045), SOUND)) == (

@@ -18,6 +18,12 @@ def test_a_fifth_of_the_current_for_a_tenth_of_the_half_cycle_is_found(kind: Kin
     assert all(grades)
 
 
+@pytest.mark.parametrize("seed", [102, 115])
+def test_one_that_lasts_until_the_discharge_ends_is_found(seed: int) -> None:
+    """By the charge that it took, beside the discharges before."""
+    assert shorted("discharge", seed, 0.2, 0.1, heals=False).verdict.grade
+
+
 def test_a_short_that_takes_next_to_nothing_is_not_found() -> None:
     """The same cells with a hundredth of the current: what is found above is the short."""
     assert not any(shorted("strip", seed, 0.01, 0.1).verdict.grade for seed in (101, 102, 103))
