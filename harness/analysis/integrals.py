@@ -183,15 +183,16 @@ def integrate(
     *,
     kind: CurrentKind = CurrentKind.POINT,
     ranges: Ranges = ONE_RANGE,
+    complete: bool | None = None,
 ) -> Charges:
     """The charges of the n steps that begin at the rows ``starts`` (ascending, the first is 0) and reach to the next one.
 
-    Time and current have one value per row. Repeated and backward stamps add nothing. Rows without a finite time or current are
-    left out and flagged; a step without any other row is flagged ``no_samples``, and one whose first or last row lacks only its
-    current still reaches to its stamp.
+    Time and current have one value per row. Repeated and backward stamps add nothing. Rows without a finite time or current
+    (``complete`` says that there are none; else they are looked for) are left out and flagged; a step without any other row is
+    flagged ``no_samples``, and one whose first or last row lacks only its current still reaches to its stamp.
     """
     readings = _Readings(time_second, current_ampere, kind, ranges)
-    if all_finite(time_second) and all_finite(current_ampere):
+    if complete if complete is not None else all_finite(time_second) and all_finite(current_ampere):
         return _integrate_whole(readings, starts, edges)
     valid = np.isfinite(time_second) & np.isfinite(current_ampere)
     kept = np.add.reduceat(valid, starts, dtype=np.int64)

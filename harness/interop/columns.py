@@ -10,7 +10,7 @@ import polars as pl
 
 from harness.analysis.charge import Array
 from harness.analysis.integrals import ONE_RANGE, Index, Mask, Ranges
-from harness.analysis.missing import any_finite
+from harness.analysis.missing import all_finite, any_finite
 from harness.errors import BadInput
 
 UNITS = ("second", "ampere", "volt", "ah")
@@ -24,6 +24,7 @@ class Columns(Mapping[str, Array]):
     def __init__(self, frame: pl.DataFrame) -> None:
         self._series = {series.name: series for series in frame if series.dtype.is_numeric() or series.dtype == pl.Null}
         self._made: dict[str, Array] = {}
+        self._complete: dict[str, bool] = {}
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._made:
@@ -39,6 +40,12 @@ class Columns(Mapping[str, Array]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._series
+
+    def complete(self, name: str) -> bool:
+        """Whether no value of a column is missing or infinite; looked at once."""
+        if name not in self._complete:
+            self._complete[name] = all_finite(self[name])
+        return self._complete[name]
 
     def at(self, name: str, rows: Index) -> Array:
         """A column's values in some rows; whole numbers are not made into an array of numbers for it."""

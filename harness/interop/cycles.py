@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -40,8 +40,7 @@ _ROLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StepCharge:
+class StepCharge(NamedTuple):
     """What passed in one step: rows [first, stop) of one direction. ``charge_ah`` is signed, + charges the test object.
 
     ``role`` may be rest (leak and offset) or probe (impedance, pulses): those charges are in no half cycle. ``cycle_count`` is
@@ -59,8 +58,7 @@ class StepCharge:
     counted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class HalfSpan:
+class HalfSpan(NamedTuple):
     """The rows of one half cycle, rests between its steps included."""
 
     role: Role
@@ -204,7 +202,7 @@ def _step_charges(measured: Measured, halves: PairedHalves, counts: Mapping[int,
         charge.second.sum(axis=1).tolist(),
         repeat(measured.counted is not None),
     )
-    return [StepCharge(*values) for values in zip(*columns, strict=False)]
+    return list(map(StepCharge._make, zip(*columns, strict=False)))
 
 
 def _outside(measured: Measured, chosen: Mask, nothing: str) -> Estimate:

@@ -236,7 +236,7 @@ def _cell_json(one: Imported) -> dict[str, object]:
     if one.cell is not None:
         mean = mean_coulombic_efficiency(one.cell.rows)
         told["mean_coulombic_efficiency"] = dataclasses.asdict(mean)
-        told["steps"] = [{**dataclasses.asdict(step), "role": step.role.value} for step in one.cell.steps]
+        told["steps"] = [{**step._asdict(), "role": step.role.value} for step in one.cell.steps]
         for name in ("rest_charge_ah", "probe_charge_ah", "offset_ampere"):
             told[name] = _estimate_json(getattr(one.cell, name))
     told["half_cycles"] = [_half_json(half) for half in one.halves]

@@ -67,7 +67,8 @@ def measure(columns: Columns, timeline: Timeline, stated: Stated, kind: CurrentK
     kind, assumed = told or CurrentKind.POINT, None if told or counter else assumed_points(columns, timeline, steps.first)
     current = columns["current_ampere"]
     edges = _reaching_back(steps, timeline) if kind is CurrentKind.MEAN else shared_edges(timeline, steps, steps.named, current)
-    integral = integrate(timeline.clock_second, current, steps.first, edges, kind=kind, ranges=ranges)
+    complete = timeline.complete and columns.complete("current_ampere")
+    integral = integrate(timeline.clock_second, current, steps.first, edges, kind=kind, ranges=ranges, complete=complete)
     offsets = estimate_offsets(columns, timeline, steps, ranges)
     systematic, names = _systematic(accuracy, ranges, offsets)
     pieces, minor = _without_minor(integral, steps)

@@ -6,13 +6,12 @@ paired as they come, each deposit with the removal after it (cycle 0 is a remova
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from harness.analysis.charge import Array
 from harness.analysis.integrals import Index
+from harness.interop.columns import Columns
 
 Pair = tuple[int, int, int]
 """A cycle's count, and the places of its deposit and its removal among the halves, −1 for none."""
@@ -65,13 +64,13 @@ def complete(pairs: list[Pair]) -> int:
     return sum(deposit >= 0 and removal >= 0 for _, deposit, removal in pairs)
 
 
-def usable_counts(columns: Mapping[str, Array], first: Index) -> Index | None:
+def usable_counts(columns: Columns, first: Index) -> Index | None:
     """The file's cycle count of each step, where they are whole numbers that never fall. ``first``: the steps' first rows; a
     step ends where a count changes, so these say it all.
     """
     if "cycle_count" not in columns:
         return None
-    counts = columns["cycle_count"][first]
+    counts = columns.at("cycle_count", first)
     if not bool(np.isfinite(counts).all()) or not bool(np.all(counts == np.rint(counts))):
         return None
     return counts.astype(np.int64) if counts[0] >= 0 and bool(np.all(counts[1:] >= counts[:-1])) else None

@@ -14,7 +14,7 @@ import numpy as np
 
 from harness.analysis.charge import Array
 from harness.analysis.integrals import Index, Mask
-from harness.analysis.missing import all_finite, held
+from harness.analysis.missing import held
 from harness.interop.columns import Columns, Stated
 from harness.interop.edges import Cuts, NamedEdges, named_edges
 from harness.interop.timeline import Timeline
@@ -52,7 +52,7 @@ def cut_steps(columns: Columns, timeline: Timeline, stated: Stated) -> tuple[Ste
     """The file cut where a step, a direction or a probe begins; with the first rows of those over which the clocks disagree."""
     edge = timeline.step_edge.copy()
     current = columns["current_ampere"]
-    current = current if all_finite(current) else held(current, np.flatnonzero(edge))
+    current = current if columns.complete("current_ampere") else held(current, np.flatnonzero(edge))
     probe = _probes(columns, stated)
     if probe is not None:
         edge[1:] |= probe[1:] != probe[:-1]

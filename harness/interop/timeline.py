@@ -51,13 +51,14 @@ class Timeline:
     """The time of every row.
 
     ``time_second`` never falls; ``clock_second`` is what to integrate over, the step time where the file has it, NaN where a
-    stamp is missing. ``step_edge`` says before which rows nothing may be integrated: where a step begins, or, at ``broken_rows``,
-    time broke.
+    stamp is missing; ``complete`` says that none is. ``step_edge`` says before which rows nothing may be integrated: where a
+    step begins, or, at ``broken_rows``, time broke.
     ``flags`` hold for the file, ``flagged_rows`` say which rows have a flag of their own.
     """
 
     time_second: Array
     clock_second: Array
+    complete: bool
     step_second: Array | None
     resolution_second: float
     step_edge: Mask
@@ -88,19 +89,21 @@ def build_timeline(columns: Columns, where: str, *, repair: bool = False) -> Tim
     Raises:
         BadInput: there is no column of time, none with a number, or its rows are out of order (and no repair was asked for).
     """
-    step = columns.get("step_time_second")
-    step = step if step is not None and all_finite(step) else None
+    known = "step_time_second" in columns and columns.complete("step_time_second")
+    step = columns["step_time_second"] if known else None
     name, raw = _raw_time(columns, step, where)
     found = _Found(name, repair, [], {}, [], NOWHERE)
     if name != "test_time_second":
         found.name(FIND_DERIVED, np.zeros(0, dtype=np.int64), f"there is no test time; it was put together from {name}")
-    time = _without_falls(_filled(raw, found), step, found, where)
+    filled = _filled(raw, found)
+    time = _without_falls(filled, step, found, where)
     edge = _step_edges(columns, raw.size, found.swapped)
     if step is not None and found.swapped.size:
         step = step.copy()
         step[found.swapped] = step[found.swapped - 1]
+    complete = step is not None or filled is raw
     clock = time if step is None else step
-    if step is None and not all_finite(raw):
+    if not complete:
         clock = np.where(np.isfinite(raw), time, np.nan)
     if name == "unix_time_second":
         _split_holes(time, found)
@@ -114,7 +117,7 @@ def build_timeline(columns: Columns, where: str, *, repair: bool = False) -> Tim
     edge[broken] = True
     flags = frozenset({FLAG_DERIVED} if name != "test_time_second" else ())
     resolution = max(decimal_resolution(raw if step is None else step), STAMP_SECOND)
-    return Timeline(time, clock, step, resolution, edge, broken, flags, found.rows, tuple(found.findings))
+    return Timeline(time, clock, complete, step, resolution, edge, broken, flags, found.rows, tuple(found.findings))
 
 
 def out_of_order(time: Array) -> bool:
