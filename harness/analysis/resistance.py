@@ -19,8 +19,9 @@ import numpy as np
 from harness.analysis.charge import Array
 from harness.analysis.estimate import NORMAL_95, Estimate
 from harness.errors import AnalysisError
+from harness.model.run import Geometry
 
-METHOD_VERSION = "resistance-1"
+METHOD_VERSION = "resistance-2"
 
 MIDDLE = (0.1, 0.9)
 SAME_CURRENT = 0.05
@@ -75,6 +76,11 @@ def switch_resistance(
         return None
     std = None if voltage_std_volt is None else math.sqrt(2) * voltage_std_volt / abs(current_ampere)
     return Resistance((voltage_volt - rest_voltage_volt) / current_ampere, std)
+
+
+def interfaces_of(geometry: Geometry) -> int:
+    """How many alike interfaces share a cell's resistance: two where both electrodes are the same."""
+    return 2 if geometry is Geometry.SYMMETRIC else 1
 
 
 def area_specific(resistance_ohm: Estimate, area_cm2: float, area_std_cm2: float = 0.0, *, interfaces: int = 1) -> Estimate:

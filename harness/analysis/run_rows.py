@@ -12,6 +12,7 @@ from typing import assert_never
 
 from harness.analysis import cycle_table, run_half_cycle, run_sweep
 from harness.analysis.charge import Accuracy
+from harness.analysis.resistance import interfaces_of
 from harness.analysis.run_cycle import OpenCycle
 from harness.model.derived import CycleRow, DerivedRow, FitStart, HalfCycleRow, ImpedanceFitRow
 from harness.model.records import (
@@ -194,6 +195,7 @@ class RunRows:
         self._sweep = []
         if record.sweep_count in self._fits or not record.complete or len(points) < record.points or not points:
             return []
-        row, self.fit_start = run_sweep.sweep_row(points, self._facts.area_cm2, self.fit_start)
+        interfaces = interfaces_of(self._facts.geometry)
+        row, self.fit_start = run_sweep.sweep_row(points, self._facts.area_cm2, self.fit_start, interfaces=interfaces)
         self._fits[record.sweep_count] = row
         return [row]

@@ -10,11 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from harness.analysis.estimate import Estimate
 from harness.analysis.impedance import fit, validity
 from harness.analysis.impedance.fit import ImpedanceFit
 from harness.analysis.impedance.fit_start import start_from, start_text
 from harness.analysis.impedance.spectrum import Sweep, sweep_of
 from harness.analysis.impedance.validity import SpectrumVerdict, Verdict, judge_spectrum
+from harness.analysis.resistance import METHOD_VERSION as RESISTANCE_VERSION
+from harness.analysis.resistance import area_specific
 from harness.errors import AnalysisError
 from harness.model.derived import FitStart, ImpedanceFitRow
 from harness.model.records import ImpedancePoint
@@ -23,8 +26,8 @@ FLAG_NOT_FITTED = "not_fitted"
 
 
 def method_version() -> str:
-    """Of a sweep's row, which is superseded when either of its two methods is."""
-    return f"{fit.METHOD_VERSION} {validity.METHOD_VERSION}"
+    """Of a sweep's row, which is superseded when one of its three methods is."""
+    return f"{fit.METHOD_VERSION} {validity.METHOD_VERSION} {RESISTANCE_VERSION}"
 
 
 def is_fitted(row: ImpedanceFitRow) -> bool:
@@ -33,21 +36,24 @@ def is_fitted(row: ImpedanceFitRow) -> bool:
 
 
 def sweep_row(
-    points: Sequence[ImpedancePoint], area_cm2: float, start: FitStart | None = None
+    points: Sequence[ImpedancePoint], area_cm2: float, start: FitStart | None = None, *, interfaces: int = 1
 ) -> tuple[ImpedanceFitRow, FitStart | None]:
     """The row of one complete sweep, and where the next fit begins. Without a fit it has no numbers and the flag ``not_fitted``.
 
-    ``start`` is where the run's last fit ended; a sweep that is not fitted leaves it as it is.
+    ``start`` is where the run's last fit ended; a sweep that is not fitted leaves it as it is. ``interfaces`` share the
+    resistance (`harness.analysis.resistance.interfaces_of`).
     """
     verdict, reason = _judged(points)
     found = None if verdict is None or verdict.verdict is Verdict.REFUSED else _fitted(verdict.usable, start)
-    row = _row(points, area_cm2, verdict, reason, found)
+    interface = Estimate.refused(FLAG_NOT_FITTED) if found is None else found.interface
+    specific = area_specific(interface, area_cm2, interfaces=interfaces)
+    row = _row(points, specific, verdict, reason, found)
     return row, start if found is None else FitStart(row.sweep_count, method_version(), start_text(found.family))
 
 
 def _row(
     points: Sequence[ImpedancePoint],
-    area_cm2: float,
+    specific: Estimate,
     verdict: SpectrumVerdict | None,
     reason: str,
     found: ImpedanceFit | None,
@@ -56,9 +62,6 @@ def _row(
     flags = {name for point in points for name in point.flags.split()}
     tested = None if verdict is None else verdict.kramers_kronig
     flags |= {FLAG_NOT_FITTED} if found is None else found.flags
-    interface, interface_std = (
-        (None, None) if found is None else (found.interface_resistance_ohm, found.interface_resistance_ohm_std)
-    )
     return ImpedanceFitRow(
         run_id=first.run_id,
         cycle_count=first.cycle_count,
@@ -66,10 +69,10 @@ def _row(
         sweep_count=first.sweep_count,
         series_resistance_ohm=None if found is None else found.series_resistance_ohm,
         series_resistance_ohm_std=None if found is None else found.series_resistance_ohm_std,
-        interface_resistance_ohm=interface,
-        interface_resistance_ohm_std=interface_std,
-        area_specific_resistance_ohm_cm2=None if interface is None else interface * area_cm2,
-        area_specific_resistance_ohm_cm2_std=None if interface_std is None else interface_std * area_cm2,
+        interface_resistance_ohm=None if found is None else found.interface_resistance_ohm,
+        interface_resistance_ohm_std=None if found is None else found.interface_resistance_ohm_std,
+        area_specific_resistance_ohm_cm2=specific.value,
+        area_specific_resistance_ohm_cm2_std=specific.std,
         residual_rms=None if found is None else found.residual_rms,
         flags=" ".join(sorted(flags)),
         method_version=method_version(),

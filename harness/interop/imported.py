@@ -24,6 +24,7 @@ from harness.analysis.estimate import Estimate
 from harness.analysis.impedance.fit import ImpedanceFit, fit_impedance
 from harness.analysis.impedance.validity import SpectrumVerdict, judge_spectrum
 from harness.analysis.integrals import CurrentKind
+from harness.analysis.resistance import area_specific, interfaces_of
 from harness.analysis.short_words import short_sentence
 from harness.errors import AnalysisError, BadInput
 from harness.interop.bdf import read_cells
@@ -240,7 +241,7 @@ def _cell_json(one: Imported) -> dict[str, object]:
         for name in ("rest_charge_ah", "probe_charge_ah", "offset_ampere"):
             told[name] = _estimate_json(getattr(one.cell, name))
     told["half_cycles"] = [_half_json(half) for half in one.halves]
-    told["spectra"] = [_spectrum_json(judged, one.area_cm2) for judged in one.spectra]
+    told["spectra"] = [_spectrum_json(judged, one) for judged in one.spectra]
     told["findings"] = [dataclasses.asdict(finding) for finding in one.findings]
     return told
 
@@ -267,7 +268,7 @@ def _half_json(half: JudgedHalf) -> dict[str, object]:
     return told
 
 
-def _spectrum_json(judged: JudgedSpectrum, area_cm2: float | None) -> dict[str, object]:
+def _spectrum_json(judged: JudgedSpectrum, one: Imported) -> dict[str, object]:
     tested, verdict = judged.verdict.kramers_kronig, judged.verdict
     told: dict[str, object] = {
         "sweep_count": judged.spectrum.sweep_count,
@@ -280,9 +281,9 @@ def _spectrum_json(judged: JudgedSpectrum, area_cm2: float | None) -> dict[str, 
     }
     if judged.fit is not None:
         told |= _fit_json(judged.fit)
-        if area_cm2 is not None and judged.fit.interface_resistance_ohm is not None:
-            told["area_specific_resistance_ohm_cm2"] = judged.fit.interface_resistance_ohm * area_cm2
-            told["area_specific_resistance_ohm_cm2_std"] = (judged.fit.interface_resistance_ohm_std or 0.0) * area_cm2
+        if one.area_cm2 is not None and judged.fit.interface.value is not None:
+            specific = area_specific(judged.fit.interface, one.area_cm2, interfaces=interfaces_of(one.geometry))
+            told |= {"area_specific_resistance_ohm_cm2": specific.value, "area_specific_resistance_ohm_cm2_std": specific.std}
     return told
 
 

@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.charge import Array
+from harness.analysis.estimate import Estimate
 from harness.analysis.impedance import averaging, family, noise, parts, rivals
 from harness.analysis.impedance.spectrum import Sweep, sweep_of
 from harness.errors import AnalysisError
@@ -95,6 +96,12 @@ class ImpedanceFit:
     parameters: dict[str, parts.FittedParameter]
     flags: frozenset[str]
     family: family.Family = field(repr=False, compare=False)
+
+    @property
+    def interface(self) -> Estimate:
+        """The interface resistance, Ω."""
+        value, std = self.interface_resistance_ohm, self.interface_resistance_ohm_std
+        return Estimate.refused("the spectrum does not hold it") if value is None or std is None else Estimate.normal(value, std)
 
 
 def fit_impedance(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from harness.analysis.coulombic import MeanEfficiency, mean_coulombic_efficiency
+from harness.analysis.resistance import interfaces_of
 from harness.clock import iso_from_nanosecond
 from harness.lab.cell import CellView
 from harness.model.run import Geometry
@@ -109,7 +110,8 @@ def _headlines(view: CellView, mean: MeanEfficiency, fits: pl.DataFrame, cycles:
         detail = (
             f"in cycle {last['cycle_count']}; {with_error(first[name], first[f'{name}_std'])} in cycle {first['cycle_count']}"
         )
-        yield Headline("Interface resistance", with_error(last[name], last[f"{name}_std"], "Ω cm²"), detail)
+        each = "Resistance of each interface" if interfaces_of(view.geometry) > 1 else "Interface resistance"
+        yield Headline(each, with_error(last[name], last[f"{name}_std"], "Ω cm²"), detail)
     if cycles.height:
         turnover = view.lithium().turnover
         yield Headline("Lithium turnover", estimate_text(turnover), interval_text(turnover))

@@ -16,6 +16,7 @@ from harness.analysis.endpoints import trend
 from harness.analysis.estimate import Estimate
 from harness.analysis.growth import GrowthReport
 from harness.analysis.growth_law import Axis, LawFit
+from harness.analysis.resistance import interfaces_of
 from harness.analysis.short_words import short_sentence
 from harness.analysis.shorts import evidence_from_json
 from harness.errors import AnalysisError
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 MILLI = 1e3
 LAWS_SHOWN = 12
 CURVE_POINTS = 80
-_NYQUIST = "A few spectra from the first to the last, the last one darkest."
+_NYQUIST = "A few spectra of the whole cell from the first to the last, the last one darkest."
 _TRENDS = {"linear": "a + b n", "root": "a + b/√n"}
 ESTIMATES = ("quantity", "value", "95 %, or why it is no more")
 
@@ -104,11 +105,13 @@ def growth_section(view: CellView, fits: pl.DataFrame, area_cm2: float) -> Secti
         return None
     report = view.growth_laws()
     pictures = _drawn(cell_figures.nyquist_figure(view.spectra(), area_cm2), _NYQUIST)
-    numbered = view.numbered(fits)
-    law = _curve(report, numbered["cycle_count"], area_cm2)
+    numbered, interfaces = view.numbered(fits), interfaces_of(view.geometry)
+    law = _curve(report, numbered["cycle_count"], area_cm2 / interfaces)
     drawn = cell_figures.resistance_figure(numbered, law)
-    pictures += _drawn(drawn, "Sum of all arcs ± σ" + ("; the band is the law's 95 %." if law else "."))
-    return Section("Impedance and its growth", _growth_sentences(report, numbered, area_cm2), pictures, _laws(report))
+    whose = ", of one of the two electrodes" if interfaces > 1 else ""
+    pictures += _drawn(drawn, f"Sum of all arcs ± σ{whose}" + ("; the band is the law's 95 %." if law else "."))
+    told = _growth_sentences(report, numbered, area_cm2 / interfaces)
+    return Section("Impedance and its growth", told, pictures, _laws(report))
 
 
 def shorts_section(view: CellView) -> Section | None:

@@ -238,3 +238,12 @@ def test_known_rows_are_stale_when_a_cycle_has_no_half_cycles(expected: Rows) ->
     assert not KnownRows(cycles, [], halves).stale
     assert KnownRows(cycles).stale
     assert FLAG_NOT_SHAPED not in halves[0].flags
+
+
+@pytest.mark.parametrize(("geometry", "area_cm2"), [(Geometry.DEPOSIT, 1.27), (Geometry.SYMMETRIC, 0.635)])
+def test_resistance_per_area_is_that_of_one_interface(geometry: Geometry, area_cm2: float) -> None:
+    """Two like electrodes share what a symmetric cell has."""
+    writer = RunWriter("cell-01", geometry)
+    writer.sweep(1, 60.0)
+    [row] = [row for row in rows_of(writer.records, geometry).values() if isinstance(row, ImpedanceFitRow)]
+    assert row.area_specific_resistance_ohm_cm2 == pytest.approx(60.0 * area_cm2, rel=1e-3)

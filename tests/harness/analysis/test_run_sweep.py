@@ -55,6 +55,14 @@ def test_sweep_is_judged_and_fitted(points: list[ImpedancePoint]) -> None:
     assert (start.sweep_count, start.method_version) == (1, row.method_version) == (1, method_version())
 
 
+def test_two_interfaces_share_a_resistance(points: list[ImpedancePoint]) -> None:
+    """Per area it is that of one of them; the cell's own stays what it is."""
+    (alone, _), (shared, _) = sweep_row(points, AREA_CM2), sweep_row(points, AREA_CM2, interfaces=2)
+    halves = (shared.area_specific_resistance_ohm_cm2 or 0.0, shared.area_specific_resistance_ohm_cm2_std or 0.0)
+    assert (2 * halves[0], 2 * halves[1]) == (alone.area_specific_resistance_ohm_cm2, alone.area_specific_resistance_ohm_cm2_std)
+    assert shared.interface_resistance_ohm == alone.interface_resistance_ohm
+
+
 def test_sweep_that_is_refused_has_no_resistance(points: list[ImpedancePoint]) -> None:
     """A verdict and its reason, no number of a fit, and the next fit begins where the last one ended."""
     _, start = sweep_row(points, AREA_CM2)

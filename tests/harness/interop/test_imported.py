@@ -80,6 +80,13 @@ def test_file_of_spectra_and_cycles_gives_both(tmp_path: Path) -> None:
     assert spectrum["area_specific_resistance_ohm_cm2"] == pytest.approx(2 * spectrum["interface_resistance_ohm"])
 
 
+@pytest.mark.parametrize(("geometry", "share"), [(Geometry.SYMMETRIC, 0.5), (Geometry.DEPOSIT, 1.0), (Geometry.FULL, 1.0)])
+def test_two_interfaces_of_a_symmetric_cell_share_its_resistance(tmp_path: Path, geometry: Geometry, share: float) -> None:
+    """Per area it is that of one of them."""
+    [spectrum] = told(saved(sweep(), tmp_path / "c.parquet"), geometry=geometry, area_cm2=2.0)["spectra"]
+    assert spectrum["area_specific_resistance_ohm_cm2"] == pytest.approx(2.0 * share * spectrum["interface_resistance_ohm"])
+
+
 def test_spectra_beside_a_current_of_nothing_are_still_read(tmp_path: Path) -> None:
     """Why there are no cycles is a finding, not a failure."""
     empty = sweep().with_columns(current_ampere=pl.lit(float("nan")), test_time_second=pl.Series(np.arange(37.0)))
