@@ -121,23 +121,22 @@ class Agreement:
     reason: str
 
 
-def cross_check(dc: Estimate, series: Estimate, interface: Estimate) -> Agreement:
-    """R_dc / (R_s + R_i), with what usually stands behind a difference.
+def cross_check(dc: Estimate, total: Estimate) -> Agreement:
+    """R_dc / (R_s + R_i), with what usually stands behind a difference; ``total`` is the sum, which a spectrum tells better
+    than its parts.
 
-    The two parts of a fit are taken as independent; they seldom are, and then their sum is known better than is said here. A
-    plateau or a long pulse holds diffusion, too, and a large current the falling resistance of charge transfer; a pulse's
+    A plateau or a long pulse holds diffusion, too, and a large current the falling resistance of charge transfer; a pulse's
     reading after a few times the interface's time constant is what should agree.
     """
-    named = (("DC", dc), ("series", series), ("interface", interface))
-    missing = [f"no {name} resistance: {item.refusal}" for name, item in named if item.value is None or item.std is None]
-    if missing or dc.value is None or series.value is None or interface.value is None:
+    named = (("DC resistance", dc), ("resistance by impedance", total))
+    missing = [f"no {name}: {item.refusal}" for name, item in named if item.value is None or item.std is None]
+    if missing or dc.value is None or total.value is None:
         return Agreement(Estimate.refused("; ".join(missing)), None, "; ".join(missing))
-    total = series.value + interface.value
-    if not (total > 0 and dc.value > 0):
-        reason = f"a DC resistance of {dc.value:.4g} Ω and one of {total:.4g} Ω by impedance have no ratio; both must be positive"
+    if not (total.value > 0 and dc.value > 0):
+        reason = f"{dc.value:.4g} Ω by a direct current and {total.value:.4g} Ω by impedance have no ratio; both must be positive"
         return Agreement(Estimate.refused(reason), None, reason)
-    relative = math.hypot((dc.std or 0.0) / dc.value, math.hypot(series.std or 0.0, interface.std or 0.0) / total)
-    ratio = Estimate.lognormal(dc.value / total, relative)
+    relative = math.hypot((dc.std or 0.0) / dc.value, (total.std or 0.0) / total.value)
+    ratio = Estimate.lognormal(dc.value / total.value, relative)
     return Agreement(ratio, *_agreement(ratio, relative))
 
 

@@ -22,8 +22,9 @@ from harness.analysis.growth import GrowthReport, growth_laws
 from harness.analysis.inventory import build_inventory
 from harness.analysis.lithium import UNKNOWN, Ended, KneeReview, LithiumBooks, lithium_books, review_knee
 from harness.analysis.reservoir import ReservoirBlock, blocks_of_rows
+from harness.analysis.resistance import Agreement, cross_check
 from harness.errors import BadInput
-from harness.lab.rows import apparent_resistances, consecutive, cycle_rows, swept_cycles, throughput
+from harness.lab.rows import apparent_resistances, consecutive, cycle_rows, last_resistances, swept_cycles, throughput
 from harness.model.anode import AnodeBuild
 from harness.model.anode_facts import findings_from
 from harness.model.derived import CycleRow
@@ -232,6 +233,10 @@ class CellView:
             leave_out={} if apparent else {"refused": (measured["verdict"] == "refused").to_numpy()},
             common_relative_std=float(self._runs["accuracy_gain"][-1] or 0.0),
         )
+
+    def dc_beside_impedance(self) -> Agreement:
+        """The apparent resistance of a half cycle beside its cycle's spectrum, the last one (`harness.analysis.resistance`)."""
+        return cross_check(*last_resistances(self.cycles(), self.impedance()))
 
     def pairings(self) -> pl.DataFrame:
         """Both pairings of each cycle's charges (`harness.analysis.coulombic.Pairing`), one row per cycle of each run.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from harness.analysis.estimate import Estimate
 from harness.model.derived import CycleRow
 
 Array = npt.NDArray[np.float64]
@@ -52,6 +54,26 @@ def apparent_resistances(cycles: pl.DataFrame) -> pl.DataFrame:
         for half, sign in (("plating", -1.0), ("stripping", 1.0))
     ]
     return pl.concat(halves).sort("place", "polarity")
+
+
+def last_resistances(cycles: pl.DataFrame, fits: pl.DataFrame) -> tuple[Estimate, Estimate]:
+    """The last spectrum's total resistance, and the apparent one of the deposit (else the removal) of its cycle, first."""
+    known = fits.filter(pl.col("total_resistance_ohm").is_not_null())
+    if known.is_empty():
+        refused = Estimate.refused("no spectrum holds one")
+        return refused, refused
+    fit = known.row(-1, named=True)
+    its = (pl.col("run_id") == fit["run_id"]) & (pl.col("cycle_count") == fit["cycle_count"])
+    told = apparent_resistances(cycles.filter(its)).filter(pl.col("apparent_resistance_ohm").is_not_null())
+    apparent = Estimate.refused("no half cycle of its cycle holds one")
+    if not told.is_empty():
+        apparent = _known(told.row(0, named=True), "apparent_resistance_ohm")
+    return apparent, _known(fit, "total_resistance_ohm")
+
+
+def _known(row: Mapping[str, Any], name: str) -> Estimate:
+    std = row[f"{name}_std"]
+    return Estimate(row[name], None, None, None, "its error is not known") if std is None else Estimate.normal(row[name], std)
 
 
 def swept_cycles(fits: pl.DataFrame, cycles: pl.DataFrame) -> frozenset[int]:

@@ -111,6 +111,8 @@ def growth_section(view: CellView, fits: pl.DataFrame, area_cm2: float) -> Secti
     whose = ", of one of the two electrodes" if interfaces > 1 else ""
     pictures += _drawn(drawn, f"Sum of all arcs ± σ{whose}" + ("; the band is the law's 95 %." if law else "."))
     told = _growth_sentences(report, numbered, area_cm2 / interfaces)
+    beside = view.dc_beside_impedance()
+    told += [] if beside.agrees is None else [f"In the last cycle with a spectrum, {beside.reason}."]
     return Section("Impedance and its growth", told, pictures, _laws(report))
 
 

@@ -52,6 +52,21 @@ def test_growth_leaves_refused_spectra_out_and_tells_polarities_apart(tmp_path: 
             lab.cell("foil-0").growth_laws("height")
 
 
+def test_a_direct_current_stands_beside_the_last_spectrum(tmp_path: Path) -> None:
+    """The deposit of its cycle, whichever cycles came after; without a spectrum, or one that holds a total, nothing does."""
+    cycles = [cycle("foil-0", n) for n in range(1, 5)]
+    fits = [replace(fit("foil-0", n, 60.0), total_resistance_ohm=60.0 + n, total_resistance_ohm_std=0.5) for n in (1, 3)]
+    runs = [
+        MadeRun("foil-0", [*cycles, *fits, fit("foil-0", 4, None)], FOIL),
+        MadeRun("foil-1", [replace(row, run_id="foil-1-20260101t000000") for row in cycles], FOIL, "a2"),
+    ]
+    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
+        found = lab.cell("foil-0").dc_beside_impedance()
+        assert found.agrees is True
+        assert found.ratio_1.value == pytest.approx(1.0)
+        assert lab.cell("foil-1").dc_beside_impedance().agrees is None
+
+
 def test_ends_of_cycles_begin_anew_in_each_run(tmp_path: Path) -> None:
     """Slippages are those of each run, named by it; a symmetric cell has none."""
     days = [[cycle("foil-0", n, day=day) for n in range(1, 5)] for day in (0, 3)]
