@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import structlog
+
 from harness.analysis.run_rows import KnownRows, RunRows
 from harness.clock import SHORTEST_DEADLINE_SECOND
 from harness.errors import JournalError
@@ -25,6 +27,8 @@ from harness.stream.journal_reader import JournalReader
 
 POSITION = "rollup"
 PAGE_ROWS = 5_000
+
+log = structlog.get_logger(__name__)
 
 
 class Rollup:
@@ -49,6 +53,7 @@ class Rollup:
                 found += [(context, one) for one in missed]
             touched.setdefault(context.run_id, run.replay_seq)
             found += [(context, one) for one in run.take(record)]
+        _tell_faults(self._runs)
         total = _put(self._store, self._runs, found)
         self._remember(row, touched)
         return total
@@ -128,6 +133,7 @@ def recompute(
         page, row = reader.tail(row, PAGE_ROWS)
         mine = [(context, record) for context, record in page if context.run_id in runs]
         total += _put(store, runs, [(context, one) for context, record in mine for one in runs[context.run_id].take(record)])
+        _tell_faults(runs)
         if progress is not None:
             progress(min(row, last) - first, last - first)
     return total
@@ -182,6 +188,14 @@ def _put(store: DerivedStore, runs: Mapping[str, RunRows], found: Iterable[tuple
     for context, rows in written.values():
         store.put(context, list(rows.values()), runs[context.run_id].fit_start)
     return sum(len(rows) for _, rows in written.values())
+
+
+def _tell_faults(runs: Mapping[str, RunRows]) -> None:
+    """Log what could not be derived. A version that mends the fault has another method version, and derives it."""
+    for run_id, run in runs.items():
+        for fault in run.faults:
+            log.error("not derived", run=run_id, what=fault)
+        run.faults.clear()
 
 
 def _run_position(run_id: str) -> str:

@@ -7,8 +7,8 @@ comes from a store: a run that is taken up again anywhere derives the same rows,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import assert_never
+from collections.abc import Callable, Sequence
+from typing import TypeVar, assert_never
 
 from harness.analysis import cycle_table, run_half_cycle, run_sweep
 from harness.analysis.charge import Accuracy
@@ -28,6 +28,8 @@ from harness.model.records import (
     SweepEnded,
 )
 from harness.model.run import Role, RunContext, RunFacts
+
+Derived = TypeVar("Derived")
 
 
 class KnownRows:
@@ -59,6 +61,8 @@ class RunRows:
     among ``known``, and none at all without ``early``. With ``resumed`` the records begin not with the run but with the last step
     of the cycle ``finished_cycle``, which is over (``None``: with the first of all); then the known rows also stand for the
     records before, and are not given again.
+
+    ``faults`` says what could not be derived because the program failed at it: no row comes of that, and the others do.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class RunRows:
         finished_cycle: int | None = None,
     ) -> None:
         self.context = context
+        self.faults: list[str] = []
         self.next_seq = 0
         self.replay_seq = 0
         self.ended = False
@@ -160,7 +165,7 @@ class RunRows:
         final = cycle.cycle_count in self._known.finished or cycle.cycle_count == self._finished_cycle
         if final or not self._early or not (record.role.deposits or record.role.removes):
             return []
-        row = cycle.row(self._accuracy) if record.role.removes else None
+        row = self._cycle_row(cycle, over=False) if record.role.removes else None
         half = self._half_row(cycle, row, deposits=record.role.deposits)
         return [one for one in (row, half) if one is not None]
 
@@ -172,7 +177,7 @@ class RunRows:
         if cycle_count == self._finished_cycle:
             return []
         self._finished_cycle = cycle_count
-        row = cycle.row(self._accuracy, over=True)
+        row = self._cycle_row(cycle, over=True)
         rows: list[DerivedRow] = [] if row is None else [row]
         for deposits in (True, False):
             half = self._half_row(cycle, row, deposits=deposits)
@@ -181,21 +186,41 @@ class RunRows:
                 rows.append(half)
         return rows
 
+    def _cycle_row(self, cycle: OpenCycle, *, over: bool) -> CycleRow | None:
+        return self._unless_faulty(f"cycle {cycle.cycle_count}", lambda: cycle.row(self._accuracy, over=over))
+
     def _half_row(self, cycle: OpenCycle, row: CycleRow | None, *, deposits: bool) -> HalfCycleRow | None:
         """A half cycle, judged by what is known now: the spectrum after a deposit comes later, and its row is written again."""
-        half = cycle.readings(deposits=deposits)
-        if half is None:
-            return None
         fits = [fit for _, fit in sorted(self._fits.items()) if fit.unix_time_nanosecond <= self._now_nanosecond]
         around = run_half_cycle.Surroundings(self._halves[deposits], row, fits)
-        return run_half_cycle.half_cycle_row(self.context.run_id, cycle.cycle_count, half, self._accuracy, around)
+
+        def derived() -> HalfCycleRow | None:
+            half = cycle.readings(deposits=deposits)
+            if half is None:
+                return None
+            return run_half_cycle.half_cycle_row(self.context.run_id, cycle.cycle_count, half, self._accuracy, around)
+
+        return self._unless_faulty(f"{'deposit' if deposits else 'removal'} of cycle {cycle.cycle_count}", derived)
 
     def _end_sweep(self, record: SweepEnded) -> list[DerivedRow]:
         points = [point for point in self._sweep if point.sweep_count == record.sweep_count]
         self._sweep = []
         if record.sweep_count in self._fits or not record.complete or len(points) < record.points or not points:
             return []
-        interfaces = interfaces_of(self._facts.geometry)
-        row, self.fit_start = run_sweep.sweep_row(points, self._facts.area_cm2, self.fit_start, interfaces=interfaces)
+        area_cm2, interfaces = self._facts.area_cm2, interfaces_of(self._facts.geometry)
+        found = self._unless_faulty(
+            f"sweep {record.sweep_count}",
+            lambda: run_sweep.sweep_row(points, area_cm2, self.fit_start, interfaces=interfaces),
+        )
+        if found is None:
+            return []
+        row, self.fit_start = found
         self._fits[record.sweep_count] = row
         return [row]
+
+    def _unless_faulty(self, what: str, derive: Callable[[], Derived]) -> Derived | None:
+        try:
+            return derive()
+        except Exception as error:  # noqa: BLE001 - one number that cannot be had must not keep all others from being made
+            self.faults.append(f"{what}: {type(error).__name__}: {error}")
+            return None

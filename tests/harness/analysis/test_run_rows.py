@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.analysis import run_half_cycle, run_sweep
+from harness.analysis.run_cycle import OpenCycle
 from harness.analysis.run_half_cycle import FLAG_NOT_SHAPED
 from harness.analysis.run_rows import KnownRows, RunRows
 from harness.model.derived import CycleRow, DerivedRow, HalfCycleRow, ImpedanceFitRow
@@ -247,3 +250,31 @@ def test_resistance_per_area_is_that_of_one_interface(geometry: Geometry, area_c
     writer.sweep(1, 60.0)
     [row] = [row for row in rows_of(writer.records, geometry).values() if isinstance(row, ImpedanceFitRow)]
     assert row.area_specific_resistance_ohm_cm2 == pytest.approx(60.0 * area_cm2, rel=1e-3)
+
+
+def test_what_fails_to_be_derived_keeps_nothing_else_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One deposit, one sweep and one cycle of three break the program: the other rows come as ever, and each fault is named."""
+    writer = RunWriter("cu-01")
+    for number in (1, 2, 3):
+        cycle(writer, number, resistance=60.0)
+    wanted = rows_of(writer.records)
+
+    def broken(derive: Callable[..., Any], poisoned: Callable[..., bool]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            return 1 / 0 if poisoned(*given) else derive(*given, **named)
+
+        return call
+
+    half, sweep, row = run_half_cycle.half_cycle_row, run_sweep.sweep_row, OpenCycle.row
+    monkeypatch.setattr(
+        run_half_cycle, "half_cycle_row", broken(half, lambda _, count, one, *__: count == 2 and one.role.deposits)
+    )
+    monkeypatch.setattr(run_sweep, "sweep_row", broken(sweep, lambda points, *_: points[0].sweep_count == 2))
+    monkeypatch.setattr(OpenCycle, "row", broken(row, lambda open_cycle, *_: open_cycle.cycle_count == 2))
+    run = RunRows(writer.context, facts())
+    found = {key_of(one): one for record in writer.records for one in run.take(record)}
+    missing = set(wanted) - set(found)
+    assert missing == {("cycle", 2), ("half_cycle", 2, "plate"), ("impedance_fit", 2)}
+    faulty = ("cycle 2", "deposit of cycle 2", "sweep 2")
+    assert set(run.faults) == {f"{what}: ZeroDivisionError: division by zero" for what in faulty}
+    assert found["cycle", 3] == wanted["cycle", 3]
