@@ -151,14 +151,13 @@ def analyze_frame(
     halves = pair_halves(measured, geometry)
     resting = (measured.steps.direction == 0) & ~measured.steps.probe
     counts = {half: count for count, *pair in halves.pairs for half in pair if half >= 0}
-    spans = zip(halves.direction.tolist(), halves.first.tolist(), halves.stop.tolist(), strict=True)
     return AnalyzedCell(
         name,
         geometry,
         area_cm2,
         rows_of(name, measured, halves, geometry),
         _step_charges(measured, halves, counts, geometry),
-        [HalfSpan(_ROLES[geometry][sign], counts[half], slice(*rows)) for half, (sign, *rows) in enumerate(spans)],
+        _half_spans(halves, counts, geometry),
         _outside(measured, resting, "the file has no rest"),
         _outside(measured, ~resting & ~_counting(measured), "the file has no probe and no pulse"),
         _longest_used(measured),
@@ -184,6 +183,13 @@ def _counting(measured: Measured) -> Mask:
     counting = np.zeros(measured.steps.first.size, dtype=np.bool_)
     counting[measured.pieces] = True
     return counting
+
+
+def _half_spans(halves: PairedHalves, counts: Mapping[int, int], geometry: Geometry) -> list[HalfSpan]:
+    roles = map(_ROLES[geometry].__getitem__, halves.direction.tolist())
+    own = map(counts.__getitem__, range(halves.direction.size))
+    rows = map(slice, halves.first.tolist(), halves.stop.tolist())
+    return list(map(HalfSpan, roles, own, rows))
 
 
 def _step_charges(measured: Measured, halves: PairedHalves, counts: Mapping[int, int], geometry: Geometry) -> list[StepCharge]:
