@@ -28,6 +28,8 @@ SPAN_1 = 0.01
 """Of the trace: a change within this is abrupt."""
 FEWEST_READINGS = 8
 SIGNIFICANT = 5.0
+STILL_1 = 0.5
+"""Of the rate before: a voltage that rises on so fast has passed no peak."""
 _FAR = 3.0
 """Rates reach this many spans to either side."""
 _GAP = 5.0
@@ -42,7 +44,8 @@ class Jump:
     """The voltage went from ``before_volt`` to ``after_volt`` between two readings, which hold most of it.
 
     ``change_volt`` ± ``change_std_volt`` is what no rate around it explains. ``cusp_volt``: how much less the voltage rises after
-    it than before, over the reach of the rates; where that is much more than the change, this is the tip of a peak. ``kept_1``:
+    it than before, over the reach of the rates (0 where it goes on rising by more than `STILL_1`); where that is much more than
+    the change, this is the tip of a peak. ``kept_1``:
     the part of the change that is left beyond that reach; near 0 for a spike of one reading.
     """
 
@@ -152,7 +155,8 @@ class _Scan:
         white = noise * np.sqrt(1.0 / before.count + 1.0 / after.count)
         rounding = 16.0 * float(np.finfo(float).eps) * float(np.abs(volt).max())
         std = np.maximum(np.maximum(white, usual), max(rounding, float(np.finfo(float).tiny)))
-        cusp = np.maximum(rate_before - np.maximum(rate_after, 0.0), 0.0) * _FAR * span
+        bend = np.maximum(rate_before - np.maximum(rate_after, 0.0), 0.0)
+        cusp = np.where(rate_after < STILL_1 * rate_before, bend, 0.0) * _FAR * span
         beyond = means.around(time[last], 2.0 * _FAR * span, last + 1)
         onward = np.where(beyond.second > later.second, beyond.rate_from(later), rate_before)
         onward = np.where(change < 0.0, np.maximum(onward, rate_before), np.minimum(onward, rate_before))
@@ -161,9 +165,14 @@ class _Scan:
         return cls(time, volt, span, first, last, np.where(seen, change, 0.0), std, cusp, kept)
 
     def jump(self, place: int) -> Jump:
-        """The jump at ``place``, narrowed to the readings between which most of it happens."""
+        """The jump at ``place``, narrowed to the readings between which most of it happens, which may be beside it."""
         first, last = int(self.first[place]), int(self.last[place])
-        step = first + int(np.argmax(np.sign(self.change[place]) * np.diff(self.volt[first : last + 1])))
+        moves = np.sign(self.change[place]) * np.diff(self.volt[first - 1 : last + 2])
+        inside = moves[1:-1]
+        if inside.max() >= 0.5 * abs(self.change[place]):
+            step = first + int(np.argmax(inside))
+        else:
+            first, last, step = first - 1, last + 1, first - 1 + int(np.argmax(moves))
         low, high, wanted = step, step + 1, 0.9 * abs(float(self.change[place]))
         while abs(float(self.volt[high] - self.volt[low])) < wanted and (low > first or high < last):
             low, high = max(first, low - 1), min(last, high + 1)

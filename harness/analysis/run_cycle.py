@@ -21,6 +21,7 @@ from harness.analysis.coulombic import (
     cycle_row,
 )
 from harness.analysis.resistance import Resistance, apparent_resistance, switch_resistance
+from harness.analysis.steady import CARRIED_1, SAME_CURRENT_1
 from harness.model.derived import CycleRow
 from harness.model.flags import DOUBTS
 from harness.model.records import Incident, Sample, StepEnded, StepStarted
@@ -172,8 +173,7 @@ class OpenCycle:
         if not steps:
             return None
         charges = [step.charge() for step in steps]
-        most = max(range(len(steps)), key=lambda index: abs(charges[index].charge_coulomb))
-        step = steps[most]
+        step = _main_step(steps, [abs(charge.charge_coulomb) for charge in charges])
         return HalfReadings(
             steps[0].role,
             steps[0].first_nanosecond,
@@ -227,6 +227,14 @@ class OpenCycle:
             return apparent_resistance(np.asarray(step.time), np.asarray(step.voltage), np.asarray(step.current))
         voltage: Array = np.asarray(step.voltage)
         return switch_resistance(step.rest_voltage_volt, float(voltage[0]), step.current[0], _scatter(voltage))
+
+
+def _main_step(steps: Sequence[_Step], coulomb: Sequence[float]) -> _Step:
+    """The step that carried most charge at the largest of the currents that carried a good part (`harness.analysis.steady`)."""
+    size = [abs(float(np.median(step.current))) for step in steps]
+    largest = max(one for one, charge in zip(size, coulomb, strict=True) if charge >= CARRIED_1 * max(coulomb))
+    alike = [place for place, one in enumerate(size) if abs(one - largest) <= SAME_CURRENT_1 * largest]
+    return steps[max(alike, key=coulomb.__getitem__)]
 
 
 def _is_whole(steps: Sequence[_Step]) -> bool:

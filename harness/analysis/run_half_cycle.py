@@ -19,7 +19,7 @@ from harness.analysis.cycle_table import FLAG_INCOMPLETE
 from harness.analysis.estimate import Estimate
 from harness.analysis.run_cycle import HalfReadings
 from harness.analysis.shape import HalfCycleShape, half_cycle_shape, shape_from_row
-from harness.analysis.short_signs import ImpedanceState, ShortContext
+from harness.analysis.short_signs import ImpedanceState, ShortContext, usual_second
 from harness.analysis.shorts import ShortVerdict, judge_short
 from harness.errors import AnalysisError
 from harness.model.derived import CycleRow, HalfCycleRow, ImpedanceFitRow
@@ -81,6 +81,7 @@ def half_cycle_row(run_id: str, cycle_count: int, half: HalfReadings, accuracy: 
             half.current_ampere,
             open_voltage_volt=half.open_voltage_volt,
             rest_voltage_volt=half.rest_voltage_volt,
+            usual_second=usual_second(around.earlier.shapes),
         )
     except AnalysisError as error:
         found, verdict = _nothing(str(error)), ShortVerdict("", ())

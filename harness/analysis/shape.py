@@ -28,7 +28,7 @@ from harness.analysis.jumps import Jump, find_jumps, resolution, white_noise
 from harness.analysis.steady import Steady, between, median_over_time, quantile_over_time, steady_readings
 from harness.model.derived import HalfCycleRow
 
-METHOD_VERSION = "shape-1"
+METHOD_VERSION = "shape-2"
 
 MIDDLE = (0.1, 0.9)
 NUCLEATION_1 = 0.1
@@ -37,6 +37,7 @@ STANDS_OUT = 5.0
 """Noises by which a peak must exceed what follows."""
 CURRENT_KEPT_1 = 0.01
 """Across a jump: a current that changed by more explains a voltage that changed."""
+LONGER = 1.25
 FLAG_HELD = "held"
 FLAG_OPEN_VOLTAGE_UNKNOWN = "open_voltage_unknown"
 
@@ -50,7 +51,8 @@ class HalfCycleShape:
 
     ``terminal_resistance_ohm`` is median |V / I| over the middle, whatever the open voltage. ``flat_1`` is the range of the
     middle half of the plateau's time, over the plateau. ``jumps`` are those of |η|, or of |V| where the open voltage is
-    unknown, without those that come with a change of current. Of a shape from a stored row, what rows do not hold is ``None``
+    unknown, without those that come with a change of current; they were looked for in ``judged_second`` of it, and after that
+    with less care. Of a shape from a stored row, what rows do not hold is ``None``
     or empty.
     """
 
@@ -68,6 +70,7 @@ class HalfCycleShape:
     start_second: float | None = None
     terminal_resistance_ohm: float | None = None
     flat_1: float | None = None
+    judged_second: float | None = None
     jumps: tuple[Jump, ...] = ()
     flags: frozenset[str] = frozenset()
     short_grade: str = ""
@@ -90,11 +93,14 @@ def half_cycle_shape(
     *,
     open_voltage_volt: float | None,
     rest_voltage_volt: float | None = None,
+    usual_second: float | None = None,
 ) -> HalfCycleShape:
     """The shape of the readings of one half cycle, in rising time.
 
     ``open_voltage_volt`` is 0 for lithium against lithium or copper, ``None`` where it changes or is unknown; then
-    ``rest_voltage_volt``, at which the cell rested right before, gives the resistance that answers at once.
+    ``rest_voltage_volt``, at which the cell rested right before, gives the resistance that answers at once. ``usual_second`` is
+    what such half cycles usually take: in one that takes much longer, jumps are looked for in that much of it by itself, too, for
+    what is abrupt is measured by the length.
 
     Raises:
         AnalysisError: no reading with a finite time, voltage and current, columns of different lengths, or time that goes back.
@@ -108,6 +114,8 @@ def half_cycle_shape(
     time, volt = steady.time_second, steady.voltage_volt
     drive, numbers = _overpotentials(steady, open_voltage_volt, rest_voltage_volt)
     middle = between(time, *MIDDLE)
+    much_longer = usual_second is not None and float(time[-1] - time[0]) > LONGER * usual_second
+    judged = usual_second if much_longer else steady.duration_second
     return HalfCycleShape(
         steady.current_ampere,
         steady.duration_second,
@@ -119,7 +127,8 @@ def half_cycle_shape(
         float(time[0]),
         _terminal_resistance(steady, middle),
         _flatness(time[middle], drive[middle], numbers[1]),
-        _jumps(steady, drive),
+        judged,
+        _jumps(steady, drive, judged),
         frozenset(flags),
     )
 
@@ -235,11 +244,14 @@ def _flatness(time: Array, drive: Array, plateau: Estimate) -> float | None:
     return spread / plateau.value
 
 
-def _jumps(steady: Steady, drive: Array) -> tuple[Jump, ...]:
+def _jumps(steady: Steady, drive: Array, judged_second: float | None) -> tuple[Jump, ...]:
     """The jumps across which the current stayed what it was, from where half of the usual overpotential has built up."""
     time, size = steady.time_second, np.abs(steady.current_readings_ampere)
-    first = int(np.argmax(drive >= 0.5 * float(np.median(drive))))
-    found = find_jumps(time[first:], drive[first:])
+    last = int(np.searchsorted(time, time[0] + (judged_second or 0.0), side="right"))
+    first = int(np.argmax(drive >= 0.5 * float(np.median(drive[:last]))))
+    found = find_jumps(time[first:last], drive[first:last])
+    if last < time.size:
+        found += [jump for jump in find_jumps(time[first:], drive[first:]) if jump.from_second >= time[last]]
     noise = (white_noise(time, size) or 0.0) if found else 0.0
     return tuple(jump for jump in found if _current_kept(jump, time, size, noise))
 

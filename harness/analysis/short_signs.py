@@ -51,7 +51,7 @@ HEALED_1 = 0.3
 HIDDEN_1 = 0.5
 """The same of a rise that lies between two readings of a voltage that falls."""
 SPIKE_1 = 0.02
-"""Of the half cycle: a fall that is undone earlier is a spike."""
+"""Of the half cycle: a fall that is undone earlier is a spike; one that begins earlier and is not undone, nucleation's end."""
 DRAINED_1 = 0.5
 """Of the charge that a short of the fall's size takes, that must be missing: a fall is more than the short's share of the current
 where the resistance that answers at once is not all of the cell's."""
@@ -119,6 +119,17 @@ class Fall:
     def large(self) -> bool:
         """Whether it is large enough to count."""
         return abs(self.jump.change_volt) >= FALL_VOLT if self.part_1 is None else self.part_1 >= FALL_1
+
+
+def usual_halves(history: Sequence[HalfCycleShape]) -> list[HalfCycleShape]:
+    """The last half cycles without a grade: a short that stays does not become the usual."""
+    return [one for one in history if not one.short_grade][-USUAL:]
+
+
+def usual_second(history: Sequence[HalfCycleShape]) -> float | None:
+    """How long the usual half cycles took, at the median; ``None`` where there are none."""
+    known = [one.duration_second for one in usual_halves(history) if one.duration_second is not None]
+    return float(np.median(known)) if known else None
 
 
 def falls(shape: HalfCycleShape) -> list[Fall]:
@@ -239,8 +250,8 @@ def noise(shape: HalfCycleShape, history: Sequence[HalfCycleShape]) -> Evidence 
 
 
 def _falls(shape: HalfCycleShape) -> Iterator[Fall]:
-    start, duration = shape.start_second, shape.duration_second
-    if start is None or duration is None:
+    start, duration, judged = shape.start_second, shape.duration_second, shape.judged_second
+    if start is None or duration is None or judged is None:
         return
     undone: set[Jump] = set()
     for jump in shape.jumps:
@@ -249,13 +260,15 @@ def _falls(shape: HalfCycleShape) -> Iterator[Fall]:
         rise = next((one for one in shape.jumps if one.from_second >= jump.to_second and _undoes(one, jump)), None)
         if not (_is_fall(jump) or (rise is not None and _mirrors(rise, jump))):
             continue
+        if rise is None and jump.from_second < start + SPIKE_1 * judged:
+            continue
         undone |= set() if rise is None else {rise}
         until = start + duration if rise is None else rise.to_second
-        if until - jump.to_second >= SPIKE_1 * duration:
+        if until - jump.to_second >= SPIKE_1 * judged:
             lasting = min(max(jump.kept_1, KEPT_1[0]), 1.0)
             yield Fall(jump, jump.to_second, until, _part(shape, jump), lasting, healed=rise is not None)
     for jump in shape.jumps:
-        if shape.discharges and jump not in undone and _is_return(jump) and jump.from_second - start >= SPIKE_1 * duration:
+        if shape.discharges and jump not in undone and _is_return(jump) and jump.from_second - start >= SPIKE_1 * judged:
             yield Fall(jump, start, jump.from_second, _part(shape, jump), min(jump.kept_1, 1.0), healed=True)
 
 

@@ -57,7 +57,7 @@ def judge_short(shape: HalfCycleShape, history: Sequence[HalfCycleShape], contex
     Signs for which something is missing (too few earlier half cycles, no spectrum, no rest) are not seen: they speak neither
     for a short nor against one. `suspect` or more counts as found.
     """
-    usual = [one for one in history if not one.short_grade][-short_signs.USUAL :]
+    usual = short_signs.usual_halves(history)
     found = short_signs.falls(shape)
     draining = short_signs.draining_fall(shape, usual, context.coulombic_efficiency)
     seen = (
@@ -131,13 +131,18 @@ def evidence_from_json(text: str) -> tuple[Evidence, ...]:
         raise AnalysisError(f"this is no evidence of a short ({error}): {text[:80]!r}") from None
 
 
+def _resistance_to_zero(shape: HalfCycleShape) -> float | None:
+    """|V / I| of a shape from a row, which is its apparent resistance where the cell is at 0 V without a current."""
+    return shape.apparent_resistance_ohm.value if shape.open_voltage_known else None
+
+
 def _hard(
     shape: HalfCycleShape, usual: Sequence[HalfCycleShape], found: Sequence[short_signs.Fall], context: ShortContext
 ) -> Evidence | None:
     resistance, leads = shape.terminal_resistance_ohm, context.lead_resistance_ohm
     if resistance is not None and leads is not None and leads > 0.0 and resistance <= (1.0 + LEADS_1) * leads:
         return short_signs.whole("hard_at_the_leads", shape, resistance, (1.0 + LEADS_1) * leads)
-    before = [one.terminal_resistance_ohm or one.apparent_resistance_ohm.value for one in usual]
+    before = [one.terminal_resistance_ohm or _resistance_to_zero(one) for one in usual]
     known = [one for one in before if one is not None]
     if resistance is not None and known and resistance <= NEXT_TO_NOTHING_1 * float(np.median(known)):
         return short_signs.whole("hard_no_voltage", shape, resistance, NEXT_TO_NOTHING_1 * float(np.median(known)))

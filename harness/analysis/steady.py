@@ -1,7 +1,8 @@
 """The readings of a half cycle that were taken at its constant current, and medians over their time.
 
 What is left out: readings that are not numbers, all but the last of several with one time stamp, and those whose current differs
-by more than 5 % from the one that carried most of the charge (the tail of a hold, a ramp, a pause).
+by more than 5 % from the one that carried most of the charge (the tail of a hold, a ramp, a pause), or from a larger one that
+carried a quarter of that: a hold whose current stays up, as beside a short, may carry more than what came before it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ TRULY_SAME_1 = 0.01
 LEAST_CONSTANT_1 = 0.5
 """Of the charge at about that current: so much must be at truly the same, or the current drifts through it (a hold)."""
 FEWEST_READINGS = 5
+CARRIED_1 = 0.25
+"""Of the most charge at one current: a larger current that carried so much is the half cycle's."""
 
 _BIN = 0.02
 _ROUNDING = 1e-13
@@ -162,14 +165,15 @@ def _numbers(time: Array, volt: Array, current: Array) -> tuple[Array, Array, Ar
 
 
 def _typical(time: Array, size: Array) -> tuple[float, float]:
-    """The |current| that carried most of the charge, and how much of the charge within 5 % of it is within 1 %."""
+    """The half cycle's |current|, and how much of the charge within 5 % of it is within 1 %."""
     charge = time_weights(time) * size
     if not bool((charge > 0.0).any()):
         return 0.0, 0.0
     flows = size > 0.0
     bins = np.round(np.log(size[flows]) / _BIN).astype(int)
     names, members = np.unique(bins, return_inverse=True)
-    best = names[int(np.argmax(np.bincount(members, weights=charge[flows])))]
+    carried = np.bincount(members, weights=charge[flows])
+    best = names[np.flatnonzero(carried >= CARRIED_1 * carried.max())[-1]]
     typical = float(np.median(size[flows][np.abs(bins - best) <= 1]))
     away = np.abs(size - typical) / typical
     return typical, float(charge[away <= TRULY_SAME_1].sum() / charge[away <= SAME_CURRENT_1].sum())

@@ -22,7 +22,7 @@ import polars as pl
 from emulator.cell.parameters import PresetName
 from harness.analysis.estimate import Estimate
 from harness.analysis.shape import HalfCycleShape, half_cycle_shape
-from harness.analysis.short_signs import ShortContext
+from harness.analysis.short_signs import ShortContext, usual_second
 from harness.analysis.shorts import ShortVerdict, judge_short
 from tests.benchmarks.figure import Figure
 from tests.studies.generated import spread
@@ -104,7 +104,9 @@ def judged(samples: pl.DataFrame, *, full: bool) -> list[Judged]:
         if deposits is None:
             rest = float(volt[-1])
             continue
-        shape = half_cycle_shape(time, volt, current, open_voltage_volt=None if full else 0.0, rest_voltage_volt=rest)
+        usual = usual_second(history[deposits])
+        open_volt = None if full else 0.0
+        shape = half_cycle_shape(time, volt, current, open_voltage_volt=open_volt, rest_voltage_volt=rest, usual_second=usual)
         charge = abs(float(np.trapezoid(current, time)))
         efficiency = None
         if deposits:

@@ -211,7 +211,7 @@ def test_a_row_gives_the_shape_back() -> None:
     facts: dict[str, Any] = {"run_id": "r", "cycle_count": 3, "unix_time_nanosecond": 5, "role": "plate", "capacity_ah": charge}
     row = half_cycle_row(shape, verdict, **facts, flags=frozenset({"gap"}))
     assert row.flags == "gap"
-    assert row.method_version == "shape-1 short-2"
+    assert row.method_version == "shape-2 short-2"
     again = shape_from_row(row)
     for name in ("plateau_overpotential_volt", "arcing_1", "apparent_resistance_ohm", "noise_volt", "current_ampere"):
         assert getattr(again, name) == getattr(shape, name)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from harness.analysis.charge import Array
 from harness.analysis.estimate import Estimate
 from harness.analysis.shape import HalfCycleShape, half_cycle_shape
-from harness.analysis.short_signs import Evidence, ImpedanceState, ShortContext
+from harness.analysis.short_signs import Evidence, ImpedanceState, ShortContext, usual_second
 from harness.analysis.short_words import short_sentence
 from harness.analysis.shorts import ShortVerdict, evidence_from_json, judge_short
 from harness.errors import AnalysisError
@@ -75,8 +75,9 @@ def test_a_fall_that_lasts_is_two_signs(part: float, grade: str) -> None:
         0.06 * (1.0 - 0.5 * (TIME > 1500.0) * np.minimum(1.0, (TIME - 1500.0) / 900.0)),
         0.06 + 0.06 * np.exp(-TIME / 100.0),
         0.06 + 0.3 * within(-1.0, 0.0),
+        0.06 + 0.02 * within(-1.0, 30.0),
     ],
-    ids=["a spike", "the end", "a slow fall", "nucleation", "a first reading"],
+    ids=["a spike", "the end", "a slow fall", "nucleation", "a first reading", "nucleation between two readings"],
 )
 def test_what_is_no_fall(trace: Array) -> None:
     """Spikes, the last moments, slow changes and the beginning of a half cycle are no sign."""
@@ -99,6 +100,29 @@ def test_full_cells_fall_in_both_directions(current: float, sign: float, *, heal
     dip = within(1500.0, 2100.0 if healed else 4000.0)
     verdict = judge_short(full(3.7 + sign * (0.05 + 2e-5 * TIME) - 0.012 * dip, current, 3.7), [])
     assert verdict.grade == grade
+
+
+def test_a_charge_that_goes_on_rising_has_passed_no_peak() -> None:
+    """A short slows the rise of a charging voltage; the far side of a peak does not rise."""
+    rising = 3.75 + 1.9e-4 * (TIME - 0.45 * np.maximum(TIME - 1500.0, 0.0))
+    assert judge_short(full(rising - 0.006 * within(1500.0, 4000.0), 1e-3, 3.7), []).grade == "suspect"
+    assert judge_short(full(rising, 1e-3, 3.7), []).grade == ""
+
+
+def test_a_half_cycle_that_never_ends_is_judged_by_the_usual_length() -> None:
+    """A short that takes all of the current in the end keeps a strip from its cut-off: what is abrupt in an hour is not so in a
+    day.
+    """
+    time = np.arange(0.0, 86401.0, 30.0)
+    volt = 0.06 * (1.0 - 0.2 * ((time > 1500.0) & (time <= 3600.0))) + 0.24 * (time > 3600.0)
+    volt += 2e-5 * np.random.default_rng(3).standard_normal(time.size)
+    steady = (time, volt, np.full(time.size, 1e-3))
+    assert judge_short(half_cycle_shape(*steady, open_voltage_volt=0.0), SOUND).grade == ""
+    seen = half_cycle_shape(*steady, open_voltage_volt=0.0, usual_second=usual_second(SOUND))
+    verdict = judge_short(seen, SOUND)
+    assert verdict.grade == "suspect"
+    assert (verdict.evidence[0].from_second, verdict.evidence[0].to_second) == (1500.0, 1530.0)
+    assert usual_second([]) is None
 
 
 def test_the_return_from_a_fall_shows_what_began_before_the_current() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.analysis.steady import median_over_time
+from harness.analysis.steady import median_over_time, steady_readings
 
 SHAPES = st.sampled_from(["levels", "ramp", "turns", "excursion"])
 
@@ -28,3 +28,11 @@ def test_median_of_any_trace_has_a_deviation(size: int, step: float, noise: floa
     median, std = median_over_time(time, value)
     assert value.min() <= median <= value.max()
     assert std is None or (math.isfinite(std) and std >= 0.0)
+
+
+def test_a_hold_that_carries_more_is_not_the_half_cycle() -> None:
+    """Beside a short the current of a hold stays up; the larger, constant one before it is the half cycle's."""
+    time = np.arange(0.0, 36_001.0, 30.0)
+    current = np.where(time <= 3600.0, 5e-4, 2e-4)
+    found = steady_readings(time, np.full(time.size, 4.0), current)
+    assert (found.current_ampere, found.duration_second, found.held) == (5e-4, 3600.0, True)
