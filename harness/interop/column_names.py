@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import re
 
+_OHMS = {
+    f"{prefix}{word}": ("ohm", factor)
+    for prefix, factor in (("", 1.0), ("k", 1e3), ("M", 1e6), ("m", 1e-3), ("u", 1e-6), ("µ", 1e-6), ("μ", 1e-6))
+    for word in ("ohm", "Ohm", "ohms", "Ohms", "Ω", "\N{OHM SIGN}")
+}
 _UNITS = {
     "1": ("", 1.0), "s": ("second", 1.0), "ms": ("second", 1e-3), "us": ("second", 1e-6), "Sec": ("second", 1.0),
     "min": ("second", 60.0), "h": ("second", 3600.0), "d": ("second", 86400.0),
@@ -15,7 +20,7 @@ _UNITS = {
     "mA": ("ampere", 1e-3), "uA": ("ampere", 1e-6), "µA": ("ampere", 1e-6), "μA": ("ampere", 1e-6), "nA": ("ampere", 1e-9),
     "Ah": ("ah", 1.0), "mAh": ("ah", 1e-3), "uAh": ("ah", 1e-6), "µAh": ("ah", 1e-6), "A.h": ("ah", 1.0), "mA.h": ("ah", 1e-3),
     "Wh": ("wh", 1.0), "mWh": ("wh", 1e-3), "W.h": ("wh", 1.0), "mW.h": ("wh", 1e-3), "W": ("watt", 1.0), "mW": ("watt", 1e-3),
-    "ohm": ("ohm", 1.0), "Ohm": ("ohm", 1.0), "Ω": ("ohm", 1.0), "mOhm": ("ohm", 1e-3), "mΩ": ("ohm", 1e-3),
+    **_OHMS, "OHM": ("ohm", 1.0),
     "Hz": ("hertz", 1.0), "kHz": ("hertz", 1e3), "deg": ("degree", 1.0), "degC": ("celsius", 1.0), "°C": ("celsius", 1.0),
     "Pa": ("pascal", 1.0), "kPa": ("pascal", 1e3), "bar": ("pascal", 1e5),
 }  # fmt: skip
@@ -45,7 +50,8 @@ _IMPEDANCE = re.compile(
     r"(?P<minus>(?:[-−–]|neg(?:ative)?[ _]|minus[ _])\s*)?"
     r"(?:(?P<real>re ?\(z\)|z'|z_?re(?:al)?|real(?:[ _]impedance)?)"
     r"|im ?\(z\)|z''|z\"|z_?im(?:ag)?|imag(?:inary)?(?:[ _]impedance)?)"
-    r"\s*(?:_ohm|\([ab]\)|[/(\[]\s*(?P<unit>[^\s)\]]+)[)\]]?)?"
+    r"\s*(?:_ohm|\([ab]\)|[/(\[]\s*(?P<unit>[^\s)\]]+)[)\]]?)?",
+    re.IGNORECASE,
 )
 
 
@@ -85,11 +91,16 @@ def _words(name: str) -> str:
 
 
 def _impedance_name(text: str) -> tuple[str, float] | None:
-    """The parts of an impedance as programs head them (``Z'``, ``-Im(Z)/Ohm``, ``Z''(b)``): primes survive no machine name."""
-    match = _IMPEDANCE.fullmatch(text.strip().lower())
+    """The parts of an impedance as programs head them (``Z'``, ``-Im(Z)/Ohm``, ``Z''(b)``): primes survive no machine name.
+
+    ``None`` for everything else, and where a unit is written that is not known to be one of resistance: m and M are two.
+    """
+    match = _IMPEDANCE.fullmatch(text.strip())
     if match is None:
         return None
-    unit = next((factor for name, (kind, factor) in _UNITS.items() if kind == "ohm" and name.lower() == match["unit"]), 1.0)
+    kind, unit = _UNITS.get(match["unit"] or "ohm", ("", 1.0))
+    if kind != "ohm":
+        return None
     turned = -1.0 if match["minus"] else 1.0
     return ("real_impedance_ohm", unit) if match["real"] else ("imaginary_impedance_ohm", turned * unit)
 
