@@ -22,7 +22,7 @@ from harness.analysis.collapses import find_excursions
 from harness.analysis.coulombic import efficiency_of, mean_coulombic_efficiency, pairings
 from harness.analysis.estimate import Estimate
 from harness.analysis.impedance.fit import ImpedanceFit, fit_impedance
-from harness.analysis.impedance.validity import SpectrumVerdict, judge_spectrum
+from harness.analysis.impedance.validity import SpectrumVerdict, Verdict, judge_spectrum
 from harness.analysis.integrals import CurrentKind
 from harness.analysis.resistance import area_specific, interfaces_of
 from harness.analysis.short_words import short_sentence
@@ -48,7 +48,10 @@ COLLAPSE = "voltage_collapse"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JudgedSpectrum:
-    """A sweep, whether it may be believed, and what was fitted to it; ``refusal`` says why nothing was."""
+    """A sweep, whether it may be believed, and what was fitted to it; ``refusal`` says why nothing was.
+
+    As in a run (`harness.analysis.run_sweep`), nothing is fitted to a refused sweep.
+    """
 
     spectrum: ImportedSpectrum
     verdict: SpectrumVerdict
@@ -216,6 +219,8 @@ def _judged(spectrum: ImportedSpectrum) -> JudgedSpectrum:
         in_time = spectrum.voltage_volt[np.argsort(spectrum.rows)]
         before, after = float(in_time[0]), float(in_time[-1])
     verdict = judge_spectrum(spectrum.sweep, bias_before=before, bias_after=after, repeated_first=spectrum.repeated_first_ohm)
+    if verdict.verdict is Verdict.REFUSED:
+        return JudgedSpectrum(spectrum, verdict, None, verdict.reason)
     try:
         fit = fit_impedance(verdict.usable.frequency_hertz, verdict.usable.impedance_ohm)
     except AnalysisError as error:

@@ -164,7 +164,7 @@ def _spectrum_parts(one: Imported) -> Iterator[RenderableType]:
     table = headed("", *columns, "verdict", tight=True)
     notes: dict[str, str] = {}
     for judged in one.spectra:
-        said = [*judged.verdict.reasons, *([judged.refusal] if judged.refusal else [])]
+        said = [*judged.verdict.reasons, *({judged.refusal} - {"", judged.verdict.reason})]
         said += [FLAGS.get(flag, flag.replace("_", " ")) for flag in sorted(judged.fit.flags if judged.fit else ())]
         for text in said:
             notes.setdefault(text, _MARKS[len(notes)] if len(notes) < len(_MARKS) else f"({len(notes) + 1})")

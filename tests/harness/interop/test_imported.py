@@ -103,6 +103,15 @@ def test_spectrum_too_short_for_a_fit_says_why(tmp_path: Path) -> None:
     assert spectrum["refusal"]
 
 
+def test_refused_spectrum_has_no_resistances(tmp_path: Path) -> None:
+    """Kramers–Kronig forbids a fit, as it does in a run: the reason stands where the numbers would."""
+    torn = sweep().with_columns(real_impedance_ohm=pl.col("real_impedance_ohm") + pl.Series(5.0 * (np.arange(37) % 2)))
+    [spectrum] = told(saved(torn, tmp_path / "c.parquet"), area_cm2=2.0)["spectra"]
+    assert spectrum["verdict"] == "refused"
+    assert "Kramers–Kronig leaves" in spectrum["refusal"]
+    assert not {"interface_resistance_ohm", "total_resistance_ohm", "area_specific_resistance_ohm_cm2"} & set(spectrum)
+
+
 @real
 def test_file_without_a_current_is_read_for_what_it_holds() -> None:
     """Time and voltage of a Li||Li cell: one sentence says what is missing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from rich.console import Console
@@ -87,3 +88,13 @@ def test_every_flag_has_its_words() -> None:
     modules = (coulombic, cycle_table, integrals, fit, halves, measured, offset, steps, timeline)
     flags = {value for module in modules for name, value in vars(module).items() if name.startswith("FLAG_")}
     assert flags - set(FLAGS) == set()
+
+
+def test_refused_spectrum_shows_its_reason_once_and_no_number(tmp_path: Path) -> None:
+    """A torn sweep has dashes for resistances, and one footnote."""
+    omega = 2 * np.pi * np.logspace(5, -1, 37)
+    z = 5 + 30 / (1 + (1j * omega * 1e-3) ** 0.9) + 5.0 * (np.arange(37) % 2)
+    columns = {"frequency_hertz": omega / 2 / np.pi, "real_impedance_ohm": z.real, "imaginary_impedance_ohm": z.imag}
+    flat = " ".join(shown(pl.DataFrame(columns), tmp_path / "a.parquet").split())
+    assert flat.count("Kramers–Kronig leaves") == 1
+    assert "— — — refused¹ ¹" in flat
