@@ -235,7 +235,7 @@ def _three_columns(lines: list[str]) -> pl.DataFrame | None:
     for line in filter(None, lines):
         separator = next((mark for mark in "\t;," if mark in line), None)
         values = _floats(line.split(separator))
-        if values is None or len(values) != 3:
+        if values is None or len(values) != 3 or not values[0] > 0:
             return None
         rows.append(values)
     return pl.DataFrame(rows, schema=[FREQUENCY, REAL, IMAGINARY], orient="row")
