@@ -1,8 +1,9 @@
 """Files in the Battery Data Format's columns (Parquet or text), read into one frame with machine names. Reads; computes nothing.
 
 Columns may carry machine names (``current_ampere``) or labels (``Current / A``, ``Current (A)``); labels in other units of the
-same kind (``Current / mA``) are converted. A column nobody knows keeps its name. The same door reads the plain words some testers
-write (``Seconds, Amps, Volts``) and EC-Lab's headings (``time/s``, ``Ewe/V``, ``(Q-Qo)/mA.h``).
+same kind (``Current / mA``) are converted. A column nobody knows keeps its name. Of two that mean the same (``Ewe/V`` and
+``Ecell/V`` of EC-Lab) the first is used; the other keeps its name, too, and a finding says so. The same door reads the plain
+words some testers write (``Seconds, Amps, Volts``) and EC-Lab's headings (``time/s``, ``Ewe/V``, ``(Q-Qo)/mA.h``).
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import polars as pl
 
 from harness.errors import BadInput
 from harness.interop.column_names import NUMERIC_ENDINGS, machine_name
+from harness.interop.finding import Finding
 from harness.interop.ndax import ENDINGS as NEWARE_ENDINGS
 from harness.interop.ndax import read_neware
 from harness.interop.text_table import read_text_table
 
 LARGEST_FILE_BYTE = 4 * 2**30
+COLUMN_NOT_USED = "column_not_used"
 
 _CELL_FILE = re.compile(r"[^_]+(?:_[^_]+)*?__(?P<cell>.+?)__\d{8}.*")
 _ENDINGS = (".parquet", ".csv", ".tsv", ".txt", ".bdf", ".mpt", ".z", *NEWARE_ENDINGS)
@@ -59,21 +62,34 @@ def cell_name(path: Path) -> str:
 def with_machine_names(frame: pl.DataFrame, where: str) -> pl.DataFrame:
     """``frame`` with labels and foreign units turned into machine names and their units.
 
+    Of several columns that mean one name the first has it; the others keep their headings and values (`columns_not_used`).
+
     Raises:
-        BadInput: two columns become one name, or a column in a foreign unit holds text.
+        BadInput: a column keeps a heading that another has already, or one in a foreign unit holds text.
     """
     columns: dict[str, pl.Series] = {}
     for column in frame.columns:
         name, factor = machine_name(column)
+        meant = name
         if name in columns:
-            if column.strip() == name:
-                raise BadInput(where, f'two columns mean "{name}"; keep one of them')
-            continue
+            name, factor = column.strip(), 1.0
+        if name in columns:
+            raise BadInput(where, f'two columns mean "{meant}"; keep one of them')
         series = frame[column].alias(name)
         if factor != 1.0:
             series = (_parsed(series, where) if series.dtype == pl.String else series.cast(pl.Float64)) * factor
         columns[name] = series
     return pl.DataFrame(list(columns.values()))
+
+
+def columns_not_used(frame: pl.DataFrame) -> list[Finding]:
+    """The columns of a frame that was read which mean what an earlier one gives, each with its sentence."""
+    meant = {column: machine_name(column)[0] for column in frame.columns}
+    return [
+        Finding(COLUMN_NOT_USED, column, f'"{column}" is not used: an earlier column gives {name} too')
+        for column, name in meant.items()
+        if name != column and name in meant
+    ]
 
 
 def _read(path: Path) -> pl.DataFrame:

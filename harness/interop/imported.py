@@ -27,7 +27,7 @@ from harness.analysis.integrals import CurrentKind
 from harness.analysis.resistance import area_specific, interfaces_of
 from harness.analysis.short_words import short_sentence
 from harness.errors import AnalysisError, BadInput
-from harness.interop.bdf import read_cells
+from harness.interop.bdf import columns_not_used, read_cells
 from harness.interop.columns import Columns
 from harness.interop.cycles import AnalyzedCell, analyze_frame
 from harness.interop.finding import Finding
@@ -117,7 +117,7 @@ class _How:
 
 
 def _imported(path: Path, name: str, frame: pl.DataFrame, how: _How) -> Imported:
-    findings = validate(frame)
+    findings = [*validate(frame), *columns_not_used(frame)]
     if how.repair:
         frame, findings = repaired(frame, findings)
     spectra = spectra_of(name, frame, str(path), repair=how.repair)

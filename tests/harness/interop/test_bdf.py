@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from harness.errors import BadInput
-from harness.interop.bdf import cell_name, read_cells
+from harness.interop.bdf import COLUMN_NOT_USED, cell_name, columns_not_used, read_cells
 from harness.interop.column_names import machine_name
 from tests.realdata import REALDATA, real
 
@@ -194,6 +194,42 @@ def test_moments_become_seconds(tmp_path: Path) -> None:
     pl.DataFrame({"Date Time": moment, "current_ampere": [1.0, 1.0, 1.0]}).write_parquet(tmp_path / "a.parquet")
     frame = read_cells(tmp_path / "a.parquet")[0][1]
     assert frame["unix_time_second"].to_list() == [1767225600.0, 1767225630.0, 1767225660.0]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "name"),
+    [
+        ("Ewe/V", "Ecell/V", "voltage_volt"),
+        ("I/mA", "<I>/mA", "current_ampere"),
+        ("voltage_volt", "Voltage / mV", "voltage_volt"),
+    ],
+)
+def test_second_column_of_one_meaning_keeps_its_heading(first: str, second: str, name: str, tmp_path: Path) -> None:
+    """The first is used, as an EC-Lab export often holds two; the finding names the one that is not."""
+    pl.DataFrame({"time/s": [0.0, 1.0], first: [1.0, 2.0], second: [3.0, 4.0]}).write_parquet(tmp_path / "a.parquet")
+    ((_, frame),) = read_cells(tmp_path / "a.parquet")
+    assert frame.columns == ["test_time_second", name, second]
+    assert frame[name].to_list() == [machine_name(first)[1] * value for value in (1.0, 2.0)]
+    assert frame[second].to_list() == [3.0, 4.0]
+    [finding] = columns_not_used(frame)
+    assert (finding.kind, finding.column) == (COLUMN_NOT_USED, second)
+    assert finding.text == f'"{second}" is not used: an earlier column gives {name} too'
+
+
+def test_columns_of_one_meaning_each_are_all_used(tmp_path: Path) -> None:
+    """A column that nobody knows is no second one."""
+    columns = {"Test Time / s": [0.0], "Voltage / V": [3.0], "Current / mA": [1.0], "Colour": ["red"], "unix_time_second": [1.0]}
+    pl.DataFrame(columns).write_parquet(tmp_path / "a.parquet")
+    assert columns_not_used(read_cells(tmp_path / "a.parquet")[0][1]) == []
+
+
+@pytest.mark.parametrize(
+    "columns", [("Ewe/V", "voltage_volt"), ("Test Time / h", "test_time_hour", "Test Time / s", "test_time_hour ")]
+)
+def test_second_column_whose_heading_is_taken_is_refused(columns: tuple[str, ...], tmp_path: Path) -> None:
+    """It can keep no heading that another column has."""
+    pl.DataFrame({column: [1.0, 2.0] for column in columns}).write_parquet(tmp_path / "a.parquet")
+    assert complaint(tmp_path / "a.parquet").endswith(f'two columns mean "{machine_name(columns[0])[0]}"; keep one of them')
 
 
 @real

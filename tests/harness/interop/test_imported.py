@@ -12,6 +12,7 @@ import pytest
 
 from harness.analysis.impedance.fit import fit_impedance
 from harness.errors import BadInput
+from harness.interop.bdf import COLUMN_NOT_USED
 from harness.interop.imported import COLLAPSE, NO_CURRENT, NO_CYCLES, SHORT, import_file, imported_json
 from harness.interop.spectra import read_spectra
 from harness.model.run import Geometry
@@ -59,6 +60,14 @@ def test_json_keeps_its_old_keys_and_says_the_rest(tmp_path: Path) -> None:
     assert cell["mean_coulombic_efficiency"]["cycles"] == 1
     assert [round(step["charge_ah"] * 1e6) for step in cell["steps"]] == [1000, -980, 1000, -980]
     assert {finding["kind"] for finding in cell["findings"]} == {"unchecked"}
+
+
+def test_second_voltage_of_an_export_is_named(tmp_path: Path) -> None:
+    """EC-Lab writes that of the electrode and that of the cell: the first is used, and it is said."""
+    cell = told(
+        saved(cycling().rename({"voltage_volt": "Ewe/V"}).with_columns(pl.lit(1.0).alias("Ecell/V")), tmp_path / "c.parquet")
+    )
+    assert [finding["column"] for finding in cell["findings"] if finding["kind"] == COLUMN_NOT_USED] == ["Ecell/V"]
 
 
 def test_missing_efficiency_is_null_with_its_reason(tmp_path: Path) -> None:
