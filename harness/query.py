@@ -61,6 +61,8 @@ _ANODE_COLUMNS = (
     "replicate",
     *map(claim_name, CLAIMS),
 )
+COLUMNS = ("cell", *_CELL_COLUMNS, "runs", "started_nanosecond", "ended_nanosecond", *_ANODE_COLUMNS)
+"""Those of `Lab.cells`, by each of which cells can be chosen."""
 
 
 class Lab:
@@ -118,7 +120,8 @@ class Lab:
 
         ``claim`` keeps the cells whose build meets that claim by its strict reading, or has another ``verdict`` (``does_not``,
         ``cannot_tell``). Every further argument names a column and the value it must have, or a list of values to choose from:
-        ``substrate="metal_foil"``, ``counter=["Cu", "Li"]``, ``batch=None``. A cell whose run pinned no build has no verdict.
+        ``substrate="metal_foil"``, ``counter=["Cu", "Li"]``, ``batch=None``. Text is read as what the column holds
+        (``replicate="1"``). A cell whose run pinned no build has no verdict.
 
         Raises:
             BadInput: there is no such claim, verdict or column, or a verdict without a claim.
@@ -140,8 +143,6 @@ class Lab:
         elif verdict is not None:
             raise BadInput("verdict", f'"{verdict}" is said of a claim; say of which, as in claim=12')
         for name, wanted in facts.items():
-            if name.startswith("claim_") and isinstance(wanted, str):
-                _known_verdict(wanted)
             cells = _having(cells, name, wanted)
         return cells
 
@@ -215,11 +216,27 @@ def _having(cells: pl.DataFrame, name: str, wanted: object) -> pl.DataFrame:
     if name not in cells.columns:
         raise BadInput(name, f"cells have no such column; they have {', '.join(cells.columns)}")
     values = list(wanted) if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
-    matches = [pl.col(name).eq_missing(pl.lit(value)) for value in values]
+    matches = [pl.col(name).eq_missing(pl.lit(_value_of(value, name, cells.schema[name]))) for value in values]
     try:
         return cells.filter(pl.any_horizontal(pl.lit(value=False), *matches))
     except PolarsError:
-        raise BadInput(name, f"{wanted!r} is no value of this column, which holds {cells.schema[name]}") from None
+        raise _no_value(wanted, name, cells.schema[name]) from None
+
+
+def _value_of(wanted: object, name: str, kind: pl.DataType) -> object:
+    """``wanted`` as the column ``name`` of the ``kind`` holds it: text may be a number, and of a claim it is a verdict."""
+    if not isinstance(wanted, str):
+        return wanted
+    if name.startswith("claim_"):
+        return _known_verdict(wanted)
+    value = pl.Series([str(wanted)]).cast(kind, strict=False)[0]
+    if value is None:
+        raise _no_value(wanted, name, kind)
+    return value
+
+
+def _no_value(wanted: object, name: str, kind: pl.DataType) -> BadInput:
+    return BadInput(name, f"{wanted!r} is no value of this column, which holds {kind}")
 
 
 def _group_name(value: object) -> str | None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.cli.facts import parse_fact
+from harness.cli.facts import WhereOption, parse_facts
 
 _METRICS = (
     "coulombic_efficiency",
@@ -28,9 +28,7 @@ def compare(
     metric: Annotated[str, typer.Option(help=f"One of {', '.join(_METRICS)}.")],
     baseline: Annotated[str | None, typer.Option(help="Compare every group with this one; else every pair.")] = None,
     at_cycle: Annotated[int | None, typer.Option(min=0, help="The metric at this cycle instead of the latest.")] = None,
-    where: Annotated[
-        list[str] | None, typer.Option(help="Only cells with this: substrate=metal_foil, … (repeat it)", metavar="FACT=VALUE")
-    ] = None,
+    where: WhereOption = None,
     source: Annotated[str, typer.Option(help="Site file, state directory, influxdb://… or http://…")] = "site.toml",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -39,7 +37,7 @@ def compare(
     from harness.service.cohort_tables import cohort_json, cohort_tables  # noqa: PLC0415
 
     with Lab.connect(source) if "://" in source else Lab.open(Path(source)) as lab:
-        found = lab.compare(by, metric, baseline=baseline, at_cycle=at_cycle, **dict(map(parse_fact, where or [])))
+        found = lab.compare(by, metric, baseline=baseline, at_cycle=at_cycle, **parse_facts(where or []))
     if as_json:
         print(json.dumps(cohort_json(found), indent=2))
         return

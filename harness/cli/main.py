@@ -20,7 +20,7 @@ from harness.cli.analyze import analyze
 from harness.cli.build import build_app
 from harness.cli.compare import compare
 from harness.cli.compare_truth import compare_truth
-from harness.cli.facts import parse_fact
+from harness.cli.facts import WhereOption, parse_facts
 from harness.cli.report import report
 from harness.errors import BadInput, HarnessError
 
@@ -296,10 +296,7 @@ def status(
 def query(
     table: Annotated[Table, typer.Argument(help="What to show.")],
     cell: Annotated[str | None, typer.Option(help="Only this cell.")] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(help="Only cells with this: claim_12=meets, substrate=metal_foil, … (repeat it)", metavar="FACT=VALUE"),
-    ] = None,
+    where: WhereOption = None,
     source: Annotated[str, typer.Option(help="Site file, state directory, influxdb://… or http://…")] = "site.toml",
     out: Annotated[Path | None, typer.Option(help="Write to this .csv, .parquet or .json file instead of the screen.")] = None,
 ) -> None:
@@ -309,7 +306,7 @@ def query(
     from harness.service.tables import show_frame  # noqa: PLC0415
 
     with Lab.connect(source) if "://" in source else Lab.open(Path(source)) as lab:
-        frame = _frame(lab, table, cell, dict(map(parse_fact, where or [])))
+        frame = _frame(lab, table, cell, parse_facts(where or []))
     if out is None:
         show_frame(console, frame)
     else:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from harness.cli.facts import parse_fact
+from harness.cli.facts import WhereOption, parse_facts
 from harness.errors import BadInput
 
 if TYPE_CHECKING:
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 CellArguments = Annotated[
     list[str] | None, typer.Argument(help="Cells; without any, all that --where leaves.", metavar="[CELL]…")
-]
-WhereOption = Annotated[
-    list[str] | None,
-    typer.Option(help="Only cells with this: claim_12=meets, batch=48, … (repeat it)", metavar="FACT=VALUE"),
 ]
 ByOption = Annotated[
     str | None, typer.Option(help="Compare the cells by this fact on one page: build, substrate, claim_12, …", metavar="FACT")
@@ -58,7 +54,7 @@ def _chosen(lab: Lab, cells: list[str], where: list[str]) -> list[str]:
     known = lab.cells()["cell"].to_list()
     if missing := [cell for cell in cells if cell not in known]:
         raise BadInput("CELL", f'"{missing[0]}" has no run here; there are {", ".join(known) or "none at all"}')
-    having = lab.cells(**dict(map(parse_fact, where)))["cell"].to_list()  # type: ignore[arg-type]
+    having = lab.cells(**parse_facts(where))["cell"].to_list()  # type: ignore[arg-type]
     chosen = [cell for cell in having if not cells or cell in cells]
     if not chosen:
         raise BadInput("--where", "no cell has all of this; harness query cells shows what there is")

@@ -132,3 +132,22 @@ def test_query_has_every_table(station: Path, table: Table, tmp_path: Path) -> N
     done = RUNNER.invoke(app, ["query", table, "--source", str(station), "--out", str(tmp_path / "found.json")])
     assert done.exit_code == 0, done.output
     assert len(json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))) > 0
+
+
+@pytest.mark.parametrize(("values", "found"), [(["cu-01"], 1), (["cu-02", "cu-01"], 1), (["cu-02"], 0)])
+def test_query_keeps_every_value_of_a_fact(station: Path, values: list[str], found: int, tmp_path: Path) -> None:
+    """A fact given twice allows both."""
+    where = [word for value in values for word in ("--where", f"cell={value}")]
+    done = RUNNER.invoke(app, ["query", "cells", *where, "--source", str(station), "--out", str(tmp_path / "found.json")])
+    assert done.exit_code == 0, done.output
+    assert len(json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))) == found
+
+
+@pytest.mark.parametrize(
+    "command", [["query", "cells"], ["compare", "--by", "batch", "--metric", "lithium_turnover"], ["report"]]
+)
+@pytest.mark.parametrize("name", ["baseline", "by", "self", "claim"])
+def test_argument_of_a_question_is_no_fact(command: list[str], name: str, station: Path) -> None:
+    """One sentence that lists the columns."""
+    with pytest.raises(BadInput, match=f'cells have no column "{name}"; they have cell, build, '):
+        RUNNER.invoke(app, [*command, "--where", f"{name}=12", "--source", str(station)], catch_exceptions=False)

@@ -17,7 +17,7 @@ from harness.errors import BadInput
 from harness.model.derived import CycleRow, ImpedanceFitRow
 from harness.model.records import ImpedancePoint, Incident, Record, RunEnded, RunStarted, Sample, SweepEnded
 from harness.model.run import Geometry, Role, RunContext, RunFacts
-from harness.query import Lab, cycle_rows
+from harness.query import COLUMNS, Lab, cycle_rows
 from harness.store.derived import DerivedStore
 from harness.store.http import HttpStore
 from harness.store.influx_query import InfluxStore
@@ -154,6 +154,8 @@ def test_lab_lists_cells_by_their_newest_run(lab: Lab) -> None:
         ({"verdict": "does_not"}, 'verdict: "does_not" is said of a claim; say of which, as in claim=12'),
         ({"colour": "red"}, "colour: cells have no such column; they have cell, build, "),
         ({"layer_count": "three"}, "layer_count: 'three' is no value of this column, which holds Int64"),
+        ({"layer_count": ["1", "three"]}, "layer_count: 'three' is no value of this column, which holds Int64"),
+        ({"claim_1": ["meets", "yes"]}, 'verdict: "yes" is not a verdict; say one of meets, does_not, cannot_tell'),
         ({"substrate": 3}, "substrate: 3 is no value of this column, which holds String"),
     ],
 )
@@ -162,6 +164,27 @@ def test_cells_refuses_a_question_it_cannot_answer(lab: Lab, asked: dict[str, An
     with pytest.raises(BadInput) as caught:
         lab.cells(**asked)
     assert str(caught.value).startswith(complaint)
+
+
+@pytest.mark.parametrize(
+    ("asked", "cells"),
+    [
+        ({"runs": "2"}, ["cu-01"]),
+        ({"runs": ["1", "2"]}, ["cu-01", "station-2"]),
+        ({"area_cm2": "1.270"}, ["cu-01", "station-2"]),
+        ({"cell": ["station-2", "none"], "geometry": ["symmetric"]}, ["station-2"]),
+        ({"geometry": Geometry.DEPOSIT}, ["cu-01"]),
+        ({"replicate": ["1", None]}, ["cu-01", "station-2"]),
+    ],
+)
+def test_cells_are_chosen_by_text_of_any_column(lab: Lab, asked: dict[str, Any], cells: list[str]) -> None:
+    """Text is read as what the column holds, alone or in a list."""
+    assert lab.cells(**asked)["cell"].to_list() == cells
+
+
+def test_columns_of_cells_are_those_that_can_be_asked_for(lab: Lab) -> None:
+    """None is missing from the list that a wrong name is answered with."""
+    assert lab.cells().columns == list(COLUMNS)
 
 
 def test_cell_of_an_old_run_has_no_build_to_show(lab: Lab) -> None:

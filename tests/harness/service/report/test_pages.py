@@ -81,6 +81,8 @@ def test_command_line_writes_and_says_where(station: Path, tmp_path: Path) -> No
     for arguments, made in (
         (["foil-0"], ["foil-0.html"]),
         (["--where", "batch=stack"], ["stack-0.html", "stack-1.html"]),
+        (["--where", "cell=foil-1", "--where", "cell=stack-0"], ["foil-1.html", "stack-0.html"]),
+        (["--where", "replicate=2", "--where", "cell=foil-2"], ["foil-2.html"]),
         (["--by", "batch", "--where", "geometry=deposit"], ["by-batch.html"]),
     ):
         out = tmp_path / arguments[-1]
@@ -96,6 +98,8 @@ def test_command_line_writes_and_says_where(station: Path, tmp_path: Path) -> No
         (["nobody"], '"nobody" has no run here'),
         (["--where", "batch=none"], "no cell has all of this"),
         (["--where", "x"], "is not FACT"),
+        (["--where", "self=x"], 'cells have no column "self"'),
+        (["--where", "replicate=one"], "'one' is no value of this column"),
     ],
 )
 def test_command_line_complains_in_one_sentence(station: Path, tmp_path: Path, arguments: list[str], sentence: str) -> None:
