@@ -19,8 +19,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
+import httpx
 import polars as pl
 from polars.exceptions import PolarsError
 
@@ -91,13 +92,13 @@ class Lab:
         """A store on the network: ``influxdb://host:port/database`` (``influxdbs`` with TLS), or ``http(s)://`` of a data server.
 
         Raises:
-            BadInput: ``url`` is neither.
+            BadInput: ``url`` is neither, or names no host or an impossible port.
         """
-        parts = urlsplit(url)
+        parts = _parts_of(url)
         if parts.scheme in ("http", "https"):
             return cls(HttpStore(url, token=token))
         database = parts.path.strip("/")
-        if parts.scheme not in _INFLUX_SCHEMES or not parts.netloc or not database:
+        if parts.scheme not in _INFLUX_SCHEMES or not database:
             raise BadInput("url", f'"{url}" is no store; write influxdb://host:8086/database or http://host:8080')
         return cls(InfluxStore(InfluxSettings(f"{_INFLUX_SCHEMES[parts.scheme]}://{parts.netloc}", database, token)))
 
@@ -197,6 +198,18 @@ class Lab:
     def coulombic_efficiency(self, cell: str) -> MeanEfficiency:
         """The charge-weighted mean over the complete cycles of ``cell`` after formation, with its standard deviation."""
         return mean_coulombic_efficiency(cycle_rows(self.cell(cell).cycles()))
+
+
+def _parts_of(url: str) -> SplitResult:
+    """The parts of a URL that names a host and no impossible port; all of them empty for every other text."""
+    nothing = urlsplit("")
+    try:
+        httpx.URL(url)
+        parts = urlsplit(url)
+        port = parts.port
+    except (httpx.InvalidURL, ValueError):
+        return nothing
+    return parts if parts.hostname and port != 0 else nothing
 
 
 def _claim_column(claim: int) -> str:

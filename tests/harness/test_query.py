@@ -295,3 +295,11 @@ def test_lab_refuses_what_is_no_store(url: str) -> None:
     """Anything else names both forms."""
     with pytest.raises(BadInput, match="is no store; write influxdb://"):
         Lab.connect(url)
+
+
+@pytest.mark.parametrize("host", ["nohost:99x", "nohost:65536", "[bad", ":8086", "a\x00b", "exa\N{ACCOUNT OF}mple", "user@"])
+@pytest.mark.parametrize("scheme", ["influxdb", "influxdbs", "http", "https"])
+def test_lab_refuses_a_url_that_names_no_host_and_port(scheme: str, host: str) -> None:
+    """One sentence with both forms, whatever is wrong with it."""
+    with pytest.raises(BadInput, match="is no store; write influxdb://"):
+        Lab.connect(f"{scheme}://{host}/db")
