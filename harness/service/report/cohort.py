@@ -36,11 +36,12 @@ def cohort_document(lab: Lab, cells: Sequence[str], by: str) -> Document:
     if not found:
         raise AnalysisError("; ".join(dict.fromkeys(refused.values())))
     groups = _groups(found)
-    sections = [_metric_section(metric, comparison) for metric, comparison in found]
-    sections.append(Section("Cycle by cycle", (), list(_cycle_pictures(lab, groups))))
-    sections += list(_life_section(lab, cells, by))
+    colours = cohort_figures.colours_of(list(dict.fromkeys(groups.values())))
+    sections = [_metric_section(metric, comparison, colours) for metric, comparison in found]
+    sections.append(Section("Cycle by cycle", (), list(_cycle_pictures(lab, groups, colours))))
+    sections += list(_life_section(lab, cells, by, colours))
     sections += list(_refusals(refused))
-    counted = {group: sum(own == group for own in groups.values()) for group in dict.fromkeys(groups.values())}
+    counted = {group: sum(own == group for own in groups.values()) for group in colours}
     return Document(
         title=f"Cells by {by.replace('_', ' ')}",
         subtitle=f"{len(groups)} cells in {len(counted)} groups",
@@ -68,16 +69,16 @@ def _groups(found: Sequence[tuple[Metric, Comparison]]) -> dict[str, str]:
     return dict(frame.select("cell", "group").unique(maintain_order=True).sort("cell").iter_rows())
 
 
-def _metric_section(metric: Metric, found: Comparison) -> Section:
+def _metric_section(metric: Metric, found: Comparison, colours: Mapping[str, str]) -> Section:
     scale, unit = _SCALES.get(metric.name, (1.0, metric.unit))
     title = metric.name.replace("_", " ").capitalize()
-    drawn = cohort_figures.means_figure(title, unit, scale, found)
+    drawn = cohort_figures.means_figure(title, unit, scale, found, colours)
     left = [f"{row['cell']} is left out: {row['reason']}." for row in found.cells.filter(~pl.col("used")).iter_rows(named=True)]
     sentences = [f"{title}: {metric.what}.", *found.notes, *left, *_silent(found)]
     return Section(
         title,
         sentences,
-        [picture(drawn, "Cells ± σ; diamonds are means of groups on their 95 % interval.")],
+        [picture(drawn, _MEANS)],
         _pairs(found, scale, unit),
     )
 
@@ -131,13 +132,14 @@ def _headline(metric: Metric, found: Comparison) -> Headline:
     if known.is_empty():
         return Headline(name, NONE, "no pair of groups can be compared")
     row = known.row(0, named=True)
-    one = Estimate(*(row[f"difference{end}"] for end in ("", "_std", "_low", "_high")))
     return Headline(
-        name, estimate_text(one, unit, scale), f"{row['group']} − {row['baseline']}; Holm's p {row['p_value_holm']:.2g}"
+        name,
+        estimate_text(_difference(row), unit, scale),
+        f"{row['group']} − {row['baseline']}; Holm's p {row['p_value_holm']:.2g}",
     )
 
 
-def _cycle_pictures(lab: Lab, groups: dict[str, str]) -> Iterator[Picture]:
+def _cycle_pictures(lab: Lab, groups: Mapping[str, str], colours: Mapping[str, str]) -> Iterator[Picture]:
     views = [lab.cell(cell) for cell in groups]
     frames = (
         pl.concat([view.numbered(view.cycles()) for view in views]),
@@ -145,16 +147,17 @@ def _cycle_pictures(lab: Lab, groups: dict[str, str]) -> Iterator[Picture]:
     )
     for frame, (title, unit, name, scale) in zip(frames, _CYCLE_COLUMNS, strict=True):
         if frame[name].null_count() < frame.height:
-            yield picture(cohort_figures.cycles_figure(title, unit, frame, name, groups, scale=scale), "One line per cell.")
+            drawn = cohort_figures.cycles_figure(title, unit, frame, name, groups, colours=colours, scale=scale)
+            yield picture(drawn, "One line per cell.")
 
 
-def _life_section(lab: Lab, cells: Sequence[str], by: str) -> Iterator[Section]:
+def _life_section(lab: Lab, cells: Sequence[str], by: str, colours: Mapping[str, str]) -> Iterator[Section]:
     try:
         found = lab.compare(by, LIFE, cell=list(cells))
     except AnalysisError as error:
         yield Section("Cycle life", (f"Lives are not compared: {error}.",))
         return
-    drawn = cohort_figures.survival_figure(found.curves or {})
+    drawn = cohort_figures.survival_figure(found.curves or {}, colours)
     yield Section("Cycle life", found.notes, [picture(drawn, "Bands are 95 % at each cycle by itself.")])
 
 

@@ -24,17 +24,16 @@ TITLE_INCH = 1.1
 
 
 def colours_of(groups: Sequence[str]) -> dict[str, str]:
-    """A colour for each group, in their order."""
+    """A colour for each group, in their order: one map for all figures of a page."""
     return {group: COLOURS[place % len(COLOURS)] for place, group in enumerate(groups)}
 
 
-def means_figure(title: str, unit: str, scale: float, found: Comparison) -> Figure:
-    """One row per cell with its error, and under each group's cells its mean with the 95 % interval."""
+def means_figure(title: str, unit: str, scale: float, found: Comparison, colours: Mapping[str, str]) -> Figure:
+    """One row per cell with its error, and under each group's cells its mean with the 95 % interval, in its colour."""
     used = found.cells.filter(pl.col("used")).sort("cell")
     rows = used.height + 2 * found.groups.height
     figure, plots = new_figure("A", width_inch=WIDTH_INCH, height_inch=TITLE_INCH + ROW_INCH * rows)
     axes, ticks, place = plots["A"], [], 0.0
-    colours = colours_of(found.groups["group"].to_list())
     with house_style():
         for group in found.groups.iter_rows(named=True):
             colour = colours[group["group"]]
@@ -53,11 +52,17 @@ def means_figure(title: str, unit: str, scale: float, found: Comparison) -> Figu
 
 
 def cycles_figure(
-    title: str, unit: str, frame: pl.DataFrame, name: str, groups: Mapping[str, str], *, scale: float = 1.0
+    title: str,
+    unit: str,
+    frame: pl.DataFrame,
+    name: str,
+    groups: Mapping[str, str],
+    *,
+    colours: Mapping[str, str],
+    scale: float = 1.0,
 ) -> Figure:
     """The column ``name`` of every cell against cycle, times ``scale``, in the colour of the cell's group."""
     figure, axes = sheet(title, "cycle", unit)
-    colours = colours_of(list(dict.fromkeys(groups.values())))
     told: set[str] = set()
     settled = frame.filter(pl.Series(~has_flag(frame, FLAG_FORMATION))).filter(pl.col(name).is_not_null())
     with house_style():
@@ -74,10 +79,9 @@ def cycles_figure(
     return figure
 
 
-def survival_figure(curves: Mapping[str, SurvivalCurve]) -> Figure:
-    """The share of cells still alive against cycle, each group with its 95 % band."""
+def survival_figure(curves: Mapping[str, SurvivalCurve], colours: Mapping[str, str]) -> Figure:
+    """The share of cells still alive against cycle, each group in its colour with its 95 % band."""
     figure, axes = sheet("Cycle life (Kaplan and Meier)", "cycle", "share of cells alive")
-    colours = colours_of(list(curves))
     with house_style():
         for group, curve in curves.items():
             cycle, alive, low, high = (
