@@ -67,7 +67,7 @@ _PROFILES = "Deposit and removal of a few cycles, the last one darkest."
 _EFFICIENCY = "Error bars are one standard deviation; the offset's part is common to all cycles."
 _CAPACITY = "What was deposited, and what was taken off again."
 _OVERPOTENTIAL = "Magnitudes against the open voltage of lithium; of a full cell there are none."
-_RULE = "Efficiency is the charge removed over the charge deposited before it; formation and doubted cycles are in no average."
+_RULE = "Efficiency is the charge removed over the charge deposited before it. Formation and doubted cycles are in no average."
 
 
 def _subtitle(runs: pl.DataFrame, cycles: pl.DataFrame) -> str:
@@ -122,9 +122,7 @@ def _headlines(view: CellView, mean: MeanEfficiency, fits: pl.DataFrame, cycles:
 def _efficiency_sentences(mean: MeanEfficiency) -> tuple[str, ...]:
     if mean.coulombic_efficiency is None:
         return ("No efficiency is stated: no cycle from the second on has both halves whole and its charge beyond doubt.",)
-    return (
-        "Efficiency is the charge removed over the charge deposited before it. Formation and doubted cycles are in no average.",
-    )
+    return (_RULE,)
 
 
 def _efficiency_pictures(cycles: pl.DataFrame, mean: MeanEfficiency, area_cm2: float) -> Iterator[Picture]:
