@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-METHOD_VERSION = "endpoints-1"
+METHOD_VERSION = "endpoints-2"
 TRANSIENT_CYCLES = 5
 """The first cycles of a run fill overhangs and form films; trends begin after them."""
 FEWEST_POINTS = 6

@@ -1,8 +1,8 @@
 """What the error of a cycle's row is made of, per half cycle: the offset's part, in common to all cycles, and the rest.
 
 A row holds σ(CE) and its offset part, of which σ_CE,o = CE σ_o (t_s/Q_s + t_p/Q_p). The offset lowers one magnitude and raises
-the other, so Q_p − Q_s errs by σ_o (t_p + t_s) = Q_p σ_CE,o + (1 − CE) σ_o t_p. A row tells neither durations nor currents: t_p
-in that small last term, and the share of each half, are those of equal currents, t ∝ Q. What is left of σ(CE) is random and taken
+the other, so Q_p − Q_s errs by σ_o (t_p + t_s) = Q_p σ_CE,o + (1 − CE) σ_o t_p. A row tells neither durations nor currents: the
+currents are taken to be equal, t ∝ Q, so that σ_o t = Q σ_CE,o / 2 CE in either half. What is left of σ(CE) is random and taken
 to be the same charge in either half.
 """
 
@@ -47,14 +47,12 @@ def row_errors(rows: Sequence[CycleRow]) -> RowErrors:
         ratio = removal / deposit
         random = np.sqrt(np.maximum(total**2 - np.nan_to_num(offset) ** 2, 0.0))
         common = 0.5 * offset / ratio
-        in_deposit = common * deposit
-        both = deposit * offset + np.abs(1 - ratio) * in_deposit
-        share = deposit / (deposit + removal)
+        in_deposit, in_removal = common * deposit, common * removal
         each = random / ratio / np.hypot(1 / deposit, 1 / removal)
         gain = np.sqrt(np.maximum(deposit_std**2 - each**2 - np.nan_to_num(in_deposit) ** 2, 0.0)) / deposit
     known = np.isfinite(each)
     return RowErrors(
-        deposit, removal, both * share, both * (1 - share),
+        deposit, removal, in_deposit, in_removal,
         np.where(known, each, deposit_std), np.where(known, each, removal_std), np.nan_to_num(gain), random, offset,
     )  # fmt: skip
 

@@ -13,10 +13,11 @@ from tests.measured_rows import Instrument, measured_rows
 KIND = Instrument(offset_ampere=1e-7, gain=1e-3, random_coulomb=1e-3)
 
 
-def test_offset_gain_and_random_charge_come_back() -> None:
-    """At equal currents each half has its own: σ_o t, the random charge, and the gain; to 1e-9."""
-    errors = row_errors(measured_rows([1e-3], [0.9e-3], instrument=KIND))
-    hour = np.array([1.0, 0.9])
+@pytest.mark.parametrize("hours", [(1.0, 0.9), (1.0, 1.0), (1.0, 4.9)])
+def test_offset_gain_and_random_charge_come_back(hours: tuple[float, float]) -> None:
+    """At equal currents each half has its own: σ_o t, the random charge, and the gain; to 1e-9. A reservoir's last row too."""
+    hour = np.array(hours)
+    errors = row_errors(measured_rows([1e-3 * hour[0]], [1e-3 * hour[1]], instrument=KIND))
     assert [errors.deposit_offset[0], errors.removal_offset[0]] == pytest.approx(1e-7 * hour, rel=1e-9)
     assert [errors.deposit_random[0], errors.removal_random[0]] == pytest.approx([1e-3 / 3600] * 2, rel=1e-9)
     assert errors.gain[0] == pytest.approx(1e-3, rel=1e-9)
