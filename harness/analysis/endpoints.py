@@ -188,9 +188,9 @@ def _quantities(errors: RowErrors, period: Array, sign: float, usable: Mask, fol
     across = sign * (deposit - _before(removal))
     common_same = np.hypot(errors.deposit_offset + errors.removal_offset, errors.gain * same)
     common_across = np.hypot(errors.deposit_offset + _before(errors.removal_offset), errors.gain * across)
-    random_same = np.hypot(errors.deposit_random, errors.removal_random)
-    random_across = np.hypot(errors.deposit_random, _before(errors.removal_random))
-    fade = (_before(removal) - removal, np.hypot(errors.removal_random, _before(errors.removal_random)))
+    random_same = math.sqrt(2) * errors.random
+    random_across = np.hypot(errors.random, _before(errors.random))
+    fade = (_before(removal) - removal, random_across)
     fade_common = np.abs(_before(errors.removal_offset) - errors.removal_offset)
     hour = period / 3600.0
     lost = (deposit - removal) / np.where(deposit > 0, deposit, np.nan) / hour

@@ -17,7 +17,8 @@ FOM is a lower bound. With the cathode's lithium counted, FOM_total = Σ Q_plate
 * ``symmetric``: the schedule sets both charges, and nothing is to be seen but the turnover.
 
 Errors: the offset of a range is the same in all cycles, so its charge adds up with their number, as does the error of a stated
-efficiency; the rest adds up in squares.
+efficiency; that of a gain does so with the sign of Q_plate − Q_strip. The rest adds up in squares. Nobody can split the error of
+a capacity whose row has no efficiency: it counts as common.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from harness.model.run import Geometry
 
 Array = NDArray[np.float64]
 
-METHOD_VERSION = "lithium-1"
+METHOD_VERSION = "lithium-2"
 FEWEST_CYCLES = 5
 DRIFTING = 0.25
 """Losses that change by more than this part of their mean while they are watched predict nothing."""
@@ -75,19 +76,20 @@ _NOTHING_SEEN = "a symmetric cell's charges do not tell its losses"
 class LithiumLosses:
     """Per cycle, in its order: lithium lost for good, and what its loss and the other electrode drained from the inventory (Ah).
 
-    ``common_std`` is the part of σ that is the same in every cycle. The last cycle is missing while it is not over.
+    ``common_ah`` (causes, cycles) is what one σ of each common cause does to a cycle, with its sign: a gain that makes a deposit
+    too large makes the removal so, too. The last cycle is missing while it is not over.
     """
 
     cycle_count: NDArray[np.int64]
     lost_ah: Array
     drained_ah: Array
     random_std_ah: Array
-    common_std_ah: Array
+    common_ah: Array
 
     @property
     def std_ah(self) -> Array:
         """One standard deviation of each cycle's loss."""
-        return np.hypot(self.random_std_ah, self.common_std_ah)
+        return np.hypot(self.random_std_ah, _together(self.common_ah))
 
     @property
     def cumulative_ah(self) -> Array:
@@ -96,8 +98,8 @@ class LithiumLosses:
 
     @property
     def cumulative_std_ah(self) -> Array:
-        """Its standard deviation: common parts add up, the rest in squares."""
-        return np.hypot(np.cumsum(self.common_std_ah), np.sqrt(np.cumsum(self.random_std_ah**2)))
+        """Its standard deviation: what has one cause adds up, the rest in squares."""
+        return np.hypot(_together(np.cumsum(self.common_ah, axis=1)), np.sqrt(np.cumsum(self.random_std_ah**2)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,14 +164,15 @@ def lithium_losses(rows: Sequence[CycleRow], geometry: Geometry, *, efficiency: 
     used = [row for row in mine if row.stripping_capacity_ah is not None]
     errors = row_errors(used)
     deposit, removal = np.nan_to_num(errors.deposit), np.nan_to_num(errors.removal)
-    random = np.hypot(np.nan_to_num(errors.deposit_random), np.nan_to_num(errors.removal_random))
-    common = np.nan_to_num(np.hypot(errors.deposit_offset + errors.removal_offset, errors.gain * (deposit - removal)))
+    net, random = deposit - removal, math.sqrt(2) * np.nan_to_num(errors.random)
+    whole = np.nan_to_num(errors.deposit_std) + np.nan_to_num(errors.removal_std)
+    offset = np.where(np.isnan(errors.random), whole, np.nan_to_num(errors.deposit_offset + errors.removal_offset))
+    common = np.vstack((offset, errors.gain * net))
     counts, begun = np.array([row.cycle_count for row in used], dtype=np.int64), np.isfinite(errors.deposit)
     if efficiency is None or geometry is Geometry.DEPOSIT:
-        net = deposit - removal
         return LithiumLosses(counts, np.where(begun, net, 0.0), net, random, common)
     value, std = _stated(efficiency)
-    common = np.hypot(common, deposit * std)
+    common = np.vstack((common, deposit * std))
     return LithiumLosses(counts, deposit * (1 - value), removal - value * deposit, random, common)
 
 
@@ -231,7 +234,7 @@ def predict_knee(rows: Sequence[CycleRow], losses: LithiumLosses, geometry: Geom
     count = int(chosen.sum())
     if count < FEWEST_CYCLES:
         return Estimate.refused(f"{count} cycles after the formation are fewer than {FEWEST_CYCLES}")
-    drained, common = losses.drained_ah[chosen], float(losses.common_std_ah[chosen].mean())
+    drained, common = losses.drained_ah[chosen], float(_together(losses.common_ah[:, chosen].mean(axis=1)))
     mean = float(drained.mean())
     place = np.arange(count) - 0.5 * (count - 1)
     slope = float(place @ drained / (place @ place))
@@ -244,7 +247,7 @@ def predict_knee(rows: Sequence[CycleRow], losses: LithiumLosses, geometry: Geom
     excess = left.value - (plate if geometry is Geometry.DEPOSIT else 0.0)
     alone = math.hypot(inventory_ah.std or 0.0, math.sqrt(float(np.sum(losses.random_std_ah**2))))
     drain = Drain(mean, common, scatter, count, count - 1)
-    shared = float(losses.common_std_ah.sum())
+    shared = float(_together(losses.common_ah.sum(axis=1)))
     return excess_lasts(
         excess, drain, excess_std=alone, excess_common_std=shared, after=max(float(losses.cycle_count[-1]), float(len(rows)))
     )
@@ -305,12 +308,18 @@ def _stated(efficiency: Estimate) -> tuple[float, float]:
     return efficiency.value, (efficiency.high - efficiency.low) / (2 * NORMAL_95)
 
 
+def _together(causes: Array) -> Array:
+    """One σ of independent causes, down the first axis."""
+    std: Array = np.sqrt(np.sum(causes**2, axis=0))
+    return std
+
+
 def _throughput(rows: Sequence[CycleRow]) -> Estimate:
     errors = row_errors([row for row in rows if row.plating_capacity_ah is not None])
     if not errors.deposit.size:
         return Estimate.refused("nothing was deposited")
-    stds = np.array([row.plating_capacity_ah_std or 0.0 for row in rows if row.plating_capacity_ah is not None])
-    random = np.minimum(errors.deposit_random, stds)
+    stds = np.nan_to_num(errors.deposit_std)
+    random = np.minimum(np.nan_to_num(errors.random), stds)
     common = np.sqrt(stds**2 - random**2)
     return Estimate.normal(float(errors.deposit.sum()), math.hypot(float(common.sum()), float(np.sqrt(np.sum(random**2)))))
 

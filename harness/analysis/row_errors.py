@@ -22,38 +22,39 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowErrors:
-    """Per row, NaN where unknown: capacities (Ah), the offset's charge in each half, the random charge in each half, and the
-    two parts of σ(CE); ``gain`` is what is left of the deposit's own σ, relative. Offset charges of all halves have one sign in
-    the sum Σ (Q_p − Q_s).
+    """Per row, NaN where unknown: capacities (Ah) and their σ, the offset's charge in each half, the random one of either half,
+    and the two parts of σ(CE); ``gain`` is what is left of the deposit's own σ, relative. Offset charges of all halves have one
+    sign in the sum Σ (Q_p − Q_s).
+
+    Without an efficiency only the capacities and their σ are known. It may all be common to all rows, and a sum must take it so.
     """
 
     deposit: Array
     removal: Array
+    deposit_std: Array
+    removal_std: Array
     deposit_offset: Array
     removal_offset: Array
-    deposit_random: Array
-    removal_random: Array
+    random: Array
     gain: Array
     ratio_random: Array
     ratio_offset: Array
 
 
 def row_errors(rows: Sequence[CycleRow]) -> RowErrors:
-    """The errors of ``rows``, in their order. Without an efficiency the capacities' own σ is random."""
+    """The errors of ``rows``, in their order."""
     deposit, deposit_std = _column(rows, "plating_capacity_ah"), _column(rows, "plating_capacity_ah_std")
     removal, removal_std = _column(rows, "stripping_capacity_ah"), _column(rows, "stripping_capacity_ah_std")
     total, offset = _column(rows, "coulombic_efficiency_std"), _column(rows, "coulombic_efficiency_offset_std")
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = removal / deposit
-        random = np.sqrt(np.maximum(total**2 - np.nan_to_num(offset) ** 2, 0.0))
+        ratio_random = np.sqrt(np.maximum(total**2 - np.nan_to_num(offset) ** 2, 0.0))
         common = 0.5 * offset / ratio
         in_deposit, in_removal = common * deposit, common * removal
-        each = random / ratio / np.hypot(1 / deposit, 1 / removal)
-        gain = np.sqrt(np.maximum(deposit_std**2 - each**2 - np.nan_to_num(in_deposit) ** 2, 0.0)) / deposit
-    known = np.isfinite(each)
+        random = ratio_random / ratio / np.hypot(1 / deposit, 1 / removal)
+        gain = np.sqrt(np.maximum(deposit_std**2 - random**2 - np.nan_to_num(in_deposit) ** 2, 0.0)) / deposit
     return RowErrors(
-        deposit, removal, in_deposit, in_removal,
-        np.where(known, each, deposit_std), np.where(known, each, removal_std), np.nan_to_num(gain), random, offset,
+        deposit, removal, deposit_std, removal_std, in_deposit, in_removal, random, np.nan_to_num(gain), ratio_random, offset
     )  # fmt: skip
 
 

@@ -123,7 +123,17 @@ def test_loss_std_agrees_with_simulated_instruments() -> None:
         drawn = np.array([getattr(one, value)[-1] for one in losses])
         stated = np.array([getattr(one, std)[-1] for one in losses])
         assert float(np.sqrt(np.mean(stated**2))) == pytest.approx(float(drawn.std()), rel=0.05)
-    assert losses[0].common_std_ah[0] == pytest.approx(math.hypot(1e-7 * 2 * 1.95, 2e-3 * 0.1 * MAH), rel=0.02)
+    assert losses[0].common_ah[:, 0] == pytest.approx([1e-7 * 2 * 1.95, 2e-3 * 0.1 * MAH], rel=0.02)
+
+
+def test_loss_of_a_reservoir_block_keeps_its_offset_and_loses_its_gain() -> None:
+    """5 + 10 × 1 mAh on, 14.9 off: σ_o over all 29.9 h, and the gain of what is lost only, though single cycles keep 4 mAh."""
+    kind = Instrument(offset_ampere=1e-7, gain=1e-3)
+    rows = measured_rows([5 * MAH, *[MAH] * 10], [*[MAH] * 10, 4.9 * MAH], instrument=kind)
+    losses = lithium_losses(rows, Geometry.DEPOSIT)
+    assert losses is not None
+    assert losses.cumulative_std_ah[-1] == pytest.approx(math.hypot(1e-7 * 29.9, 1e-3 * 0.1 * MAH), rel=1e-6)
+    assert losses.cumulative_std_ah[0] == pytest.approx(math.hypot(1e-7 * 6, 1e-3 * 4 * MAH), rel=1e-6)
 
 
 def test_throughput_std_agrees_with_simulated_instruments() -> None:
@@ -133,6 +143,28 @@ def test_throughput_std_agrees_with_simulated_instruments() -> None:
     found = [lithium_books(lithium_on_copper(10, 0.95, kind.drawn(noise)), Geometry.DEPOSIT).throughput_ah for _ in range(2000)]
     values, stds = (np.array([getattr(one, name) for one in found]) for name in ("value", "std"))
     assert float(np.sqrt(np.mean(stds**2))) == pytest.approx(float(values.std()), rel=0.05)
+
+
+def without_efficiency(row: CycleRow) -> CycleRow:
+    return replace(row, coulombic_efficiency=None, coulombic_efficiency_std=None, coulombic_efficiency_offset_std=None)
+
+
+def test_throughput_of_a_symmetric_cell_is_no_surer_than_a_cycle() -> None:
+    """Its rows have no efficiency that would tell gain and offset from the rest: σ/Q of 1000 cycles is that of one."""
+    kind = Instrument(offset_ampere=1e-7, gain=1e-3)
+    rows = measured_rows([MAH] * 1000, [MAH] * 1000, instrument=kind)
+    for known in (rows, [without_efficiency(row) for row in rows]):
+        books = lithium_books(known, Geometry.SYMMETRIC, Estimate.exact(20 * MAH))
+        assert books.throughput_ah.std == pytest.approx(1000 * MAH * math.hypot(1e-3, 1e-4), rel=1e-6)
+        assert books.turnover.std == pytest.approx(50 * math.hypot(1e-3, 1e-4), rel=1e-6)
+
+
+def test_a_sum_over_cycles_that_were_cut_short_takes_their_errors_as_common() -> None:
+    """Nine of them: what one σ may do to both halves, nine times."""
+    rows = measured_rows([MAH] * 9, [MAH] * 9, instrument=Instrument(offset_ampere=1e-7, gain=1e-3))
+    losses = lithium_losses([without_efficiency(row) for row in rows], Geometry.DEPOSIT)
+    assert losses is not None
+    assert losses.cumulative_std_ah[-1] == pytest.approx(9 * 2 * MAH * math.hypot(1e-3, 1e-4), rel=1e-6)
 
 
 def test_a_deposit_that_is_not_stripped_yet_is_turned_over_but_not_lost() -> None:
