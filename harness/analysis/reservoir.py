@@ -27,15 +27,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import numpy as np
+
 from harness.analysis.charge import COULOMB_PER_AH, Accuracy, Charge, RangePart, total_charge
 from harness.analysis.coulombic import FLAG_STRIP_INCOMPLETE, Efficiency, HalfCycle, efficiency
 from harness.analysis.cycle_table import FLAG_ABOVE_ONE, FLAG_INCOMPLETE, FLAG_OFFSET_UNKNOWN
 from harness.analysis.estimate import Estimate
+from harness.analysis.row_errors import RowErrors, row_errors
 from harness.errors import AnalysisError
 from harness.model.derived import CycleRow
 from harness.model.run import Role
 
-METHOD_VERSION = "reservoir-1"
+METHOD_VERSION = "reservoir-2"
 KIND_RESERVOIR = "reservoir"
 
 FLAG_FEWER = "fewer_than_programmed"
@@ -151,16 +154,17 @@ def reservoir_blocks(
 def blocks_of_rows(rows: Sequence[CycleRow], *, programmed_cycles: int | None = None) -> list[ReservoirBlock]:
     """The blocks among the cycles of one run, in their order. A strip of a run ended on time where its row says so.
 
-    A row tells neither the duration nor the current of its halves: both are taken to have had the same current, and to err at
-    random by the same charge.
+    The halves err as `row_errors` reads it from their rows; the gain is that of all deposits together.
 
     Raises:
         AnalysisError: the rows are not in the order of time.
     """
     told = any(FLAG_STRIP_INCOMPLETE in row.flags.split() for row in rows)
     known = all(row.coulombic_efficiency is None or row.coulombic_efficiency_offset_std is not None for row in rows)
-    halves = [half for row in rows for half in _halves(row, told=told)]
-    return reservoir_blocks(halves, Accuracy(offset_ampere=1.0 if known else None), programmed_cycles=programmed_cycles)
+    errors = row_errors(rows)
+    accuracy = Accuracy(offset_ampere=1.0 if known else None, gain=_gain_of(errors))
+    halves = [half for place, row in enumerate(rows) for half in _halves(row, errors, place, accuracy, told=told)]
+    return reservoir_blocks(halves, accuracy, programmed_cycles=programmed_cycles)
 
 
 def reservoir_rows(rows: Sequence[CycleRow], *, programmed_cycles: int | None = None) -> list[CycleRow]:
@@ -329,34 +333,40 @@ def _hours(first: BlockHalf, last: BlockHalf) -> float | None:
 # -- from rows to halves, and from blocks to rows
 
 
-def _halves(row: CycleRow, *, told: bool) -> list[BlockHalf]:
+def _halves(row: CycleRow, errors: RowErrors, place: int, accuracy: Accuracy, *, told: bool) -> list[BlockHalf]:
     flags = frozenset(row.flags.split())
     strip_end = End.UNKNOWN if not told else End.TIME if FLAG_STRIP_INCOMPLETE in flags else End.VOLTAGE
     end = None if row.cycle_duration_second is None else row.unix_time_nanosecond + round(row.cycle_duration_second * 1e9)
     whole = FLAG_INCOMPLETE not in flags
     halves = []
-    for role, capacity, std, how, sign in (
-        (Role.PLATE, row.plating_capacity_ah, row.plating_capacity_ah_std, End.CHARGE, -1.0),
-        (Role.STRIP, row.stripping_capacity_ah, row.stripping_capacity_ah_std, strip_end, 1.0),
+    for role, sign, capacity, std, offset, how in (
+        (Role.PLATE, -1.0, errors.deposit, errors.deposit_std, errors.deposit_offset, End.CHARGE),
+        (Role.STRIP, 1.0, errors.removal, errors.removal_std, errors.removal_offset, strip_end),
     ):
-        if capacity:
-            charge = _charge_of(row, capacity * COULOMB_PER_AH, (std or 0.0) * COULOMB_PER_AH, sign)
+        if capacity[place] > 0.0:
+            columns = (sign * capacity, np.nan_to_num(std), np.nan_to_num(offset), errors.random)
+            charge = _charge_of(*(float(column[place]) * COULOMB_PER_AH for column in columns), accuracy=accuracy)
             half = HalfCycle(role, row.unix_time_nanosecond, charge, whole, flags=flags)
             halves.append(BlockHalf(half, how, row.cycle_count, end))
     return halves
 
 
-def _charge_of(row: CycleRow, coulomb: float, std_coulomb: float, sign: float) -> Charge:
-    """A charge that errs as the row says: δQ/Q = σ_offset / 2 CE in common (as 1 A × seconds), the rest at random."""
-    ratio, offset, total = row.coulombic_efficiency, row.coulombic_efficiency_offset_std or 0.0, row.coulombic_efficiency_std
-    if not ratio or total is None or not row.plating_capacity_ah or not row.stripping_capacity_ah:
-        return Charge(sign * coulomb, 0.0, std_coulomb, (RangePart(None, sign * coulomb, 0.0),))
-    relative = math.sqrt(max(total**2 - offset**2, 0.0)) / ratio
-    inverse = math.hypot(1 / row.plating_capacity_ah, 1 / row.stripping_capacity_ah)
-    second = 0.5 * offset / ratio * coulomb
-    return Charge(
-        sign * coulomb, second, relative / inverse * COULOMB_PER_AH, (RangePart(None, sign * coulomb, second),)
-    )  # fmt: skip
+def _charge_of(coulomb: float, std: float, offset: float, random: float, *, accuracy: Accuracy) -> Charge:
+    """A charge that errs as the row says (coulomb): in common by the offset (as 1 A × seconds) and the gain, the rest at random.
+
+    Where the row does not tell them apart (NaN), all that the gain leaves of its σ is the offset's.
+    """
+    if math.isnan(random):
+        rest = math.sqrt(max(std**2 - ((accuracy.gain or 0.0) * coulomb) ** 2, 0.0))
+        offset, random = (0.0, rest) if accuracy.offset_ampere is None else (rest, 0.0)
+    return Charge(coulomb, 0.0, random, (RangePart(None, coulomb, offset),))
+
+
+def _gain_of(errors: RowErrors) -> float:
+    """The gain of all deposits of a run together."""
+    told = np.isfinite(errors.random)
+    deposited = float(errors.deposit[told].sum())
+    return float(errors.gain[told] @ errors.deposit[told]) / deposited if deposited > 0.0 else 0.0
 
 
 def _row(run_id: str, block: ReservoirBlock) -> CycleRow:

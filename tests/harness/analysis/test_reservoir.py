@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -138,11 +139,36 @@ def test_rows_give_the_same_block_as_half_cycles(*, flagged: bool) -> None:
     assert found.conditioning.value == pytest.approx(0.96, rel=1e-9)
 
 
+@pytest.mark.parametrize("random_coulomb", [0.0, 2e-3])
+def test_sums_of_a_block_err_by_gain_and_offset_in_rows_as_in_half_cycles(random_coulomb: float) -> None:
+    """15 mAh on and 14.9 off at a gain of 1e-3 and 0.1 µA: σ/Q stays that of a cycle, and the random part averages."""
+    kind = Instrument(offset_ampere=1e-7, gain=1e-3, random_coulomb=random_coulomb)
+    [expected] = reservoir_blocks(halves(adams(final=4.9), instrument=kind), kind.accuracy)
+    [found] = blocks_of_rows(measured_rows([5 * MAH, *[MAH] * 10], [*[MAH] * 10, 4.9 * MAH], instrument=kind))
+    for one, other in ((found.plated_ah, expected.plated_ah), (found.stripped_ah, expected.stripped_ah)):
+        assert one.std == pytest.approx(other.std, rel=1e-9)
+        assert one.std == pytest.approx((one.value or 0.0) * math.hypot(1e-3, 1e-4), rel=0.01)
+
+
+@pytest.mark.parametrize("offset_ampere", [1e-7, None], ids=["offset known", "offset unknown"])
+def test_a_row_that_was_cut_short_keeps_its_error_in_the_sums_of_its_block(offset_ampere: float | None) -> None:
+    """Its σ holds a gain that the other rows tell, and what is left is common where a common error is known."""
+    kind = Instrument(offset_ampere=offset_ampere or 0.0, gain=1e-3)
+    rows = measured_rows([5 * MAH, *[MAH] * 10], [*[MAH] * 10, 4.9 * MAH], instrument=kind)
+    if offset_ampere is None:
+        rows = [replace(row, coulombic_efficiency_offset_std=None) for row in rows]
+    last = replace(rows[-1], coulombic_efficiency=None, coulombic_efficiency_std=None, flags="incomplete")
+    [whole], [cut] = blocks_of_rows(rows), blocks_of_rows([*rows[:-1], last])
+    assert "cut short or lost" in cut.coulombic_efficiency.refusal
+    assert cut.plated_ah.std == pytest.approx(whole.plated_ah.std, rel=1e-9)
+    assert cut.stripped_ah.std == pytest.approx(whole.stripped_ah.std, rel=1e-9)
+
+
 def test_a_block_is_one_row_of_its_own_kind() -> None:
     """Sums, efficiency and hours, under the count and stamp of its first cycle."""
     rows = measured_rows([5 * MAH, MAH, MAH], [MAH, MAH, 4.7 * MAH])
     [row] = reservoir_rows(rows)
-    assert (row.kind, row.cycle_count, row.method_version) == ("reservoir", 1, "reservoir-1")
+    assert (row.kind, row.cycle_count, row.method_version) == ("reservoir", 1, "reservoir-2")
     assert row.plating_capacity_ah == pytest.approx(7 * MAH)
     assert row.coulombic_efficiency == pytest.approx(6.7 / 7)
     assert row.cycle_duration_second == pytest.approx(sum(one.cycle_duration_second or 0.0 for one in rows))
