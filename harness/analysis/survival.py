@@ -3,7 +3,8 @@
 A cell that was taken off, is still running or ended for another reason than its anode is censored: it lived at least so long. The
 share that survives is the product-limit estimate of Kaplan and Meier with Greenwood's variance, its interval on the scale of
 ln(−ln S), where it stays within 0 and 1. The median's interval holds every time at which that of S holds ½ (R. Brookmeyer, J.
-Crowley, Biometrics 38, 29 (1982), 10.2307/2530286). Two groups are compared by the log-rank sum O − E; its p-value comes from
+Crowley, Biometrics 38, 29 (1982), 10.2307/2530286), and begins while enough cells are watched: a few that are watched for long do
+not make the median long. Two groups are compared by the log-rank sum O − E; its p-value comes from
 exchanging the cells between the groups in every way while these are few (exact when both groups are censored alike), and from
 its normal limit otherwise. The hazard ratio is exp((O − E)/V), with 1/√V as the standard deviation of its logarithm.
 
@@ -25,10 +26,13 @@ from harness.analysis.charge import Array
 from harness.analysis.estimate import NORMAL_95, Estimate
 from harness.errors import AnalysisError
 
-METHOD_VERSION = "survival-1"
+METHOD_VERSION = "survival-2"
 FEWEST_FOR_RATE = 5
 """Failures below which no hazard is stated."""
 FEWEST_FOR_RATIO = 10
+TAIL = 0.025
+FEWEST_FOR_MEDIAN = 6
+"""½⁶ < 0.025."""
 MOST_EXCHANGES = 20_000
 
 
@@ -102,7 +106,7 @@ def kaplan_meier(lifetimes: Sequence[Lifetime]) -> SurvivalCurve:
     gone = survival == 0.0
     low, high, std = (np.where(gone, np.nan, column).astype(np.float64) for column in (low, high, std))
     reasons = Counter(one.reason or "not said" for one in lifetimes if not one.failed)
-    median = _median(time, survival, low, high, float(duration.max()))
+    median = _median(time, survival, low, high, duration)
     hazard = _hazard(duration, int(failed.sum()))
     return SurvivalCurve(time, survival, std, low, high, at_risk, failures, len(lifetimes), dict(reasons), median, hazard)
 
@@ -151,15 +155,31 @@ def _risk(duration: Array, failed: Array) -> tuple[Array, Array, Array]:
     return time, at_risk, failures
 
 
-def _median(time: Array, survival: Array, low: Array, high: Array, longest: float) -> Estimate:
-    begun = _first(time, low <= 0.5)
+def _median(time: Array, survival: Array, low: Array, high: Array, duration: Array) -> Estimate:
     value = _first(time, survival <= 0.5)
-    ended = _first(time, high < 0.5)
+    watched = _watched(duration, time, survival)
+    told = "more than half of the cells have not failed" if value is None else f"the median is {value:g}"
+    if watched is None:
+        return Estimate.refused(f"{told}; fewer than {FEWEST_FOR_MEDIAN} cells do not bound the median")
+    begun, ended = _first(time, low <= 0.5), _first(time, high < 0.5)
+    least = watched if begun is None else min(begun, watched)
     if value is None:
-        return Estimate.at_least(longest if begun is None else begun, "more than half of the cells have not failed")
-    if begun is None or ended is None:
-        return Estimate.at_least(begun or value, f"the median is {value:g}, but too few cells have failed to bound it from above")
-    return Estimate(value, (ended - begun) / (2 * NORMAL_95), begun, ended)
+        return Estimate.at_least(least, told)
+    if ended is None:
+        return Estimate.at_least(least, f"{told}, but too few cells have failed to bound it from above")
+    return Estimate(value, (ended - least) / (2 * NORMAL_95), least, ended)
+
+
+def _watched(duration: Array, time: Array, survival: Array) -> float | None:
+    """The last time at which it is known that half are alive: with n at risk, (½/S)ⁿ ≤ 0.025; ``None`` if there is none.
+
+    Had the median come earlier, each of them would have outlived it with a chance below ½/S. Where none has failed, n is six.
+    """
+    ends = np.unique(duration)
+    at_risk = duration.size - np.searchsorted(np.sort(duration), ends)
+    before = np.concatenate(([1.0], survival))[np.searchsorted(time, ends)]
+    known = np.flatnonzero((0.5 / before) ** at_risk <= TAIL)
+    return float(ends[known[-1]]) if known.size else None
 
 
 def _first(time: Array, reached: NDArray[np.bool_]) -> float | None:

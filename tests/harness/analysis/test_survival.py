@@ -117,11 +117,54 @@ def test_hazard_is_failures_over_time_lived() -> None:
 
 
 def test_a_group_that_has_not_failed_has_a_lower_bound() -> None:
-    """All censored: the median is at least the longest watch, with the reasons kept."""
-    curve = kaplan_meier([Lifetime("a", 12.0, failed=False), Lifetime("b", 40.0, failed=False, reason="running")])
-    assert (curve.median.low, curve.median.high) == (40.0, None)
-    assert curve.censored == {"not said": 1, "running": 1}
+    """All censored: the median is at least the last time at which six were watched, 0.5⁶ < 0.025, with the reasons kept."""
+    ends = [12.0, 30.0, 40.0, 50.0, 60.0, 70.0, 900.0]
+    curve = kaplan_meier([Lifetime(str(end), end, failed=False, reason="running" if end > 40 else "") for end in ends])
+    assert (curve.median.low, curve.median.high, curve.median.refusal) == (
+        30.0,
+        None,
+        "more than half of the cells have not failed",
+    )
+    assert curve.censored == {"not said": 3, "running": 4}
     assert curve.time.size == 0
+
+
+@pytest.mark.parametrize(
+    ("weeks", "told"),
+    [
+        ([-1000, -10, -10, -10, -10], "more than half of the cells have not failed"),
+        ([-40], "more than half of the cells have not failed"),
+        ([5, 6, 7], "the median is 6"),
+        ([7], "the median is 7"),
+    ],
+)
+def test_too_few_cells_bound_no_median(weeks: list[int], told: str) -> None:
+    """Five cells outlive their median with a chance of 3 %, three with 12 %, and one with ½."""
+    median = kaplan_meier(lives(weeks)).median
+    assert (median.value, median.low) == (None, None)
+    assert median.refusal == f"{told}; fewer than 6 cells do not bound the median"
+
+
+WATCHES = {
+    "one of 8 for long": [400] + [20] * 7,
+    "6 of 40 for long": [400] * 6 + [20] * 34,
+    "6 of 100 when a third has failed": [400] * 6 + [70] * 94,
+    "6 until they fail": [10_000] * 6,
+    "one after another": list(range(60, 144, 3)),
+}
+
+
+@pytest.mark.parametrize("watch", WATCHES.values(), ids=WATCHES)
+def test_lower_bound_of_a_median_holds_whoever_is_watched_for_long(watch: list[int]) -> None:
+    """Exponential lives with a median of 100: above it in no more than 2.5 % of 2000 groups, and three σ of their number."""
+    drawn = np.random.default_rng(3).exponential(100 / np.log(2), (2000, len(watch)))
+    lived, failed = np.minimum(drawn, watch).tolist(), (drawn < watch).tolist()
+    lows = [
+        kaplan_meier([Lifetime("", *one) for one in zip(*group, strict=True)]).median.low
+        for group in zip(lived, failed, strict=True)
+    ]
+    wrong = np.mean([low is not None and low > 100 for low in lows])
+    assert wrong <= 0.025 + 3 * np.sqrt(0.025 * 0.975 / 2000)
 
 
 def test_what_cannot_be_compared_is_an_error() -> None:
