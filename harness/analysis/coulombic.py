@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -163,14 +163,21 @@ def is_formation(row: CycleRow) -> bool:
 
 
 def efficiency_of(row: CycleRow) -> Estimate:
-    """The efficiency of a row with its interval, or why it has none."""
+    """The efficiency of a row with its interval, or why it has none; without an upper end where its strip is incomplete."""
     if row.coulombic_efficiency is not None and row.coulombic_efficiency_std is not None:
-        return Estimate.normal(row.coulombic_efficiency, row.coulombic_efficiency_std)
+        return _removed(row, Estimate.normal(row.coulombic_efficiency, row.coulombic_efficiency_std))
     if row.plating_capacity_ah is None:
         return Estimate.refused("nothing was deposited in this cycle")
     if row.stripping_capacity_ah is None:
         return Estimate.refused("nothing was removed in this cycle")
     return Estimate.refused("one of its halves is not whole" if FLAG_INCOMPLETE in row.flags.split() else "the cell has none")
+
+
+def _removed(row: CycleRow, ratio: Estimate) -> Estimate:
+    """A ratio of what the removal of ``row`` took off: only its lower end where that ended on time."""
+    if FLAG_STRIP_INCOMPLETE not in row.flags.split():
+        return ratio
+    return replace(ratio, high=None, refusal="the removal ended on time, not on voltage: more may have come off")
 
 
 def pairings(rows: Sequence[CycleRow]) -> list[Pairing]:
@@ -197,7 +204,7 @@ def _next_over_this(row: CycleRow, following: CycleRow | None) -> Estimate:
         return Estimate.refused("the next cycle is not whole")
     value = following.stripping_capacity_ah / row.plating_capacity_ah
     constant = 0.5 * (parts[0][0] + parts[1][0])
-    return Estimate.normal(value, value * math.sqrt(constant**2 + 0.5 * (parts[0][1] + parts[1][1])))
+    return _removed(following, Estimate.normal(value, value * math.sqrt(constant**2 + 0.5 * (parts[0][1] + parts[1][1]))))
 
 
 def _relative_parts(row: CycleRow) -> tuple[float, float] | None:

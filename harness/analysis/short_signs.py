@@ -280,11 +280,12 @@ def _part(shape: HalfCycleShape, jump: Jump) -> float | None:
 
 def _missing_charge(shape: HalfCycleShape, usual: Sequence[HalfCycleShape], efficiency: Estimate | None) -> float | None:
     """What is missing of the charge, over what passed: in the cycle's efficiency, and beside the smallest of the usual charges
-    at this current and what they lose from one to the next; the smaller of the two.
+    at this current and what they lose from one to the next; the smaller of the two. An efficiency that is only a lower bound
+    tells of none.
     """
     charges = [charge for one in usual if (charge := _charge_at(one, shape.current_ampere)) is not None]
     own = _charge_at(shape, shape.current_ampere)
-    if own is None or len(charges) < FEWEST_DISCHARGES or efficiency is None or not efficiency.value:
+    if own is None or len(charges) < FEWEST_DISCHARGES or efficiency is None or not efficiency.value or efficiency.high is None:
         return None
     loss = max(0.0, -float(np.median(np.diff(charges))))
     return min((min(charges) - loss) / own, 1.0 / efficiency.value) - 1.0

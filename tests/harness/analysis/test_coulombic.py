@@ -25,6 +25,7 @@ from harness.model.run import Role
 
 CURRENT = 6.3e-4
 UNKNOWN = Accuracy()
+KNOWN = Accuracy(offset_of_range=2e-4)
 
 
 def constant(current: float, duration: float, range_ampere: float | None = 1e-3) -> Charge:
@@ -210,6 +211,19 @@ def test_efficiency_of_a_row_without_one_says_why() -> None:
     assert efficiency_of(cycle_row("a", 0, None, strip, UNKNOWN)).refusal == "nothing was deposited in this cycle"
     assert efficiency_of(cycle_row("a", 2, plate, cut, UNKNOWN)).refusal == "one of its halves is not whole"
     assert efficiency_of(cycle_row("a", 2, plate, strip, UNKNOWN, has_efficiency=False)).refusal == "the cell has none"
+
+
+def test_efficiency_of_a_strip_that_ended_on_time_has_no_upper_end() -> None:
+    """What was left may come off: the lower end is the row's, and both pairings that hold that strip say so."""
+    rows = [row(0.98, 2, KNOWN), replace(row(0.5, 3, KNOWN), flags="strip_incomplete"), row(0.98, 4, KNOWN)]
+    found, whole = efficiency_of(rows[1]), efficiency_of(replace(rows[1], flags=""))
+    assert (found.value, found.std, found.low, found.high) == (whole.value, whole.std, whole.low, None)
+    assert found.refusal == "the removal ended on time, not on voltage: more may have come off"
+    assert whole.high is not None
+    pairs = pairings(rows)
+    assert [pair.same_cycle.high is None for pair in pairs] == [False, True, False]
+    assert [pair.next_removal.high is None for pair in pairs[:2]] == [True, False]
+    assert pairs[0].next_removal.refusal == found.refusal
 
 
 def test_next_pairing_is_as_sure_as_the_same_one_in_equal_cycles() -> None:

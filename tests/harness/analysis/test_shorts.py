@@ -180,6 +180,12 @@ def test_a_fall_that_lasts_until_a_discharge_ends_needs_the_charge_that_a_short_
         assert "charge is missing, 11.1% of what came, as if taken by a short from 0.56" in told(lambda: verdict)
 
 
+def test_a_discharge_that_ended_on_time_misses_no_charge() -> None:
+    """Its efficiency is a lower bound: what did not come may have been left."""
+    bound = Estimate(0.9, 1e-3, 0.898, None, "the removal ended on time")
+    assert judge_short(SHORTED, [discharge(), discharge()], ShortContext(coulombic_efficiency=bound)).grade == ""
+
+
 def test_a_lower_resistance_of_the_whole_needs_size_certainty_and_suddenness() -> None:
     """A fall by a fifth of the median counts; one within the usual scatter, or that was going on, does not."""
     assert signs(judge_short(half(0.045), SOUND)) == ["resistance_fall"]
