@@ -183,24 +183,6 @@ def columns_of(charges: Sequence[Charge]) -> Charges:
     )
 
 
-def counted_charge(
-    increment_ah: Array,
-    duration_second: float,
-    *,
-    resolution_ah: float = 0.0,
-    readings: int = 1,
-    range_ampere: float | None = None,
-) -> Charge:
-    """The charge a counter saw: the sum of its signed increments.
-
-    ``readings`` is how many roundings of ``resolution_ah`` the sum holds: 1 for the difference of a counter, all rows for
-    increments that were rounded one by one.
-    """
-    coulomb = float(np.nansum(increment_ah)) * COULOMB_PER_AH
-    random = resolution_ah * COULOMB_PER_AH * math.sqrt(max(readings, 1) / 12)
-    return Charge(coulomb, duration_second, random, (RangePart(range_ampere, coulomb, duration_second),))
-
-
 def total_charge(charges: Sequence[Charge]) -> Charge:
     """The sum of several steps' charges: parts of one range join, random errors add in squares."""
     joined: dict[float | None, tuple[float, float]] = {}

@@ -30,7 +30,7 @@ from harness.analysis.estimate import Estimate
 from harness.analysis.growth_law import MOST_EXTRAPOLATION, Axis, Law, LawFit, fit_law
 from harness.errors import AnalysisError
 
-__all__ = ["MOST_EXTRAPOLATION", "Axis", "GrowthReport", "Law", "LawFit", "growth_laws", "simple_differences"]
+__all__ = ["MOST_EXTRAPOLATION", "Axis", "GrowthReport", "Law", "LawFit", "growth_laws"]
 
 METHOD_VERSION = "growth-1"
 FEWEST_POINTS = 6
@@ -111,22 +111,6 @@ def growth_laws(
         if law is not Law.CONSTANT or axis is next(iter(used.axes))
     ]
     return GrowthReport(_ranked(fits), kept.size, left_out)
-
-
-def simple_differences(value: ArrayLike, std: ArrayLike, axis: ArrayLike) -> tuple[Estimate, ...]:
-    """(Rᵢ₊₁ − Rᵢ)/(xᵢ₊₁ − xᵢ) of neighbours on a rising axis: what can be said of fewer points than a law needs.
-
-    Raises:
-        AnalysisError: lengths differ, or the axis does not rise.
-    """
-    resistance, sigma, place = (_vector(one, name) for one, name in ((value, "values"), (std, "σ"), (axis, "axis")))
-    if not resistance.size == sigma.size == place.size:
-        raise AnalysisError(f"{resistance.size} values, {sigma.size} σ and {place.size} places were given; give one for each")
-    step = np.diff(place)
-    if not bool(np.all(step > 0)):
-        raise AnalysisError("differences need an axis that rises from row to row")
-    error = np.hypot(sigma[1:], sigma[:-1]) / step
-    return tuple(Estimate.normal(float(one), float(two)) for one, two in zip(np.diff(resistance) / step, error, strict=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -39,7 +39,6 @@ from harness.model.derived import CycleRow
 from harness.model.run import Role
 
 METHOD_VERSION = "reservoir-2"
-KIND_RESERVOIR = "reservoir"
 
 FLAG_FEWER = "fewer_than_programmed"
 FLAG_RAN_OUT = "reservoir_ran_out"
@@ -165,15 +164,6 @@ def blocks_of_rows(rows: Sequence[CycleRow], *, programmed_cycles: int | None = 
     accuracy = Accuracy(offset_ampere=1.0 if known else None, gain=_gain_of(errors))
     halves = [half for place, row in enumerate(rows) for half in _halves(row, errors, place, accuracy, told=told)]
     return reservoir_blocks(halves, accuracy, programmed_cycles=programmed_cycles)
-
-
-def reservoir_rows(rows: Sequence[CycleRow], *, programmed_cycles: int | None = None) -> list[CycleRow]:
-    """One row of kind ``reservoir`` per block of one run: the sums, their efficiency, and the hours as its duration.
-
-    Raises:
-        AnalysisError: the rows are not in the order of time.
-    """
-    return [_row(rows[0].run_id, block) for block in blocks_of_rows(rows, programmed_cycles=programmed_cycles)]
 
 
 # -- from halves to blocks
@@ -330,7 +320,7 @@ def _hours(first: BlockHalf, last: BlockHalf) -> float | None:
     return ((end - first.half.start_nanosecond) / 1e9 + seconds) / 3600.0
 
 
-# -- from rows to halves, and from blocks to rows
+# -- from rows to halves
 
 
 def _halves(row: CycleRow, errors: RowErrors, place: int, accuracy: Accuracy, *, told: bool) -> list[BlockHalf]:
@@ -367,28 +357,3 @@ def _gain_of(errors: RowErrors) -> float:
     told = np.isfinite(errors.random)
     deposited = float(errors.deposit[told].sum())
     return float(errors.gain[told] @ errors.deposit[told]) / deposited if deposited > 0.0 else 0.0
-
-
-def _row(run_id: str, block: ReservoirBlock) -> CycleRow:
-    value = block.coulombic_efficiency
-    whole = not block.flags & {FLAG_RAN_OUT, FLAG_CUT_SHORT}
-    return CycleRow(
-        run_id=run_id,
-        cycle_count=block.first_cycle,
-        unix_time_nanosecond=block.start_nanosecond,
-        kind=KIND_RESERVOIR,
-        plating_capacity_ah=block.plated_ah.value,
-        plating_capacity_ah_std=block.plated_ah.std,
-        stripping_capacity_ah=block.stripped_ah.value,
-        stripping_capacity_ah_std=block.stripped_ah.std,
-        coulombic_efficiency=value.value if whole else None,
-        coulombic_efficiency_std=value.std,
-        coulombic_efficiency_offset_std=block.offset_std if value.std is not None else None,
-        plating_resistance_ohm=None,
-        plating_resistance_ohm_std=None,
-        stripping_resistance_ohm=None,
-        stripping_resistance_ohm_std=None,
-        cycle_duration_second=None if block.duration_hour is None else block.duration_hour * 3600.0,
-        flags=" ".join(sorted(block.flags)),
-        method_version=METHOD_VERSION,
-    )

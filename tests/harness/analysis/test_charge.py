@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from harness.analysis.charge import Accuracy, counted_charge, step_charge, total_charge
+from harness.analysis.charge import Accuracy, step_charge, total_charge
 from harness.analysis.counting import RunningTotal, decimal_resolution, signed_increments
 from harness.analysis.integrals import (
     FLAG_BACKWARD,
@@ -18,7 +18,6 @@ from harness.analysis.integrals import (
     FLAG_EMPTY,
     FLAG_GAP,
     FLAG_MISSING,
-    Array,
     CurrentKind,
 )
 
@@ -170,16 +169,6 @@ def test_signed_increments_see_a_reset_that_the_current_cannot_explain() -> None
     counter = np.array([0.0, 1.0, 2.0, 3.0, 0.0, -1.0, -2.0])
     expected = np.array([0.0, 1.0, 1.0, 1.0, 0.0, -1.0, -1.0])
     assert signed_increments(counter, expected, 0.0).tolist() == [0.0, 1.0, 1.0, 1.0, 0.0, -1.0, -1.0]
-
-
-def test_counted_charge_carries_its_resolution() -> None:
-    """A difference is rounded once, increments row by row."""
-    amounts: Array = np.full(100, 1e-5)
-    once = counted_charge(amounts, 10.0, resolution_ah=1e-7)
-    each = counted_charge(amounts, 10.0, resolution_ah=1e-7, readings=100)
-    assert once.charge_coulomb == pytest.approx(3.6, rel=1e-12)
-    assert once.random_std_coulomb == pytest.approx(3.6e-4 / math.sqrt(12), rel=1e-12)
-    assert each.random_std_coulomb == pytest.approx(10 * once.random_std_coulomb, rel=1e-12)
 
 
 @pytest.mark.parametrize(

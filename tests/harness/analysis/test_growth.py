@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from harness.analysis.estimate import Estimate
-from harness.analysis.growth import Axis, GrowthReport, Law, growth_laws, simple_differences
+from harness.analysis.growth import Axis, GrowthReport, Law, growth_laws
 from harness.errors import AnalysisError
 from tests.realdata import expected, real
 from tests.studies.study_growth import emulated
@@ -254,16 +254,6 @@ def test_input_that_is_none_is_an_error(given: dict[str, Any], sentence: str) ->
         growth_laws(20 + 0.5 * CYCLES, given.pop("std", None), **given)
 
 
-def test_differences_need_a_rising_axis() -> None:
-    """Slope and error of neighbours; a place that repeats is an error."""
-    [first, second] = simple_differences([10.0, 12, 13], [0.3, 0.4, 0.0], [0.0, 2, 3])
-    assert (first.value, first.std) == pytest.approx((1.0, 0.25))
-    assert (second.value, second.std) == pytest.approx((1.0, 0.4))
-    for axis, sentence in (([0.0, 0, 1], "axis that rises"), ([0.0, 1], "give one for each")):
-        with pytest.raises(AnalysisError, match=sentence):
-            simple_differences([1.0, 2, 3], [1.0, 1, 1], axis)
-
-
 def test_rates_of_emulated_cells_hold_those_of_their_perfect_spectra() -> None:
     """Two cells with a spectrum in every cycle: the rate without imperfections lies in the interval of the rate with them."""
     held, wide = emulated(2)
@@ -272,12 +262,9 @@ def test_rates_of_emulated_cells_hold_those_of_their_perfect_spectra() -> None:
 
 
 @real
-def test_four_spectra_of_a_real_cell_are_no_law_but_differences() -> None:
-    """NMC811||graphite over 71 days: four points are too few for a law; from one to the next it grew by 0.92 to 1.04 Ω a day."""
+def test_four_spectra_of_a_real_cell_are_no_law() -> None:
+    """NMC811||graphite over 71 days: four points are too few for a law."""
     known = expected("nmc_graphite_peis_biologic.parquet")
     day = np.array([3.525, 28.66, 51.84, 74.39])
     report: GrowthReport = growth_laws(known["R1_plus_R2_fit"], known["sigma"], time_second=86400 * day)
     assert report.refusal == "no fit: 4 points, 6 are needed"
-    found = simple_differences(known["R1_plus_R2_fit"], known["sigma"], day)
-    assert [one.value for one in found] == pytest.approx([0.974, 0.921, 1.043], abs=5e-4)
-    assert max(one.std or 0.0 for one in found) < 0.03

@@ -19,7 +19,6 @@ from harness.analysis.reservoir import (
     lowest_efficiency,
     reservoir_blocks,
     reservoir_efficiency,
-    reservoir_rows,
 )
 from harness.errors import AnalysisError
 from harness.model.run import Role
@@ -164,16 +163,6 @@ def test_a_row_that_was_cut_short_keeps_its_error_in_the_sums_of_its_block(offse
     assert cut.stripped_ah.std == pytest.approx(whole.stripped_ah.std, rel=1e-9)
 
 
-def test_a_block_is_one_row_of_its_own_kind() -> None:
-    """Sums, efficiency and hours, under the count and stamp of its first cycle."""
-    rows = measured_rows([5 * MAH, MAH, MAH], [MAH, MAH, 4.7 * MAH])
-    [row] = reservoir_rows(rows)
-    assert (row.kind, row.cycle_count, row.method_version) == ("reservoir", 1, "reservoir-2")
-    assert row.plating_capacity_ah == pytest.approx(7 * MAH)
-    assert row.coulombic_efficiency == pytest.approx(6.7 / 7)
-    assert row.cycle_duration_second == pytest.approx(sum(one.cycle_duration_second or 0.0 for one in rows))
-
-
 def test_plates_in_a_row_that_came_joined_change_n_but_no_sum() -> None:
     """A table of cycles joins the reservoir with the first short plate, and the last short strip with the final one."""
     [found] = blocks_of_rows(measured_rows([6 * MAH, *[MAH] * 9], [*[MAH] * 9, 5.55 * MAH]))
@@ -188,14 +177,15 @@ def ran_out() -> list[Step]:
 
 
 def test_a_reservoir_that_ran_out_gives_a_lower_bound() -> None:
-    """What came back until then over what was put on; the row holds no efficiency."""
+    """What came back until then over what was put on, in rows as in half cycles."""
     [found] = reservoir_blocks(halves(ran_out()), UNKNOWN)
     assert "reservoir_ran_out" in found.flags
     assert found.coulombic_efficiency.high is None
     assert found.coulombic_efficiency.value == found.coulombic_efficiency.low == pytest.approx(3.3 / 4.5)
     assert "in short cycle 4" in found.coulombic_efficiency.refusal
-    rows = measured_rows([1.5 * MAH, MAH, MAH, MAH, MAH], [MAH, MAH, MAH, 0.3 * MAH, 0.85 * MAH])
-    assert reservoir_rows(rows)[0].coulombic_efficiency is None
+    [of_rows] = blocks_of_rows(measured_rows([1.5 * MAH, MAH, MAH, MAH, MAH], [MAH, MAH, MAH, 0.3 * MAH, 0.85 * MAH]))
+    assert of_rows.coulombic_efficiency.high is None
+    assert of_rows.coulombic_efficiency.low == pytest.approx(3.3 / 4.5)
 
 
 def test_a_short_final_strip_is_final_where_the_schedule_says_so() -> None:
@@ -266,7 +256,7 @@ def test_a_strip_that_timed_out_once_makes_no_reservoir() -> None:
 def test_bad_input_is_one_clear_error_each() -> None:
     """Empty sums, half cycles out of order, impossible blocks; no half cycles are no blocks."""
     assert reservoir_blocks([], UNKNOWN) == []
-    assert reservoir_rows([]) == []
+    assert blocks_of_rows([]) == []
     nothing = Charge(0.0, 0.0, 0.0, (RangePart(None, 0.0, 0.0),))
     for deposits in ([], [nothing]):
         with pytest.raises(AnalysisError, match="needs charge that was deposited"):
