@@ -31,6 +31,7 @@ from harness.analysis.coulombic import FLAG_FORMATION, KIND_CYCLE
 from harness.analysis.cycle_table import FLAG_INCOMPLETE
 from harness.analysis.estimate import NORMAL_95, Estimate
 from harness.analysis.linear import inflation, information, linear_fit
+from harness.analysis.spread import smooth_scatter
 from harness.errors import AnalysisError
 from harness.model.derived import CycleRow
 from harness.model.flags import CHARGE_DOUBTS
@@ -156,7 +157,7 @@ def end_of_life(
     if found is None:
         below = "" if relative[-1] >= threshold else f", below {threshold:g} but not yet for {stays} cycles"
         return Estimate.at_least(float(cycle[-1]), f"the end of life has not come by cycle {cycle[-1]:g}{below}")
-    std = _scatter(relative) * math.sqrt(1 + math.pi / 2 / len(REFERENCE_CYCLES))
+    std = (smooth_scatter(relative, fewest=5) or 0.0) * math.sqrt(1 + math.pi / 2 / len(REFERENCE_CYCLES))
     low = _stays_below(cycle, relative - NORMAL_95 * std, threshold, stays)
     high = _stays_below(cycle, relative + NORMAL_95 * std, threshold, stays)
     if low is None or high is None:
@@ -213,13 +214,6 @@ def _until_half(cycle: Array, capacity: Array) -> tuple[Array, Array]:
     end = _stays_below(cycle, capacity, 0.5 * float(np.median(capacity[:5])), STAYS)
     used = cycle < (math.inf if end is None else end)
     return cycle[used], capacity[used]
-
-
-def _scatter(value: Array) -> float:
-    """White noise from second differences, which no smooth fade survives."""
-    if value.size < 5:
-        return 0.0
-    return float(np.median(np.abs(np.diff(value, 2)))) / (0.6745 * math.sqrt(6))
 
 
 # -- knee

@@ -21,6 +21,7 @@ from harness.analysis.coulombic import (
     cycle_row,
 )
 from harness.analysis.resistance import Resistance, apparent_resistance, switch_resistance
+from harness.analysis.spread import smooth_scatter
 from harness.analysis.steady import CARRIED_1, SAME_CURRENT_1
 from harness.model.derived import CycleRow
 from harness.model.flags import DOUBTS
@@ -226,7 +227,7 @@ class OpenCycle:
         if self._geometry is not Geometry.FULL:
             return apparent_resistance(np.asarray(step.time), np.asarray(step.voltage), np.asarray(step.current))
         voltage: Array = np.asarray(step.voltage)
-        return switch_resistance(step.rest_voltage_volt, float(voltage[0]), step.current[0], _scatter(voltage))
+        return switch_resistance(step.rest_voltage_volt, float(voltage[0]), step.current[0], smooth_scatter(voltage, fewest=8))
 
 
 def _main_step(steps: Sequence[_Step], coulomb: Sequence[float]) -> _Step:
@@ -241,10 +242,3 @@ def _is_whole(steps: Sequence[_Step]) -> bool:
     """Every step's duration is known and the last one ended in a way that was wanted."""
     known = all(step.reason is not None and step.duration_second is not None for step in steps)
     return known and steps[-1].reason not in CUT_SHORT
-
-
-def _scatter(voltage: Array) -> float | None:
-    """White noise of a voltage from second differences."""
-    if voltage.size < 8:
-        return None
-    return float(np.median(np.abs(np.diff(voltage, 2)))) / (0.6745 * 6**0.5)

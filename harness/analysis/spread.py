@@ -1,4 +1,4 @@
-"""Medians of many steps at once, each from at most a few hundred of its rows, evenly spread. Rows in, one number per step out.
+"""Medians of many steps at once, each from at most a few hundred of its rows, evenly spread; and the scatter of a smooth series.
 
 A median of 128 rows is within 0.11 σ of that of all rows, and 128 rows per step are one small matrix where all rows are a sort
 of the whole file. Steps of up to 128 rows give the exact median.
@@ -6,6 +6,7 @@ of the whole file. Steps of up to 128 rows give the exact median.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ Index = NDArray[np.int64]
 MOST_ROWS = 128
 STEPS_AT_ONCE = 256
 """Their matrices stay in the processor's cache."""
+NORMAL_MEDIAN = 0.6745
+"""The median magnitude of normal noise, in σ; a second difference has √6 σ."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,3 +65,12 @@ def row_medians(matrix: Array, *, both: bool = True) -> Array:
     if both:
         upper = 0.5 * (upper + ordered[place, np.maximum(count - 1, 0) // 2])
     return upper
+
+
+def smooth_scatter(values: Array, *, fewest: int) -> float | None:
+    """σ of white noise on a smooth series, from its second differences, which no smooth change survives; ``None`` of fewer
+    values than ``fewest``, three at least.
+    """
+    if values.size < max(fewest, 3):
+        return None
+    return float(np.median(np.abs(np.diff(values, 2)))) / (NORMAL_MEDIAN * math.sqrt(6.0))
