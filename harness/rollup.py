@@ -9,7 +9,7 @@ are of another method version is derived from its beginning, so that its rows ar
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from harness.model.records import Record, RunStarted, StepStarted
 from harness.model.run import RunContext
 from harness.store.derived import DerivedStore
 from harness.store.derived_schema import key_of
-from harness.stream.journal_reader import JournalReader
+from harness.stream.journal_reader import JournaledRun, JournalReader
 
 POSITION = "rollup"
 PAGE_ROWS = 5_000
@@ -125,18 +125,37 @@ def recompute(
     ``progress`` is told how many records of the journal were read, of how many.
     """
     chosen = [run for run in reader.runs() if since_nanosecond is None or not run.ended or run.last_nanosecond > since_nanosecond]
+    total = 0
+    for rows, done, of in _deriving(reader, store, chosen):
+        total += rows
+        if progress is not None:
+            progress(done, of)
+    return total
+
+
+def _deriving(reader: JournalReader, store: DerivedStore, chosen: Sequence[JournaledRun]) -> Iterator[tuple[int, int, int]]:
+    """Derive runs anew, a page of the journal at a time: how many rows, and how many records were read of how many."""
     runs = {run.context.run_id: RunRows(run.context, run.facts, early=False) for run in chosen}
     first = row = min((run.first_row for run in chosen), default=0) - 1
     last = reader.position() if chosen else row
-    total = 0
     while row < last:
         page, row = reader.tail(row, PAGE_ROWS)
         mine = [(context, record) for context, record in page if context.run_id in runs]
-        total += _put(store, runs, [(context, one) for context, record in mine for one in runs[context.run_id].take(record)])
+        rows = _put(store, runs, [(context, one) for context, record in mine for one in runs[context.run_id].take(record)])
         _tell_faults(runs)
-        if progress is not None:
-            progress(min(row, last) - first, last - first)
-    return total
+        yield rows, min(row, last) - first, last - first
+
+
+def bring_up_to_date(reader: JournalReader, store: DerivedStore) -> Iterator[int]:
+    """Derive anew every run that has ended and has rows of another method version, a page at a time: how many rows.
+
+    A run that lasts is derived from its beginning when its next record comes.
+    """
+    stale = [run for run in reader.runs() if run.ended and known_rows(store, run.context.run_id).stale]
+    if stale:
+        log.info("deriving anew", runs=[run.context.run_id for run in stale])
+    for rows, _, _ in _deriving(reader, store, stale):
+        yield rows
 
 
 def known_rows(store: DerivedStore, run_id: str) -> KnownRows:
@@ -147,7 +166,8 @@ def known_rows(store: DerivedStore, run_id: str) -> KnownRows:
 async def run_rollup(journal: Path, store: DerivedStore, *, poll_second: float = 0.5) -> None:
     """Follow the journal at ``journal``, which need not exist yet, until cancelled; look every ``poll_second`` of wall time.
 
-    Reading, fitting and writing happen in a thread of their own.
+    While nothing new comes, runs that have ended and are of another method version are derived anew, once. Reading, fitting and
+    writing happen in a thread of their own.
     """
     loop = asyncio.get_running_loop()
     thread = ThreadPoolExecutor(1, thread_name_prefix="rollup")
@@ -155,10 +175,12 @@ async def run_rollup(journal: Path, store: DerivedStore, *, poll_second: float =
         reader = await _opened(thread, journal, poll_second)
         try:
             rollup = await loop.run_in_executor(thread, Rollup, reader, store)
+            older = bring_up_to_date(reader, store)
             while True:
                 await loop.run_in_executor(thread, rollup.advance)
                 if await loop.run_in_executor(thread, rollup.finished):
-                    await asyncio.sleep(poll_second)
+                    page = await loop.run_in_executor(thread, next, older, None)
+                    await asyncio.sleep(poll_second if page is None else 0.0)
         finally:
             await loop.run_in_executor(thread, reader.close)
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from harness.cli.main import app
 from harness.errors import BadInput
 from harness.model.derived import DerivedRow
 from harness.model.run import Role
-from harness.rollup import recompute, roll_up_once
+from harness.rollup import bring_up_to_date, recompute, roll_up_once, run_rollup
 from harness.service.processes import moment_of
 from harness.store.base import Store
 from harness.store.derived import DerivedOutbox, DerivedStore
@@ -142,6 +143,37 @@ def test_recompute_leaves_cycles_that_are_not_over_to_who_follows(tmp_path: Path
         assert recompute(reader, store) == 8
         assert {row.cycle_count: "next" in row.method_version for row in store.half_cycles()} == {1: True, 2: True, 3: False}
     reader.close()
+
+
+def test_runs_that_ended_under_another_version_are_brought_up_to_date_once(
+    store: DerivedStore, reader: JournalReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of their rows are of the new version, as those of a run that lasts are with its next record; then nothing is left."""
+    before = {cell: rows_of(store, cell) for cell in CELLS}
+    ended = {run.context.run_id for run in reader.runs() if run.ended}
+    take_another_version(monkeypatch)
+    assert sum(bring_up_to_date(reader, store)) == sum(len(before[cell]) for cell in ended)
+    for cell in CELLS:
+        assert all("-next" in row.method_version for row in rows_of(store, cell)) == (cell in ended)
+    assert list(bring_up_to_date(reader, store)) == []
+
+
+def test_who_follows_brings_older_runs_up_to_date(station: Path, store: DerivedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An update of the program does not wait for a record of a run that has ended."""
+    take_another_version(monkeypatch)
+
+    async def main() -> None:
+        outbox = DerivedOutbox(store)
+        follower = asyncio.create_task(run_rollup(station / "journal.sqlite", store, poll_second=0.01))
+        async with asyncio.timeout(30):
+            while any("-next" not in row.method_version for row in rows_of(store, CELLS[0])):
+                await outbox.wait()
+        outbox.close()
+        follower.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await follower
+
+    asyncio.run(main())
 
 
 def test_recompute_tells_how_far_it_is(store: DerivedStore, reader: JournalReader) -> None:
