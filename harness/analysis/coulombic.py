@@ -81,11 +81,16 @@ class Efficiency:
 
 @dataclass(frozen=True, slots=True)
 class MeanEfficiency:
-    """Σ Q_strip / Σ Q_plate over ``cycles`` cycles; ``None`` when there was none."""
+    """Σ Q_strip / Σ Q_plate over ``cycles`` cycles; ``None`` when there was none.
+
+    ``offset_std`` is the part of its σ that comes from the current's offset, which no average removes; ``None`` where that is
+    unknown in one of the cycles, and then σ holds the rest only, and no more of it is averaged away.
+    """
 
     coulombic_efficiency: float | None
     coulombic_efficiency_std: float | None
     cycles: int
+    offset_std: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +228,24 @@ def mean_coulombic_efficiency(rows: Sequence[CycleRow]) -> MeanEfficiency:
     whose strip ended early stays in: what it left is stripped in the next one, and only the sums are then right (over a reservoir
     block they are its efficiency, (n Q_c + Q_s) / (n Q_c + Q_t) in measured charges).
     """
-    used = [
+    used = averaged(rows)
+    plated = math.fsum(row.plating_capacity_ah or 0.0 for row in used)
+    if plated <= 0.0:
+        return MeanEfficiency(None, None, 0)
+    stripped = math.fsum(row.stripping_capacity_ah or 0.0 for row in used)
+    constant, random, known = 0.0, 0.0, True
+    for row in used:
+        weight, std = (row.plating_capacity_ah or 0.0) / plated, row.coulombic_efficiency_std or 0.0
+        known &= row.coulombic_efficiency_offset_std is not None
+        common = std if row.coulombic_efficiency_offset_std is None else row.coulombic_efficiency_offset_std
+        constant += weight * common
+        random += weight**2 * max(std**2 - common**2, 0.0)
+    return MeanEfficiency(stripped / plated, math.hypot(constant, math.sqrt(random)), len(used), constant if known else None)
+
+
+def averaged(rows: Sequence[CycleRow]) -> list[CycleRow]:
+    """The cycles that `mean_coulombic_efficiency` is made of."""
+    return [
         row
         for row in rows
         if row.kind == KIND_CYCLE
@@ -232,14 +254,3 @@ def mean_coulombic_efficiency(rows: Sequence[CycleRow]) -> MeanEfficiency:
         and row.coulombic_efficiency
         and CHARGE_DOUBTS.isdisjoint(row.flags.split())
     ]
-    plated = math.fsum(row.plating_capacity_ah or 0.0 for row in used)
-    if plated <= 0.0:
-        return MeanEfficiency(None, None, 0)
-    stripped = math.fsum(row.stripping_capacity_ah or 0.0 for row in used)
-    constant, random = 0.0, 0.0
-    for row in used:
-        weight = (row.plating_capacity_ah or 0.0) / plated
-        offset = row.coulombic_efficiency_offset_std or 0.0
-        constant += weight * offset
-        random += weight**2 * max((row.coulombic_efficiency_std or 0.0) ** 2 - offset**2, 0.0)
-    return MeanEfficiency(stripped / plated, math.hypot(constant, math.sqrt(random)), len(used))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from harness.analysis.lithium import UNKNOWN, Ended, KneeReview, LithiumBooks, l
 from harness.analysis.reservoir import ReservoirBlock, blocks_of_rows
 from harness.analysis.resistance import Agreement, cross_check
 from harness.errors import BadInput
-from harness.lab.rows import apparent_resistances, consecutive, cycle_rows, last_resistances, swept_cycles, throughput
+from harness.lab.rows import apparent_resistances, cycle_rows, last_resistances, swept_cycles, throughput
 from harness.model.anode import AnodeBuild
 from harness.model.anode_facts import findings_from
 from harness.model.derived import CycleRow
@@ -130,6 +131,11 @@ class CellView:
         return Geometry(self._runs["geometry"][-1])
 
     @property
+    def gain_std(self) -> float:
+        """What its newest instrument's gain may be off by, relative: in every current, charge and resistance alike."""
+        return float(self._runs["accuracy_gain"][-1] or 0.0)
+
+    @property
     def ended(self) -> str:
         """Why its newest run ended, or "running"."""
         return RUNNING if self._runs["ended_nanosecond"][-1] is None else str(self._runs["reason"][-1])
@@ -182,14 +188,19 @@ class CellView:
 
     def cycle_rows(self) -> list[CycleRow]:
         """Its cycles numbered through all its runs: a run goes on counting where the one before it ended."""
-        return consecutive(cycle_rows(self.cycles()))
+        return cycle_rows(self.numbered(self.cycles()))
 
     def numbered(self, frame: pl.DataFrame) -> pl.DataFrame:
         """A frame of this cell with its ``cycle_count`` going on from run to run, as in `cycle_rows`."""
-        counted = self.cycles().group_by("run_id", maintain_order=True).agg(pl.col("cycle_count").max())
-        before = dict(zip(counted["run_id"], counted["cycle_count"].cum_sum() - counted["cycle_count"], strict=True))
-        shift = pl.col("run_id").replace_strict(before, default=0, return_dtype=pl.Int64)
+        shift = pl.col("run_id").replace_strict(self.cycles_before(), return_dtype=pl.Int64)
         return frame.with_columns(pl.col("cycle_count") + shift)
+
+    def cycles_before(self) -> dict[str, int]:
+        """How many cycles the cell had begun before each of its runs. One that only deposited or was only swept is one, too."""
+        frames = (self.cycles(), self.half_cycles(), self.impedance())
+        counted = pl.concat([frame.select("run_id", "cycle_count") for frame in frames]).group_by("run_id").max()
+        begun = dict(counted.iter_rows())
+        return dict(zip(self._run_ids, accumulate((begun.get(run, 0) for run in self._run_ids), initial=0), strict=False))
 
     def half_cycles(self) -> pl.DataFrame:
         """The shapes of its half cycles, as `HALF_CYCLES`."""
@@ -231,7 +242,7 @@ class CellView:
             throughput_ah=throughput(cycles, stamps),
             covariates={"polarity": measured["polarity"].to_numpy()},
             leave_out={} if apparent else {"refused": (measured["verdict"] == "refused").to_numpy()},
-            common_relative_std=float(self._runs["accuracy_gain"][-1] or 0.0),
+            common_relative_std=self.gain_std,
         )
 
     def dc_beside_impedance(self) -> Agreement:
@@ -255,8 +266,9 @@ class CellView:
         return self.half_cycles().filter(pl.col("short_grade") != "")
 
     def reservoir(self, *, programmed_cycles: int | None = None) -> list[ReservoirBlock]:
-        """The reservoir blocks of its runs with their efficiency (`harness.analysis.reservoir`)."""
-        return [block for run in self._rows_by_run() for block in blocks_of_rows(run, programmed_cycles=programmed_cycles)]
+        """The reservoir blocks of its runs with their efficiency (`harness.analysis.reservoir`), numbered as in `cycle_rows`."""
+        runs = self.numbered(self.cycles()).partition_by("run_id", maintain_order=True)
+        return [block for run in runs for block in blocks_of_rows(cycle_rows(run), programmed_cycles=programmed_cycles)]
 
     def slippages(self, *, left_out: Collection[int] = ()) -> pl.DataFrame:
         """Ends of half cycles, slippages, fade and parasitic currents (`harness.analysis.endpoints`), the axis anew in each run.

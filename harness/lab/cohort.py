@@ -134,13 +134,16 @@ def _compared_values(
 ) -> Comparison:
     used: list[CellValue] = []
     rows: list[tuple[object, ...]] = []
+    unknown: list[str] = []
     for member in members:
         cell, group = member.cell, member.group
         found = Measured(None, reason=f"no {by} is known") if group is None else _measured(metric, cell, at_cycle)
         shown = (found.value, found.std, found.offset_std, cell.channel, found.cycles, found.value is not None, found.reason)
         rows.append((cell.cell, group, *shown))
         if group is not None and found.value is not None:
-            used.append(CellValue(cell.cell, group, found.value, found.std, found.offset_std, cell.channel, found.cycles))
+            offset = found.offset_std or 0.0
+            used.append(CellValue(cell.cell, group, found.value, found.std, offset, cell.channel, found.cycles))
+            unknown += [cell.cell] if found.offset_std is None else []
     cells = pl.DataFrame(rows, CELLS, orient="row")
     with _naming_left_out(cells):
         compared = compare_groups(used, baseline=baseline)
@@ -152,9 +155,16 @@ def _compared_values(
         groups=pl.DataFrame([_group_row(one) for one in compared.groups], GROUPS, orient="row"),
         pairs=pl.DataFrame([_pair_row(one) for one in compared.pairs], PAIRS, orient="row"),
         cells=cells,
-        notes=compared.notes,
+        notes=(*compared.notes, *_offset_note(unknown)),
         method_version=compared.method_version,
     )
+
+
+def _offset_note(unknown: Sequence[str]) -> tuple[str, ...]:
+    if not unknown:
+        return ()
+    told = ", ".join(unknown)
+    return (f"nothing says the current's offset of {told}: their errors leave it out, and channels may differ by it",)
 
 
 def _measured(metric: Metric, cell: CellView, at_cycle: int | None) -> Measured:

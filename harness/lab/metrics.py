@@ -1,18 +1,20 @@
 """What cells are compared by: one number per cell with its errors, or the reason why a cell has none.
 
 A metric is made of a cell's cycles here and compared in `harness.lab.cohort`. ``std`` is everything that one cell's number may be
-off by; ``offset_std`` the part that comes from its channel and is the same in all cells measured there.
+off by; ``offset_std`` the part that comes from its channel and is the same in all cells measured there, ``None`` where that is
+not known and in no ``std``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
-from harness.analysis.coulombic import KIND_CYCLE, is_formation, mean_coulombic_efficiency
+from harness.analysis.coulombic import averaged, mean_coulombic_efficiency
 from harness.analysis.estimate import Estimate
 from harness.analysis.growth import Axis
 from harness.errors import BadInput
@@ -28,7 +30,7 @@ class Measured:
 
     value: float | None
     std: float | None = None
-    offset_std: float = 0.0
+    offset_std: float | None = 0.0
     cycles: int = 0
     reason: str = ""
 
@@ -67,25 +69,22 @@ def _mean_efficiency(rows: Sequence[CycleRow]) -> Measured:
     found = mean_coulombic_efficiency(rows)
     if found.coulombic_efficiency is None:
         return Measured(None, reason="no complete cycle after formation")
-    alike = [replace(row, coulombic_efficiency_std=row.coulombic_efficiency_offset_std) for row in rows]
-    offset = mean_coulombic_efficiency(alike).coulombic_efficiency_std or 0.0
-    return Measured(found.coulombic_efficiency, found.coulombic_efficiency_std, offset, found.cycles)
+    return Measured(found.coulombic_efficiency, found.coulombic_efficiency_std, found.offset_std, found.cycles)
 
 
 def _inefficiency_per_hour(cell: CellView, _: int | None) -> Measured:
-    """(1 − CE) over the mean duration of the cycles after formation."""
-    rows = cell.cycle_rows()
-    mean = _mean_efficiency(rows)
-    spent = [row.cycle_duration_second for row in rows if row.kind == KIND_CYCLE and not is_formation(row)]
-    known = [second for second in spent if second]
-    if mean.value is None or not known:
-        return Measured(None, reason=mean.reason or "no cycle with a duration")
-    hour = float(np.mean(known)) / SECOND_PER_HOUR
+    """(1 − CE) over the mean duration of the same cycles."""
+    rows = averaged(cell.cycle_rows())
+    lasted = {row.cycle_count: row.cycle_duration_second for row in rows if row.cycle_duration_second}
+    mean = _mean_efficiency([row for row in rows if row.cycle_count in lasted])
+    if mean.value is None:
+        return Measured(None, reason="no cycle with a duration" if rows else mean.reason)
+    hour = float(np.mean(list(lasted.values()))) / SECOND_PER_HOUR
     return replace(
         mean,
         value=(1 - mean.value) / hour,
         std=None if mean.std is None else mean.std / hour,
-        offset_std=mean.offset_std / hour,
+        offset_std=None if mean.offset_std is None else mean.offset_std / hour,
     )
 
 
@@ -101,7 +100,8 @@ def _resistance(cell: CellView, cycle: int | None) -> Measured:
     if chosen.is_empty():
         return Measured(None, reason="no fitted spectrum" + ("" if cycle is None else f" in cycle {cycle}"))
     last = chosen.row(-1, named=True)
-    return Measured(last[name], last[f"{name}_std"], cycles=1)
+    gain = cell.gain_std * last[name]
+    return Measured(last[name], math.hypot(last[f"{name}_std"], gain), gain, cycles=1)
 
 
 def _turnover(cell: CellView, _: int | None) -> Measured:

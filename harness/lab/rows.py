@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,6 @@ Array = npt.NDArray[np.float64]
 def cycle_rows(frame: pl.DataFrame) -> list[CycleRow]:
     """The rows of a frame of cycles, as what the analysis takes."""
     return [CycleRow(*row) for row in frame.select([field.name for field in fields(CycleRow)]).iter_rows()]
-
-
-def consecutive(rows: Sequence[CycleRow]) -> list[CycleRow]:
-    """The cycles of runs that follow each other, their ``cycle_count`` going on from run to run."""
-    numbered: list[CycleRow] = []
-    before, run = 0, ""
-    for row in rows:
-        if row.run_id != run:
-            before, run = (numbered[-1].cycle_count if numbered else 0), row.run_id
-        numbered.append(replace(row, cycle_count=before + row.cycle_count))
-    return numbered
 
 
 def throughput(cycles: pl.DataFrame, stamps: npt.NDArray[np.int64]) -> Array:

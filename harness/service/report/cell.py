@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ _FACTS = {
 def cell_document(view: CellView) -> Document:
     """The report of one cell, from everything that its store knows of it."""
     run = view.runs().row(-1, named=True)
-    cycles, fits = view.numbered(view.cycles()), view.impedance()
+    cycles, fits = view.numbered(view.cycles()), view.numbered(view.impedance())
     mean = mean_coulombic_efficiency(view.cycle_rows())
     area_cm2 = float(run["area_cm2"])
     sections = [
@@ -97,7 +98,8 @@ def _efficiency_headline(mean: MeanEfficiency) -> Headline:
     if mean.coulombic_efficiency is None:
         return Headline(name, NONE, "no complete cycle from the second on")
     value = with_error(mean.coulombic_efficiency, mean.coulombic_efficiency_std, "%", 100.0)
-    return Headline(name, value, f"of {mean.cycles} cycles; the error holds the current offset, which no average removes")
+    offset = "leaves out the current's offset, which is unknown" if mean.offset_std is None else "holds the current's offset"
+    return Headline(name, value, f"of {mean.cycles} cycles; the error {offset}, and no average removes it")
 
 
 def _headlines(view: CellView, mean: MeanEfficiency, fits: pl.DataFrame, cycles: pl.DataFrame) -> Iterator[Headline]:
@@ -111,7 +113,8 @@ def _headlines(view: CellView, mean: MeanEfficiency, fits: pl.DataFrame, cycles:
             f"in cycle {last['cycle_count']}; {with_error(first[name], first[f'{name}_std'])} in cycle {first['cycle_count']}"
         )
         each = "Resistance of each interface" if interfaces_of(view.geometry) > 1 else "Interface resistance"
-        yield Headline(each, with_error(last[name], last[f"{name}_std"], "Ω cm²"), detail)
+        std = math.hypot(last[f"{name}_std"], view.gain_std * last[name])
+        yield Headline(each, with_error(last[name], std, "Ω cm²"), detail)
     if cycles.height:
         turnover = view.lithium().turnover
         yield Headline("Lithium turnover", estimate_text(turnover), interval_text(turnover))

@@ -7,6 +7,7 @@ A section says what was found with its interval, and of what was not found why. 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,7 +44,7 @@ def coulometry_section(view: CellView) -> Section | None:
     if view.geometry is Geometry.SYMMETRIC:
         return None
     try:
-        frame = view.slippages()
+        frame = view.numbered(view.slippages())
     except AnalysisError:
         return None
     rate = trend(frame, "coulombic_inefficiency_per_hour")
@@ -100,17 +101,21 @@ def _knee_sentences(view: CellView) -> tuple[str, ...]:
 
 
 def growth_section(view: CellView, fits: pl.DataFrame, area_cm2: float) -> Section | None:
-    """Spectra, the resistance they give, its growth law with all of its rivals, and what was said of each spectrum."""
+    """Spectra, the resistance they give, its growth law with all of its rivals, and what was said of each spectrum; ``fits`` are
+    numbered.
+    """
     if fits.is_empty():
         return None
     report = view.growth_laws()
-    pictures = _drawn(cell_figures.nyquist_figure(view.spectra(), area_cm2), _NYQUIST)
-    numbered, interfaces = view.numbered(fits), interfaces_of(view.geometry)
-    law = _curve(report, numbered["cycle_count"], area_cm2 / interfaces)
-    drawn = cell_figures.resistance_figure(numbered, law)
+    before = view.cycles_before()
+    spectra = [replace(one, cycle_count=one.cycle_count + before[one.run_id]) for one in view.spectra()]
+    pictures = _drawn(cell_figures.nyquist_figure(spectra, area_cm2), _NYQUIST)
+    interfaces = interfaces_of(view.geometry)
+    law = _curve(report, fits["cycle_count"], area_cm2 / interfaces)
+    drawn = cell_figures.resistance_figure(fits, law)
     whose = ", of one of the two electrodes" if interfaces > 1 else ""
     pictures += _drawn(drawn, f"Sum of all arcs ± σ{whose}" + ("; the band is the law's 95 %." if law else "."))
-    told = _growth_sentences(report, numbered, area_cm2 / interfaces)
+    told = _growth_sentences(report, fits, area_cm2 / interfaces)
     beside = view.dc_beside_impedance()
     told += [] if beside.agrees is None else [f"In the last cycle with a spectrum, {beside.reason}."]
     return Section("Impedance and its growth", told, pictures, _laws(report))

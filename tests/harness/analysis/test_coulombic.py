@@ -165,6 +165,16 @@ def test_mean_keeps_the_offset_and_averages_the_rest() -> None:
     assert found.coulombic_efficiency_std == pytest.approx(math.hypot(offset, independent / 10), rel=1e-9)
 
 
+def test_mean_with_an_unknown_offset_averages_nothing_away() -> None:
+    """What is the same in every cycle is not known, so that all of the error may be; and it is said."""
+    rows = [replace(row(0.98, n), coulombic_efficiency_std=1e-3, coulombic_efficiency_offset_std=None) for n in range(2, 102)]
+    found = mean_coulombic_efficiency(rows)
+    assert found.coulombic_efficiency_std == pytest.approx(1e-3)
+    assert found.offset_std is None
+    known = [replace(one, coulombic_efficiency_offset_std=6e-4) for one in rows]
+    assert mean_coulombic_efficiency(known).offset_std == pytest.approx(6e-4)
+
+
 def test_mean_over_a_reservoir_block_is_the_reservoir_efficiency() -> None:
     """Strips that stop on charge leave lithium for later; the sums give (n Q_c + Q_s) / (n Q_c + Q_t)."""
     charges = [(5.0, 1.0)] + [(1.0, 1.0)] * 9 + [(1.0, 4.7)]

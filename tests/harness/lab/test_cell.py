@@ -10,12 +10,14 @@ import pytest
 
 from harness.analysis.endpoints import slippages
 from harness.analysis.estimate import Estimate
-from harness.analysis.growth import Law
+from harness.analysis.growth import Axis, Law
 from harness.analysis.lithium import Ended
+from harness.analysis.survival import Lifetime
 from harness.errors import AnalysisError, BadInput
+from harness.lab.life import life_of
 from harness.model.run import Geometry
 from harness.query import Lab
-from tests.cohort_station import MadeRun, cycle, fit, half_cycle, made_facts, write_station
+from tests.cohort_station import MadeRun, cycle, fit, half_cycle, made_facts, run_id, write_station
 from tests.facts import BARE, with_build
 
 FOIL = made_facts()
@@ -34,6 +36,23 @@ def test_a_moved_cell_counts_through_its_runs(tmp_path: Path) -> None:
         assert best.law is Law.LINEAR
         assert best.parameters["growth"].value == pytest.approx(1.0)
         assert cell.channel == "a1 (EMU0001)+a2 (EMU0001)"
+
+
+def test_runs_without_a_whole_cycle_are_counted_on(tmp_path: Path) -> None:
+    """A run with nothing but a sweep, or a deposit, goes on from the cycles before it and is one itself."""
+    runs = [
+        MadeRun("foil-0", [cycle("foil-0", n) for n in range(1, 11)] + [fit("foil-0", n, 20.0 + n) for n in range(1, 11)], FOIL),
+        MadeRun("foil-0", [fit("foil-0", 1, 31.0, day=3)], FOIL, day=3),
+        MadeRun("foil-0", [replace(half_cycle("foil-0", 1, "plate", grade="hard"), run_id=run_id("foil-0", 5))], FOIL, day=5),
+        MadeRun("foil-0", [cycle("foil-0", 1, day=7)], FOIL, day=7),
+    ]
+    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
+        cell = lab.cell("foil-0")
+        assert list(cell.cycles_before().values()) == [0, 10, 11, 12]
+        assert cell.numbered(cell.impedance())["cycle_count"].to_list() == list(range(1, 12))
+        assert cell.growth_laws().rate(Axis.CYCLE).value == pytest.approx(1.0)
+        assert cell.cycle_rows()[-1].cycle_count == 13
+        assert life_of(cell) == Lifetime("foil-0", 12.0, failed=True, reason="hard short")
 
 
 def test_growth_leaves_refused_spectra_out_and_tells_polarities_apart(tmp_path: Path) -> None:

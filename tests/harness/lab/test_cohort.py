@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,39 @@ def test_inefficiency_is_per_hour_of_a_cycle(lab: Lab) -> None:
     assert per_hour["value"].to_numpy() == pytest.approx((1 - efficiency["value"].to_numpy()) / 4)
     for name in ("value_std", "value_offset_std"):
         assert per_hour[name].to_numpy() == pytest.approx(efficiency[name].to_numpy() / 4)
+
+
+def test_inefficiency_takes_the_hours_of_the_cycles_it_is_of(tmp_path: Path) -> None:
+    """A cycle that stood open for two days is in no mean, and its hours are in none."""
+    open_one = replace(cycle("a-0", 7, flags="incomplete", efficiency=None), cycle_duration_second=48 * 3600.0)
+    runs = [MadeRun("a-0", [*(cycle("a-0", n) for n in range(1, 7)), open_one], made_facts(batch="a"))]
+    runs.append(MadeRun("b-0", [cycle("b-0", n) for n in range(1, 7)], made_facts(batch="b"), "a2"))
+    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
+        found = lab.compare("batch", "coulombic_inefficiency_per_hour").cells
+    assert found["value"].to_list() == pytest.approx([0.005, 0.005])
+
+
+def test_an_unknown_offset_is_said_and_not_zero(tmp_path: Path) -> None:
+    """Cells on instruments of which nobody knows the offset may differ by it."""
+    runs = [
+        MadeRun(cell, [replace(row, coulombic_efficiency_offset_std=None) for row in noisy_cycles(cell, 0.98, place)],
+                made_facts(batch=cell[0]), f"a{place}")
+        for place, cell in enumerate(("a-0", "a-1", "b-0", "b-1"))
+    ]  # fmt: skip
+    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
+        found = lab.compare("batch", "coulombic_efficiency")
+    assert found.cells["value_offset_std"].to_list() == [None] * 4
+    assert found.notes[-1].startswith("nothing says the current's offset of a-0, a-1, b-0, b-1")
+
+
+def test_a_resistance_errs_by_the_instruments_gain(tmp_path: Path) -> None:
+    """It is the same in all spectra of a channel, and in no fit's error."""
+    facts = {group: made_facts(batch=group, accuracy_gain=0.02) for group in "ab"}
+    runs = [MadeRun(f"{group}-0", [cycle(f"{group}-0", 1), fit(f"{group}-0", 1, 40.0)], facts[group], group) for group in "ab"]
+    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
+        cells = lab.compare("batch", "area_specific_resistance").cells
+    assert cells["value_offset_std"].to_list() == pytest.approx([0.02 * 40 * 1.27] * 2)
+    assert cells["value_std"].to_list() == pytest.approx([math.hypot(0.3, 0.02 * 40 * 1.27)] * 2)
 
 
 def test_growth_is_the_slope_of_each_cell(lab: Lab) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from harness.model.run import Geometry
 from harness.query import Lab
 from harness.service.report.pages import write_cell_pages, write_cohort_page
 from tests.browsing import open_page
-from tests.cohort_station import MadeRun, fit, half_cycle, made_facts, noisy_cycles, write_station
+from tests.cohort_station import MadeRun, cycle, fit, half_cycle, made_facts, noisy_cycles, write_station
 from tests.facts import BARE, with_build
 
 FOIL = replace(with_build(made_facts(), BARE, {}), batch="foil")
@@ -54,6 +55,17 @@ def test_a_page_for_every_cell(station: Path, tmp_path: Path) -> None:
     assert "Coulombic efficiency, charge-weighted" not in symmetric
     assert "Ends of the half cycles" not in symmetric
     assert "no complete cycle from the second on" in new
+
+
+def test_a_page_counts_cycles_through_all_runs(tmp_path: Path) -> None:
+    """The newest spectrum is of the cell's last cycle, not of its last run's."""
+    days = (0, 5)
+    made = [[*(cycle("moved-0", n, day=day) for n in range(1, 13)), fit("moved-0", 12, 30.0 + day, day=day)] for day in days]
+    runs = [MadeRun("moved-0", own, FOIL, day=day) for own, day in zip(made, days, strict=True)]
+    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
+        [path] = write_cell_pages(lab, ["moved-0"], tmp_path / "pages")
+    page = path.read_text(encoding="utf-8")
+    assert re.search(r"in cycle 24; 38\.1\d* ± 0\.\d+ in cycle 12", page)
 
 
 def test_a_cohort_is_one_page(station: Path, tmp_path: Path) -> None:
