@@ -1,7 +1,8 @@
 """The current offset an imported file itself reveals: measured against set current, or rests that were measured.
 
-With the set current of both directions the gain drops out: the mean of (measured − set) is o + g I in one direction and o − g I
-in the other, and their half sum is o. Rests reveal it only where the instrument measured them (they are not exactly zero) on the
+With the set current of both directions the gain drops out: the mean m of (measured − set) is o + g I₊ in one direction and
+o − g |I₋| in the other, so that o = (|I₋| m₊ + |I₊| m₋) / (|I₊| + |I₋|), with I the mean set currents; the half sum where these
+are equal. Rests reveal it only where the instrument measured them (they are not exactly zero) on the
 range the cell was cycled on, which the file must say. What scatters from half cycle to half cycle, or from rest to rest, is the
 estimate's own standard error.
 
@@ -58,7 +59,7 @@ def estimate_offsets(columns: Mapping[str, Array], timeline: Timeline, steps: St
     offsets = []
     for own in np.unique(place[driven]).tolist():
         mine = place == own
-        found = None if against_set is None else _half_sum(*against_set, steps.direction, driven & mine)
+        found = None if against_set is None else _without_gain(*against_set, steps.direction, driven & mine)
         flag = FLAG_FROM_SET
         if found is None and resting is not None:
             found, flag = _mean_of_rests(*resting, long & mine & (steps.direction == 0)), FLAG_FROM_REST
@@ -82,8 +83,8 @@ def _weights(timeline: Timeline, steps: Steps) -> Array:
     return weight
 
 
-def _against_set(current: Array, target: Array, timeline: Timeline, steps: Steps) -> tuple[Array, Array]:
-    """Each step's time-weighted mean of measured − set, NaN where too few rows say, and the time it was taken over."""
+def _against_set(current: Array, target: Array, timeline: Timeline, steps: Steps) -> tuple[Array, Array, Array]:
+    """Each step's time-weighted means of measured − set and of set, NaN where too few rows say, and the time of both."""
     weight = _weights(timeline, steps)
     difference = current - target
     with np.errstate(invalid="ignore"):
@@ -91,21 +92,30 @@ def _against_set(current: Array, target: Array, timeline: Timeline, steps: Steps
     weight = np.where(usable, weight, 0.0)
     count = np.add.reduceat(usable, steps.first, dtype=np.int64)
     second = np.add.reduceat(weight, steps.first)
-    amount = np.add.reduceat(np.where(usable, difference, 0.0) * weight, steps.first)
     enough = (count >= FEWEST_ROWS) & (2 * count > steps.stop - steps.first)
-    return np.where(enough, amount / np.where(second > 0, second, 1.0), np.nan), np.where(enough, second, 0.0)
+    safe = np.where(second > 0, second, 1.0)
+    means = (np.add.reduceat(np.where(usable, values, 0.0) * weight, steps.first) / safe for values in (difference, target))
+    return np.where(enough, next(means), np.nan), np.where(enough, next(means), np.nan), np.where(enough, second, 0.0)
 
 
-def _half_sum(mean: Array, second: Array, direction: Index, chosen: np.ndarray) -> tuple[float, float, float] | None:
-    """½ (mean of the charging steps + mean of the discharging ones), its standard error, and its degrees of freedom."""
-    sides = []
-    for sign in (1, -1):
-        mine = chosen & (direction == sign) & np.isfinite(mean)
-        if not bool(mine.any()):
-            return None
-        sides.append(_weighted(mean[mine], second[mine]))
-    value = 0.5 * (sides[0][0] + sides[1][0])
-    return value, 0.5 * math.hypot(sides[0][1], sides[1][1]), sides[0][2] + sides[1][2]
+def _without_gain(
+    mean: Array, set_ampere: Array, second: Array, direction: Index, chosen: np.ndarray
+) -> tuple[float, float, float] | None:
+    """The offset of the line through both directions (module docstring), its standard error, and its degrees of freedom.
+
+    What scatters is what the line leaves: several currents of one direction are no scatter.
+    """
+    sides = [chosen & (direction == sign) & np.isfinite(mean) for sign in (1, -1)]
+    if not all(bool(side.any()) for side in sides):
+        return None
+    (high, high_set), (low, low_set) = (
+        [float(np.average(values[side], weights=second[side])) for values in (mean, set_ampere)] for side in sides
+    )
+    part = -low_set / (high_set - low_set)
+    left = mean - (high - low) / (high_set - low_set) * set_ampere
+    (_, high_std, high_freedom), (_, low_std, low_freedom) = (_weighted(left[side], second[side]) for side in sides)
+    value = part * high + (1 - part) * low
+    return value, math.hypot(part * high_std, (1 - part) * low_std), high_freedom + low_freedom
 
 
 def _weighted(values: Array, second: Array) -> tuple[float, float, float]:
