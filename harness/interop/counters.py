@@ -1,22 +1,23 @@
 """The instrument's own charge counters in an imported file, turned into what each step added. They win over any integral.
 
 Three kinds (`harness.analysis.charge`): increments, monotone counters that may reset, signed net counters. A monotone pair counts
-each direction by itself, so a direction's charge is asked for by its sign.
+each direction by itself, so a direction's charge is asked for by its sign. What a missing value loses is put in its place by the
+current (`harness.interop.uncounted`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from harness.analysis.charge import COULOMB_PER_AH, Array
 from harness.analysis.counting import RunningTotal, decimal_resolution, signed_increments
-from harness.analysis.integrals import Index
-from harness.analysis.missing import all_finite
+from harness.analysis.integrals import CurrentKind, Index
+from harness.interop.columns import Columns
 from harness.interop.steps import Steps
 from harness.interop.timeline import Timeline
+from harness.interop.uncounted import NOTHING, Uncounted, carried_on, lost_by_total, passed_in
 
 _INCREMENT = ("charge_increment_ah", "net_increment_ah", "capacity_increment_ah")
 _PAIRS = (
@@ -33,7 +34,7 @@ UNEXPLAINED = 0.1
 @dataclass(frozen=True, slots=True, eq=False)
 class Counter:
     """What was added in either direction, in Ah: row by row, or as a running total. ``resolution_ah`` is how finely it was
-    written.
+    written, ``uncounted`` what the current says where the counter is missing; it is in either direction's amounts.
 
     ``discharging_ah`` is ``None`` for a counter with a sign.
     """
@@ -42,6 +43,7 @@ class Counter:
     charging_ah: Array | RunningTotal
     discharging_ah: Array | RunningTotal | None
     resolution_ah: float
+    uncounted: Uncounted = field(default=NOTHING)
 
     @property
     def rounded_each(self) -> bool:
@@ -85,66 +87,98 @@ class Counter:
         return np.where(there & ~(went_on & (steps.continues | in_next)), held_ah, 0.0)
 
 
-def best_counter(columns: Mapping[str, Array], timeline: Timeline) -> Counter | None:
-    """The first counter a file has, in the order increments, pairs of monotone counters, net counters."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _File:
+    """What a missing value is replaced by: ``starts`` are the first rows of steps."""
+
+    columns: Columns
+    timeline: Timeline
+    starts: Index
+    kind: CurrentKind
+
+    def passed_in(self, rows: Index) -> Uncounted:
+        return passed_in(rows, self.columns, self.timeline, self.starts, self.kind)
+
+
+def best_counter(columns: Columns, timeline: Timeline, starts: Index, kind: CurrentKind = CurrentKind.POINT) -> Counter | None:
+    """The first counter a file has, in the order increments, pairs of monotone counters, net counters.
+
+    Where a value is missing, ``kind`` says what the current is from which it is put together, and ``starts`` where steps begin.
+    """
+    file = _File(columns, timeline, starts, kind)
     for name in _INCREMENT:
         if _counted(columns, name):
-            values = _zeros_for_missing(columns[name])
-            return Counter(name, values, None, decimal_resolution(values, 12))
+            values, lost = _increments(file, name)
+            return Counter(name, values, None, decimal_resolution(columns[name], 12), lost)
     for charging, discharging in _PAIRS:
         both = charging in columns and discharging in columns
         if both and (_counted(columns, charging) or _counted(columns, discharging)):
-            return _pair(columns, charging, discharging, timeline)
+            return _pair(file, charging, discharging)
     for name in _NET:
         if _counted(columns, name):
-            return _net(columns, name, timeline)
+            return _net(file, name)
     return None
 
 
-def _counted(columns: Mapping[str, Array], name: str) -> bool:
+def _counted(columns: Columns, name: str) -> bool:
     """Whether it counted at all: a column of zeros is no counter."""
     values = columns.get(name)
     return values is not None and any(bool(np.any(np.isfinite(some) & (some != 0))) for some in (values[::997], values))
 
 
-def _zeros_for_missing(values: Array) -> Array:
-    return values if all_finite(values) else np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+def _increments(file: _File, name: str, sign: float = 0.0) -> tuple[Array, Uncounted]:
+    """Increments, with what the current says in place of missing ones; those of one direction where ``sign`` names it."""
+    values = file.columns[name] if not sign else np.abs(file.columns[name])
+    if file.columns.complete(name):
+        return values, NOTHING
+    lost = file.passed_in(np.flatnonzero(~np.isfinite(values)))
+    values = values.copy()
+    values[lost.rows] = np.maximum(sign * lost.added_ah, 0.0) if sign else lost.added_ah
+    return values, lost.taken(values[lost.rows] != 0)
 
 
-def _pair(columns: Mapping[str, Array], charging: str, discharging: str, timeline: Timeline) -> Counter:
-    resolution = min(decimal_resolution(columns[charging], 12), decimal_resolution(columns[discharging], 12))
-    names = (charging, discharging)
-    if charging.endswith("increment_ah"):
-        added = [np.abs(_zeros_for_missing(columns[name])) for name in names]
-        return Counter(charging, added[0], added[1], resolution)
-    rising, falling = (_running(name, sign, columns, timeline) for name, sign in zip(names, (1.0, -1.0), strict=True))
-    return Counter(charging, rising, falling, resolution)
+def _pair(file: _File, charging: str, discharging: str) -> Counter:
+    resolution = min(decimal_resolution(file.columns[name], 12) for name in (charging, discharging))
+    made = _increments if charging.endswith("increment_ah") else _running
+    (rising, lost), (falling, also_lost) = made(file, charging, 1.0), made(file, discharging, -1.0)
+    return Counter(charging, rising, falling, resolution, lost.joined(also_lost))
 
 
-def _running(name: str, sign: float, columns: Mapping[str, Array], timeline: Timeline) -> RunningTotal:
+def _running(file: _File, name: str, sign: float) -> tuple[RunningTotal, Uncounted]:
     """The total of one counter of a pair, whichever sign its program gives it; ``sign`` is that of the current it counts."""
-    values = columns[name]
-    values = values if float(values.min()) >= 0 else np.abs(values)
+    values, timeline, lost = file.columns[name], file.timeline, NOTHING
+    if not float(values.min()) >= 0:
+        values = np.abs(values)
+    before = _before_first(values, file)
+    if not (float(values.min()) >= 0 or file.columns.complete(name)):
+        lost = file.passed_in(lost_by_total(values, file.starts))
+        lost = lost.taken(sign * lost.added_ah > 0)
+        values = carried_on(values, before, lost.rows, np.abs(lost.added_ah))
     edges = np.flatnonzero(timeline.step_edge[1:]) + 1
     passed = timeline.time_second[edges] - timeline.time_second[edges - 1]
-    expected = np.maximum(np.nan_to_num(sign * columns["current_ampere"][edges], nan=0.0), 0.0) * passed / COULOMB_PER_AH
-    return RunningTotal.of(values, _before_first(values, columns, timeline), edges, expected)
+    current = file.columns["current_ampere"]
+    expected = np.maximum(np.nan_to_num(sign * current[edges], nan=0.0), 0.0) * passed / COULOMB_PER_AH
+    return RunningTotal.of(values, before, edges, expected), lost
 
 
-def _net(columns: Mapping[str, Array], name: str, timeline: Timeline) -> Counter:
-    current = np.nan_to_num(columns["current_ampere"], nan=0.0)
-    interval = np.diff(timeline.time_second, prepend=timeline.time_second[0])
-    expected = current * interval / COULOMB_PER_AH
-    first = float(columns[name][np.isfinite(columns[name])][0])
-    own = float(current[0]) * _since(timeline) / COULOMB_PER_AH
-    values = signed_increments(columns[name], expected, 0.0 if abs(first - own) <= UNEXPLAINED * abs(own) else first)
-    return Counter(name, values, None, decimal_resolution(columns[name], 12))
+def _net(file: _File, name: str) -> Counter:
+    values, time, lost = file.columns[name], file.timeline.time_second, NOTHING
+    current = np.nan_to_num(file.columns["current_ampere"], nan=0.0)
+    expected = current * np.diff(time, prepend=time[0]) / COULOMB_PER_AH
+    first = float(values[np.isfinite(values)][0])
+    own = float(current[0]) * _since(file.timeline) / COULOMB_PER_AH
+    before = 0.0 if abs(first - own) <= UNEXPLAINED * abs(own) else first
+    if not file.columns.complete(name):
+        lost = file.passed_in(lost_by_total(values, file.starts))
+        lost = lost.taken(lost.added_ah != 0)
+        values = carried_on(values, before, lost.rows, lost.added_ah)
+    return Counter(name, signed_increments(values, expected, before), None, decimal_resolution(file.columns[name], 12), lost)
 
 
-def _before_first(values: Array, columns: Mapping[str, Array], timeline: Timeline) -> float:
+def _before_first(values: Array, file: _File) -> float:
     """The counter before the first row: 0 if that row's own time explains its value, else that value (the file was cut)."""
     first = float(values[0]) if np.isfinite(values[0]) else 0.0
-    explained = abs(float(np.nan_to_num(columns["current_ampere"][0]))) * _since(timeline) / COULOMB_PER_AH
+    explained = abs(float(np.nan_to_num(file.columns["current_ampere"][0]))) * _since(file.timeline) / COULOMB_PER_AH
     return 0.0 if first <= (1 + UNEXPLAINED) * explained else first
 
 

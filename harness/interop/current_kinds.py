@@ -33,6 +33,8 @@ def kind_of(columns: Columns, timeline: Timeline, counter: Counter | None) -> Cu
     current = columns["current_ampere"]
     rows = rows[current[rows] != current[rows - 1]]
     rows = rows[~timeline.step_edge[rows]]
+    if counter.uncounted.rows.size:
+        rows = rows[~np.isin(rows, counter.uncounted.rows)]
     interval = timeline.time_second[rows] - timeline.time_second[rows - 1]
     change = np.nan_to_num(interval * (current[rows] - current[rows - 1]), nan=0.0)
     rounding = 0.0 if counter.rounded_each else ROUNDINGS * counter.resolution_ah * COULOMB_PER_AH

@@ -104,7 +104,7 @@ def pyprobe_frame(samples: pl.DataFrame) -> pl.DataFrame:
     named = bdf_frame(samples)
     columns = Columns(named)
     timeline = build_timeline(columns, "samples")
-    counter = best_counter(columns, timeline)
+    counter = best_counter(columns, timeline, np.flatnonzero(timeline.step_edge))
     current = np.nan_to_num(columns["current_ampere"])
     interval = np.diff(timeline.time_second, prepend=timeline.time_second[:1])
     before = np.concatenate((current[:1], current[:-1]))

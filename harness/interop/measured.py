@@ -11,7 +11,18 @@ import numpy as np
 
 from harness.analysis.charge import COULOMB_PER_AH, Accuracy, Array
 from harness.analysis.cycle_table import Systematic
-from harness.analysis.integrals import FLAG_BACKWARD, FLAG_GAP, Charges, CurrentKind, Edges, Index, Ranges, flag_bits, integrate
+from harness.analysis.integrals import (
+    FLAG_BACKWARD,
+    FLAG_GAP,
+    FLAG_MISSING,
+    Charges,
+    CurrentKind,
+    Edges,
+    Index,
+    Ranges,
+    flag_bits,
+    integrate,
+)
 from harness.interop.columns import Columns, Stated, ranges_of
 from harness.interop.counters import Counter, best_counter
 from harness.interop.current_kinds import assumed_points, kind_of
@@ -62,9 +73,11 @@ def measure(columns: Columns, timeline: Timeline, stated: Stated, kind: CurrentK
     steps, apart = cut_steps(columns, timeline, stated)
     if apart.size:
         timeline = replace(timeline, flagged_rows={**timeline.flagged_rows, FLAG_DISAGREES: apart})
-    counter, ranges = best_counter(columns, timeline), ranges_of(columns)
+    counter, ranges = best_counter(columns, timeline, steps.first), ranges_of(columns)
     told = kind or kind_of(columns, timeline, counter)
     kind, assumed = told or CurrentKind.POINT, None if told or counter else assumed_points(columns, timeline, steps.first)
+    if counter is not None and counter.uncounted.rows.size:
+        counter = best_counter(columns, timeline, steps.first, kind)
     current = columns["current_ampere"]
     edges = _reaching_back(steps, timeline) if kind is CurrentKind.MEAN else shared_edges(timeline, steps, steps.named, current)
     complete = timeline.complete and columns.complete("current_ampere")
@@ -106,7 +119,8 @@ def _counted(integral: Charges, counter: Counter, steps: Steps, total: Array, ed
 
     A counter has seen what lies at a step's edges, but not what passed after a step's last row if it begins again in the next
     one. It has seen no less noise than its instrument has, of which only the record tells; so beside its resolution the
-    integral's own random error stays, but for the edges.
+    integral's own random error stays, but for the edges. Where the counter is missing, the current stands in its place: with its
+    error there, and with what the current and the counter differ by over the whole step.
     """
     whole = integral.total_coulomb()
     share = integral.coulomb / np.where(whole != 0, whole, 1.0)[:, None]
@@ -115,6 +129,13 @@ def _counted(integral: Charges, counter: Counter, steps: Steps, total: Array, ed
     noise = np.maximum(integral.random_std_coulomb**2 - np.nan_to_num(edge_variance, nan=0.0), 0.0)
     random = np.sqrt(noise + (counter.resolution_ah * COULOMB_PER_AH) ** 2 * rows / 12)
     flags = integral.flags & np.uint8(flag_bits(frozenset({FLAG_GAP, FLAG_BACKWARD})))
+    lost = counter.uncounted
+    if lost.rows.size:
+        owner = np.searchsorted(steps.first, lost.rows, side="right") - 1
+        flags[owner] |= np.uint8(flag_bits(frozenset({FLAG_MISSING})))
+        amount, variance = (np.bincount(owner, part, steps.first.size) for part in (np.abs(lost.added_ah), lost.std_ah**2))
+        apart = amount * (np.abs(total / np.where(whole != 0, whole, np.inf)) - 1)
+        random = np.sqrt(random**2 + (apart**2 + variance) * COULOMB_PER_AH**2)
     return replace(integral, coulomb=share * total[:, None], random_std_coulomb=random, flags=flags)
 
 
