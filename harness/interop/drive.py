@@ -1,7 +1,7 @@
 """How hard each half cycle of an imported file was to drive: apparent resistances of all of them at once. No charge.
 
 The definitions are those of `harness.analysis.resistance`, taken over at most some hundred rows of a half cycle's first step
-(`harness.analysis.spread`).
+(`harness.analysis.spread`). So is the noise of a voltage, from second differences, which no smooth change survives.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from harness.analysis.charge import Array
-from harness.analysis.integrals import Index
+from harness.analysis.integrals import FEWEST_FOR_NOISE, Index
 from harness.analysis.resistance import FEWEST_READINGS, MIDDLE, SAME_CURRENT
-from harness.analysis.spread import Spread, row_medians, spread_rows
+from harness.analysis.spread import Spread, medians_by_step, row_medians, spread_rows
 
 SETTLED_ROWS = 20
 SETTLED = 0.9
@@ -60,12 +60,20 @@ def switch_resistances(columns: Mapping[str, Array], first: Index, stop: Index) 
         before = np.maximum(first - 1, 0)
         rested = (first > 0) & (np.abs(current[before]) <= STILL_AT_REST * np.abs(current[settled])) & (current[settled] != 0)
         resistance = (volt[settled] - volt[before]) / np.where(rested, current[settled], np.nan)
-    std = math.sqrt(2) * _voltage_std(volt) / np.abs(np.where(rested, current[settled], np.nan))
+    std = math.sqrt(2) * _voltage_stds(volt, first, stop) / np.abs(np.where(rested, current[settled], np.nan))
     return resistance, np.where(np.isfinite(resistance), std, np.nan)
 
 
-def _voltage_std(voltage: Array) -> float:
-    """One standard deviation of a voltage from its smallest step in the file, q / √12."""
+def _voltage_stds(voltage: Array, first: Index, stop: Index) -> Array:
+    """One standard deviation of a reading in each step [first, stop), NaN where the readings are too few to say: its noise,
+    median |V₋ − 2 V + V₊| / (0.6745 √6), or q / √12 of the smallest step q in the file where that is more.
+    """
+
+    def bend(rows: Index) -> Array:
+        return np.abs(voltage[rows - 1] - 2 * voltage[rows] + voltage[rows + 1])
+
+    enough = stop - first >= FEWEST_FOR_NOISE
+    noise = medians_by_step(Spread(first + 1, np.where(enough, stop - 1, first + 1)), bend) / (0.6745 * math.sqrt(6))
     sample = np.unique(voltage[np.isfinite(voltage)][:20_000])
     step = float(np.min(np.diff(sample))) if sample.size > 1 else 0.0
-    return step / math.sqrt(12)
+    return np.maximum(noise, step / math.sqrt(12))
