@@ -19,7 +19,7 @@ from harness.analysis.charge import COULOMB_PER_AH, Accuracy
 from harness.analysis.integrals import Array, Charges, Index, flag_names
 from harness.model.derived import CycleRow
 
-METHOD_VERSION = "ce-3"
+METHOD_VERSION = "ce-4"
 KIND_CYCLE = "cycle"
 
 FLAG_INCOMPLETE = "incomplete"

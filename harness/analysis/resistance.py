@@ -21,7 +21,7 @@ from harness.analysis.estimate import NORMAL_95, Estimate
 from harness.errors import AnalysisError
 from harness.model.run import Geometry
 
-METHOD_VERSION = "resistance-2"
+METHOD_VERSION = "resistance-3"
 
 MIDDLE = (0.1, 0.9)
 SAME_CURRENT = 0.05
@@ -71,11 +71,16 @@ def apparent_resistance(
 def switch_resistance(
     rest_voltage_volt: float | None, voltage_volt: float, current_ampere: float, voltage_std_volt: float | None = None
 ) -> Resistance | None:
-    """(V − V_rest) / I at the first reading after a rest; σ = √2 σ_V / |I|. ``None`` without a rest or without a current."""
+    """(V − V_rest) / I at the first reading after a rest; σ = √2 σ_V / |I|. ``None`` without a rest or without a current,
+    or where it is not positive: the voltage did not follow the current.
+    """
     if rest_voltage_volt is None or current_ampere == 0.0:
         return None
+    resistance = (voltage_volt - rest_voltage_volt) / current_ampere
+    if not resistance > 0.0:
+        return None
     std = None if voltage_std_volt is None else math.sqrt(2) * voltage_std_volt / abs(current_ampere)
-    return Resistance((voltage_volt - rest_voltage_volt) / current_ampere, std)
+    return Resistance(resistance, std)
 
 
 def interfaces_of(geometry: Geometry) -> int:

@@ -73,7 +73,7 @@ class AnalyzedCell:
     ``columns`` are the numbers by machine name, one value per row; ``time_second`` the time that was used, which never falls;
     ``half_cycles`` are slices of both. ``rest_charge_ah`` and ``probe_charge_ah`` are the sums that passed outside of half
     cycles. ``offset_ampere`` is the current offset the file itself reveals (on the range cycled on longest); the charges are not
-    corrected for it.
+    corrected for it. ``open_voltage_volt`` is ``None`` where it changes or is unknown (`harness.interop.drive`).
     """
 
     name: str
@@ -88,6 +88,7 @@ class AnalyzedCell:
     findings: list[Finding]
     columns: Mapping[str, Array]
     time_second: Array
+    open_voltage_volt: float | None
 
     def shared_flags(self) -> frozenset[str]:
         """The flags that every row has: worth saying once."""
@@ -164,6 +165,7 @@ def analyze_frame(
         [*findings, *timeline.findings, *([] if measured.assumed is None else [measured.assumed])],
         columns,
         timeline.time_second,
+        halves.drive.open_voltage_volt,
     )
 
 

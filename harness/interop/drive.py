@@ -1,5 +1,9 @@
 """How hard each half cycle of an imported file was to drive: apparent resistances of all of them at once. No charge.
 
+Lithium against lithium or copper is open at 0 V. A file that is called a deposit cell may yet be another one (silicon, sodium):
+where the deposit is not driven below 0 V, nothing is plated from the counter electrode's own metal, and the open voltage counts
+as unknown. Then V / I is no resistance.
+
 The definitions are those of `harness.analysis.resistance`, taken over at most some hundred rows of a half cycle's first step
 (`harness.analysis.spread`). So is the noise of a voltage, from second differences, which no smooth change survives.
 """
@@ -8,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,14 +20,43 @@ from harness.analysis.charge import Array
 from harness.analysis.integrals import FEWEST_FOR_NOISE, Index
 from harness.analysis.resistance import FEWEST_READINGS, MIDDLE, SAME_CURRENT
 from harness.analysis.spread import Spread, medians_by_step, row_medians, spread_rows
+from harness.interop.measured import Measured
+from harness.model.run import Geometry
 
 SETTLED_ROWS = 20
 SETTLED = 0.9
 STILL_AT_REST = 1e-3
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Drive:
+    """The voltage at which a file's cell is open, ``None`` where it changes or is unknown; and what resistance each half cycle
+    has, with its σ, NaN where none can be stated.
+    """
+
+    open_voltage_volt: float | None
+    resistance_ohm: Array
+    std_ohm: Array
+
+
+def drive_of(measured: Measured, pieces: Index, direction: Index, geometry: Geometry) -> Drive:
+    """The drive of half cycles that begin with the steps ``pieces``: V / I where the open voltage is 0, of a full cell what
+    answers at once after a rest.
+    """
+    first, stop = measured.steps.first[pieces], measured.steps.stop[pieces]
+    if geometry is Geometry.FULL:
+        return Drive(None, *switch_resistances(measured.columns, first, stop))
+    resistance, std = apparent_resistances(measured.columns, measured.timeline.clock_second, first, stop)
+    deciding = resistance[np.isfinite(resistance) & ((direction < 0) | (geometry is Geometry.SYMMETRIC))]
+    lithium = 2 * int(np.count_nonzero(deciding > 0)) > deciding.size
+    stated = (resistance > 0) & lithium
+    return Drive(0.0 if lithium else None, np.where(stated, resistance, np.nan), np.where(stated, std, np.nan))
+
+
 def apparent_resistances(columns: Mapping[str, Array], clock: Array, first: Index, stop: Index) -> tuple[Array, Array]:
-    """Median V / I over the middle of each step [first, stop) and its σ (`apparent_resistance`), NaN where it is none."""
+    """Median V / I over the middle of each step [first, stop) and its σ (`apparent_resistance`), NaN of too few readings;
+    negative where no current drives this voltage.
+    """
     resistance, std = np.full(first.size, np.nan), np.full(first.size, np.nan)
     if "voltage_volt" not in columns:
         return resistance, std
@@ -40,14 +74,16 @@ def apparent_resistances(columns: Mapping[str, Array], clock: Array, first: Inde
         count = np.count_nonzero(middle, axis=1)
         centre = row_medians(values)
         scatter = 1.4826 * row_medians(np.abs(values - centre[:, None]))
-        usable = (count >= FEWEST_READINGS) & (centre > 0)
+        usable = count >= FEWEST_READINGS
         resistance[part] = np.where(usable, centre, np.nan)
         std[part] = np.where(usable, 1.2533 * scatter / np.sqrt(np.maximum(count, 1)), np.nan)
     return resistance, std
 
 
 def switch_resistances(columns: Mapping[str, Array], first: Index, stop: Index) -> tuple[Array, Array]:
-    """(V − V_rest) / I at the first settled reading of each step after a rest (`switch_resistance`) and its σ, else NaN."""
+    """(V − V_rest) / I at the first settled reading of each step after a rest (`switch_resistance`) and its σ; NaN without
+    a rest, or where the voltage did not follow the current.
+    """
     nothing = np.full(first.size, np.nan)
     if "voltage_volt" not in columns:
         return nothing, nothing.copy()
@@ -60,6 +96,7 @@ def switch_resistances(columns: Mapping[str, Array], first: Index, stop: Index) 
         before = np.maximum(first - 1, 0)
         rested = (first > 0) & (np.abs(current[before]) <= STILL_AT_REST * np.abs(current[settled])) & (current[settled] != 0)
         resistance = (volt[settled] - volt[before]) / np.where(rested, current[settled], np.nan)
+        resistance = np.where(resistance > 0, resistance, np.nan)
     std = math.sqrt(2) * _voltage_stds(volt, first, stop) / np.abs(np.where(rested, current[settled], np.nan))
     return resistance, np.where(np.isfinite(resistance), std, np.nan)
 

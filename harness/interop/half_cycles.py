@@ -1,15 +1,8 @@
-"""The shape of every half cycle of an analysed file, and whether it shows a short. Judges; reads no file.
-
-Lithium against lithium or copper is open at 0 V. A file that is called a deposit cell may yet be another one (silicon, sodium):
-where the deposit is not driven below 0 V, nothing is plated from the counter electrode's own metal, and the open voltage counts
-as unknown.
-"""
+"""The shape of every half cycle of an analysed file, and whether it shows a short. Judges; reads no file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from harness.analysis.coulombic import efficiency_of
 from harness.analysis.estimate import Estimate
@@ -18,7 +11,7 @@ from harness.analysis.short_signs import ShortContext
 from harness.analysis.shorts import ShortVerdict, judge_short
 from harness.errors import AnalysisError
 from harness.interop.cycles import AnalyzedCell, HalfSpan
-from harness.model.run import Geometry, Role
+from harness.model.run import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +28,7 @@ def judged_halves(cell: AnalyzedCell) -> list[JudgedHalf]:
     voltage = cell.columns.get("voltage_volt")
     if voltage is None:
         return []
-    open_volt = 0.0 if _lithium(cell) else None
+    open_volt = cell.open_voltage_volt
     efficiency = {row.cycle_count: efficiency_of(row) for row in cell.rows}
     history: dict[Role, list[HalfCycleShape]] = {}
     made = []
@@ -53,19 +46,6 @@ def judged_halves(cell: AnalyzedCell) -> list[JudgedHalf]:
         earlier.append(replace(shape, short_grade=verdict.grade))
         made.append(JudgedHalf(span, shape, verdict))
     return made
-
-
-def _lithium(cell: AnalyzedCell) -> bool:
-    """Whether both electrodes are lithium, or copper that lithium is plated on."""
-    if cell.geometry is Geometry.FULL:
-        return False
-    voltage = cell.columns["voltage_volt"]
-    sign = {Role.PLATE: -1.0, Role.STRIP: 1.0}
-    halves = [span for span in cell.half_cycles if cell.geometry is Geometry.SYMMETRIC or span.role.deposits]
-    driven = [
-        float(np.nanmedian(voltage[span.rows])) * sign[span.role] for span in halves if np.isfinite(voltage[span.rows]).any()
-    ]
-    return bool(driven) and float(np.median(driven)) > 0.0
 
 
 def _of_removal(span: HalfSpan, efficiency: dict[int, Estimate]) -> Estimate | None:

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from harness.analysis.charge import Array
 from harness.analysis.coulombic import FLAG_STRIP_INCOMPLETE
 from harness.analysis.cycle_table import Cycles, Halves, Mask, Systematic, cycle_rows
 from harness.analysis.integrals import Charges, Index
-from harness.interop.drive import apparent_resistances, switch_resistances
+from harness.interop.drive import Drive, drive_of
 from harness.interop.half_ends import Ends, end_of_last, missed_cut_off
 from harness.interop.measured import Measured
 from harness.interop.pairing import Pair, complete, merged, paired_by_count, paired_in_order, usable_counts
@@ -30,8 +29,8 @@ MISMATCH = 2e-3
 class PairedHalves:
     """n half cycles, rows [first, stop), and the cycles that they make.
 
-    ``first_piece`` is where each begins in `Measured.pieces`; ``systematic`` is what halves of one range share; ``cut_short``
-    says that the file ends inside the last one; ``flags`` are names of each half's own.
+    ``first_piece`` is where each begins in `Measured.pieces`; ``systematic`` is what halves of one range share; ``drive`` is how
+    hard they were to drive; ``cut_short`` says that the file ends inside the last one; ``flags`` are names of each half's own.
     """
 
     first_piece: Index
@@ -40,6 +39,7 @@ class PairedHalves:
     stop: Index
     charge: Charges
     systematic: Systematic
+    drive: Drive
     cut_short: bool
     flags: list[frozenset[str]]
     pairs: list[Pair]
@@ -73,8 +73,10 @@ def pair_halves(measured: Measured, geometry: Geometry) -> PairedHalves:
     removals = halves.direction == (0 if geometry is Geometry.SYMMETRIC else -deposit)
     for half in missed_cut_off(ends, removals, np.abs(charge.total_coulomb())).tolist():
         own_flags[half] |= {FLAG_STRIP_INCOMPLETE}
+    drive = drive_of(measured, pieces[halves.first_piece], halves.direction, geometry)
+    systematic = _with_gain(measured, gain)
     return PairedHalves(
-        halves.first_piece, halves.direction, first, stop, charge, _with_gain(measured, gain), cut, own_flags, pairs, flags
+        halves.first_piece, halves.direction, first, stop, charge, systematic, drive, cut, own_flags, pairs, flags
     )
 
 
@@ -89,13 +91,12 @@ def rows_of(name: str, measured: Measured, halves: PairedHalves, geometry: Geome
     time = measured.timeline.time_second
     whole = np.ones(halves.first.size, dtype=np.bool_)
     whole[-1] = not halves.cut_short
-    resistance = _resistances(measured, halves, geometry)
     cycles = Cycles(
         count,
         _stamps(measured, begin),
         time[end] - time[begin],
-        _half(halves, whole, resistance, deposit),
-        _half(halves, whole, resistance, removal),
+        _half(halves, whole, deposit),
+        _half(halves, whole, removal),
         _flags_of_pairs(halves),
     )
     first = min((number for number, half, _ in halves.pairs if half >= 0), default=1)
@@ -148,8 +149,9 @@ def _flags_of_pairs(halves: PairedHalves) -> list[frozenset[str]]:
     return [of_file.union(*(own[half] for half in pair[1:] if half >= 0)) for pair in halves.pairs]
 
 
-def _half(halves: PairedHalves, whole: Mask, resistance: tuple[Array, Array], chosen: Index) -> Halves:
-    return Halves(halves.charge.taken(chosen), chosen >= 0, whole[chosen], resistance[0][chosen], resistance[1][chosen])
+def _half(halves: PairedHalves, whole: Mask, chosen: Index) -> Halves:
+    drive = halves.drive
+    return Halves(halves.charge.taken(chosen), chosen >= 0, whole[chosen], drive.resistance_ohm[chosen], drive.std_ohm[chosen])
 
 
 def _stamps(measured: Measured, rows: Index) -> list[int]:
@@ -159,11 +161,3 @@ def _stamps(measured: Measured, rows: Index) -> list[int]:
         stamp = np.where(np.isfinite(unix[rows]), unix[rows], stamp)
     stamps: list[int] = np.rint(stamp * 1e9).astype(np.int64).tolist()
     return stamps
-
-
-def _resistances(measured: Measured, halves: PairedHalves, geometry: Geometry) -> tuple[Array, Array]:
-    piece = measured.pieces[halves.first_piece]
-    first, stop = measured.steps.first[piece], measured.steps.stop[piece]
-    if geometry is Geometry.FULL:
-        return switch_resistances(measured.columns, first, stop)
-    return apparent_resistances(measured.columns, measured.timeline.clock_second, first, stop)

@@ -60,6 +60,12 @@ def test_switch_resistance_is_the_voltage_step_over_the_current() -> None:
     assert switch_resistance(3.7, 3.75, 0.0) is None
 
 
+@pytest.mark.parametrize(("volt", "current"), [(3.69, 1e-3), (3.71, -1e-3), (3.70, 1e-3), (float("nan"), 1e-3)])
+def test_switch_resistance_is_nothing_where_the_voltage_did_not_follow(volt: float, current: float) -> None:
+    """Down while it is charged, up while it is discharged, or not at all: no resistance."""
+    assert switch_resistance(3.70, volt, current, 1e-4) is None
+
+
 def test_area_specific_is_the_resistance_times_the_area_per_interface() -> None:
     """R A and R A / 2 to 1e-9, σ from both against 200 000 draws within 5 %."""
     generator = np.random.default_rng(1)
