@@ -1,7 +1,8 @@
 """The shape of every half cycle of an analysed file, and whether it shows a short. Judges; reads no file.
 
 What a live run knows beside the readings is taken from the file: the voltage of a rest right before, and a removal's efficiency.
-The latter not of a deposit cell whose open voltage is unknown: a host may give what it held before.
+The latter not of a deposit cell whose open voltage is unknown: a host may give what it held before. Where the offset of the
+current is unknown, nobody knows an efficiency's error, and no surplus is certain.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from harness.analysis.charge import Array
 from harness.analysis.coulombic import efficiency_of
+from harness.analysis.cycle_table import FLAG_OFFSET_UNKNOWN
 from harness.analysis.estimate import Estimate
 from harness.analysis.shape import HalfCycleShape, half_cycle_shape
 from harness.analysis.short_signs import ShortContext
@@ -20,6 +22,7 @@ from harness.analysis.shorts import ShortVerdict, judge_short
 from harness.analysis.steady import SAME_CURRENT_1
 from harness.errors import AnalysisError
 from harness.interop.cycles import AnalyzedCell, HalfSpan
+from harness.model.derived import CycleRow
 from harness.model.run import Geometry, Role
 
 
@@ -38,7 +41,7 @@ def judged_halves(cell: AnalyzedCell) -> list[JudgedHalf]:
     if voltage is None:
         return []
     told = cell.rows if cell.geometry is Geometry.FULL or cell.open_voltage_volt is not None else []
-    efficiency = {row.cycle_count: efficiency_of(row) for row in told}
+    efficiency = {row.cycle_count: _efficiency(row) for row in told}
     place = {step.first: number for number, step in enumerate(cell.steps)}
     history: dict[Role, list[HalfCycleShape]] = {}
     made = []
@@ -70,6 +73,12 @@ def _rest_voltage(cell: AnalyzedCell, rows: slice, first_step: int, voltage: Arr
     most = max((step for step in own if step.cycle_count is not None), key=lambda step: abs(step.charge_ah))
     first, other = (step.charge_ah / step.duration_second if step.duration_second > 0 else 0.0 for step in (own[0], most))
     return float(voltage[rows.start - 1]) if abs(first - other) <= SAME_CURRENT_1 * abs(other) else None
+
+
+def _efficiency(row: CycleRow) -> Estimate:
+    if FLAG_OFFSET_UNKNOWN not in row.flags.split() or row.coulombic_efficiency is None:
+        return efficiency_of(row)
+    return Estimate(row.coulombic_efficiency, None, None, None, "the offset of the current is unknown")
 
 
 def _of_removal(span: HalfSpan, efficiency: dict[int, Estimate]) -> Estimate | None:
