@@ -16,6 +16,7 @@ from harness.analysis.charge import Accuracy, Charge, columns_of
 from harness.analysis.cycle_table import (
     FLAG_FORMATION,
     FLAG_INCOMPLETE,
+    FLAG_OFFSET_UNKNOWN,
     KIND_CYCLE,
     METHOD_VERSION,
     Cycles,
@@ -176,6 +177,14 @@ def efficiency_of(row: CycleRow) -> Estimate:
     if row.stripping_capacity_ah is None:
         return Estimate.refused("nothing was removed in this cycle")
     return Estimate.refused("one of its halves is not whole" if FLAG_INCOMPLETE in row.flags.split() else "the cell has none")
+
+
+def known_efficiency(row: CycleRow) -> Estimate:
+    """`efficiency_of` without a deviation where the offset of the current is unknown: what may come of it is in none."""
+    if FLAG_OFFSET_UNKNOWN not in row.flags.split() or row.coulombic_efficiency is None:
+        return efficiency_of(row)
+    unknown = Estimate(row.coulombic_efficiency, None, None, None, "the offset of the current is unknown")
+    return unknown if efficiency_of(row).high is not None else replace(unknown, low=row.coulombic_efficiency)
 
 
 def _removed(row: CycleRow, ratio: Estimate) -> Estimate:

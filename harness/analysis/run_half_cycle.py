@@ -15,7 +15,8 @@ import numpy as np
 
 from harness.analysis import shape, shorts
 from harness.analysis.charge import COULOMB_PER_AH, Accuracy, Array, Charge
-from harness.analysis.cycle_table import FLAG_INCOMPLETE
+from harness.analysis.coulombic import known_efficiency
+from harness.analysis.cycle_table import FLAG_INCOMPLETE, FLAG_OFFSET_UNKNOWN
 from harness.analysis.estimate import Estimate
 from harness.analysis.run_cycle import HalfReadings
 from harness.analysis.shape import HalfCycleShape, half_cycle_shape, shape_from_row
@@ -74,6 +75,7 @@ def half_cycle_row(run_id: str, cycle_count: int, half: HalfReadings, accuracy: 
     """The row of one half cycle. Readings that have no shape make a row without numbers, with the flag ``not_shaped``."""
     relaxation = relaxation_rate(half.relaxation_second, half.relaxation_volt)
     flags = set(half.flags | half.charge.flags) | (set() if half.whole else {FLAG_INCOMPLETE})
+    flags |= set() if half.charge.knows_offset(accuracy) else {FLAG_OFFSET_UNKNOWN}
     try:
         found = half_cycle_shape(
             half.time_second,
@@ -146,7 +148,7 @@ def _context(half: HalfReadings, relaxation: tuple[float, float] | None, around:
         impedance_after=_state(after[0]) if after else None,
         relaxation_volt_per_second=None if relaxation is None else max(relaxation[0] - CERTAIN * relaxation[1], 0.0),
         usual_relaxation_volt_per_second=tuple(around.earlier.relaxations),
-        coulombic_efficiency=None if cycle is None else _known(cycle.coulombic_efficiency, cycle.coulombic_efficiency_std),
+        coulombic_efficiency=None if cycle is None else known_efficiency(cycle),
     )
 
 

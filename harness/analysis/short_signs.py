@@ -1,4 +1,4 @@
-"""The seven signs of a short within a cell, each on its own: what was seen, where, how much of it, and how much is needed.
+"""The signs of a short within a cell, each on its own: what was seen, where, how much of it, and how much is needed.
 
 A short is a path for electrons past the electrolyte. It takes part of the current, so that less of it drives the electrodes:
 the voltage goes towards 0, at once. In a charging full cell it falls while it should rise. In a discharging one it falls
@@ -285,7 +285,9 @@ def _missing_charge(shape: HalfCycleShape, usual: Sequence[HalfCycleShape], effi
     """
     charges = [charge for one in usual if (charge := _charge_at(one, shape.current_ampere)) is not None]
     own = _charge_at(shape, shape.current_ampere)
-    if own is None or len(charges) < FEWEST_DISCHARGES or efficiency is None or not efficiency.value or efficiency.high is None:
+    if own is None or len(charges) < FEWEST_DISCHARGES or efficiency is None or not efficiency.value:
+        return None
+    if efficiency.low is not None and efficiency.high is None:
         return None
     loss = max(0.0, -float(np.median(np.diff(charges))))
     return min((min(charges) - loss) / own, 1.0 / efficiency.value) - 1.0

@@ -1,4 +1,4 @@
-"""Whether a half cycle shows a short: two signs of the seven make it suspect, three likely; a hard short shows by itself.
+"""Whether a half cycle shows a short: two of its signs make it suspect, three likely; a hard short shows by itself.
 
 The signs, their sizes and how certain they must be: `harness.analysis.short_signs`. Transient shorts are common where nothing
 looks wrong, and a flat, rectangular trace may be one: S. Menkin et al., Faraday Discuss. (2024), 10.1039/D3FD00101F; M. J.

@@ -13,16 +13,14 @@ from itertools import islice, takewhile
 import numpy as np
 
 from harness.analysis.charge import Array
-from harness.analysis.coulombic import efficiency_of
-from harness.analysis.cycle_table import FLAG_OFFSET_UNKNOWN
+from harness.analysis.coulombic import known_efficiency
 from harness.analysis.estimate import Estimate
 from harness.analysis.shape import HalfCycleShape, half_cycle_shape
-from harness.analysis.short_signs import ShortContext
+from harness.analysis.short_signs import ShortContext, usual_second
 from harness.analysis.shorts import ShortVerdict, judge_short
 from harness.analysis.steady import SAME_CURRENT_1
 from harness.errors import AnalysisError
 from harness.interop.cycles import AnalyzedCell, HalfSpan
-from harness.model.derived import CycleRow
 from harness.model.run import Geometry, Role
 
 
@@ -41,12 +39,12 @@ def judged_halves(cell: AnalyzedCell) -> list[JudgedHalf]:
     if voltage is None:
         return []
     told = cell.rows if cell.geometry is Geometry.FULL or cell.open_voltage_volt is not None else []
-    efficiency = {row.cycle_count: _efficiency(row) for row in told}
+    efficiency = {row.cycle_count: known_efficiency(row) for row in told}
     place = {step.first: number for number, step in enumerate(cell.steps)}
     history: dict[Role, list[HalfCycleShape]] = {}
     made = []
     for span in cell.half_cycles:
-        rows = span.rows
+        rows, earlier = span.rows, history.setdefault(span.role, [])
         try:
             shape = half_cycle_shape(
                 cell.time_second[rows],
@@ -54,11 +52,11 @@ def judged_halves(cell: AnalyzedCell) -> list[JudgedHalf]:
                 cell.columns["current_ampere"][rows],
                 open_voltage_volt=cell.open_voltage_volt,
                 rest_voltage_volt=_rest_voltage(cell, rows, place[rows.start], voltage),
+                usual_second=usual_second(earlier),
             )
         except AnalysisError:
             continue
         context = ShortContext(coulombic_efficiency=_of_removal(span, efficiency))
-        earlier = history.setdefault(span.role, [])
         verdict = judge_short(shape, earlier, context)
         earlier.append(replace(shape, short_grade=verdict.grade))
         made.append(JudgedHalf(span, shape, verdict))
@@ -73,12 +71,6 @@ def _rest_voltage(cell: AnalyzedCell, rows: slice, first_step: int, voltage: Arr
     most = max((step for step in own if step.cycle_count is not None), key=lambda step: abs(step.charge_ah))
     first, other = (step.charge_ah / step.duration_second if step.duration_second > 0 else 0.0 for step in (own[0], most))
     return float(voltage[rows.start - 1]) if abs(first - other) <= SAME_CURRENT_1 * abs(other) else None
-
-
-def _efficiency(row: CycleRow) -> Estimate:
-    if FLAG_OFFSET_UNKNOWN not in row.flags.split() or row.coulombic_efficiency is None:
-        return efficiency_of(row)
-    return Estimate(row.coulombic_efficiency, None, None, None, "the offset of the current is unknown")
 
 
 def _of_removal(span: HalfSpan, efficiency: dict[int, Estimate]) -> Estimate | None:

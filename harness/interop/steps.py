@@ -15,6 +15,7 @@ import numpy as np
 from harness.analysis.charge import Array
 from harness.analysis.integrals import Index, Mask
 from harness.analysis.missing import held
+from harness.analysis.spread import smooth_scatter
 from harness.interop.columns import Columns, Stated
 from harness.interop.edges import Cuts, NamedEdges, named_edges
 from harness.interop.timeline import Timeline
@@ -113,8 +114,7 @@ def _split_mixed(current: Array, starts: Index, mixed: Mask, threshold: Array, f
 
 
 def _noise(values: Array) -> float:
-    """One standard deviation of white noise, from second differences."""
-    return float(np.median(np.abs(np.diff(values, 2)))) / (0.6745 * 6**0.5) if values.size >= FEWEST_ROWS else 0.0
+    return smooth_scatter(values, fewest=FEWEST_ROWS) or 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -60,7 +60,9 @@ def test_a_page_for_every_cell(station: Path, tmp_path: Path) -> None:
 def test_a_page_counts_cycles_through_all_runs(tmp_path: Path) -> None:
     """The newest spectrum is of the cell's last cycle, not of its last run's."""
     days = (0, 5)
-    made = [[*(cycle("moved-0", n, day=day) for n in range(1, 13)), fit("moved-0", 12, 30.0 + day, day=day)] for day in days]
+    made: list[list[Any]] = [
+        [*(cycle("moved-0", n, day=day) for n in range(1, 13)), fit("moved-0", 12, 30.0 + day, day=day)] for day in days
+    ]
     runs = [MadeRun("moved-0", own, FOIL, day=day) for own, day in zip(made, days, strict=True)]
     with Lab.open(write_station(tmp_path / "station", runs)) as lab:
         [path] = write_cell_pages(lab, ["moved-0"], tmp_path / "pages")
