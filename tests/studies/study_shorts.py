@@ -29,7 +29,7 @@ from tests.studies.generated import spread
 from tests.studies.shorted import Short, cycled
 
 PRESETS: tuple[PresetName, ...] = get_args(PresetName)
-FIRST_SEED = 5001
+FIRST_SEED = 7001
 Kind = Literal["plate", "strip", "symmetric", "charge", "discharge"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 GEOMETRY = {"plate": "deposit", "strip": "deposit", "symmetric": "symmetric", "charge": "full", "discharge": "full"}
