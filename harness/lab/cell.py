@@ -6,7 +6,7 @@ of cycles) is computed when it is asked for, by the pure functions of `harness.a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
@@ -106,10 +106,14 @@ class Fade:
 
 
 class CellView:
-    """One cell through all its runs. Every call asks the store anew, for the runs known when the view was made."""
+    """One cell through all its runs, those known when the view was made.
+
+    What was derived or pinned is asked for once, so that everything a view says is of one state; make another for the next.
+    """
 
     def __init__(self, store: Store, cell: str, runs: pl.DataFrame) -> None:
         self._store = store
+        self._told: dict[str, pl.DataFrame] = {}
         self._runs = runs
         self._run_ids: list[str] = runs["run_id"].to_list()
         self.cell = cell
@@ -164,11 +168,20 @@ class CellView:
         return pl.DataFrame(rows, _VERDICTS, orient="row")
 
     def _pinned(self, name: str) -> str:
-        text = self._store.documents(self._run_ids[-1:])[name][0]
+        text = self._documents()[name][0]
         if text is None:
             run = self._run_ids[-1]
             raise BadInput("cell", f'"{self.cell}" has no pinned build: run {run} was started before builds were registered')
         return str(text)
+
+    def _documents(self) -> pl.DataFrame:
+        """What its newest run pinned whole."""
+        return self._once("documents", lambda run_ids: self._store.documents(run_ids[-1:]))
+
+    def _once(self, name: str, ask: Callable[[Sequence[str]], pl.DataFrame]) -> pl.DataFrame:
+        if name not in self._told:
+            self._told[name] = ask(self._run_ids)
+        return self._told[name]
 
     def runs(self) -> pl.DataFrame:
         """Its runs, as `RUNS`."""
@@ -184,7 +197,7 @@ class CellView:
 
     def cycles(self) -> pl.DataFrame:
         """Its cycles, as `CYCLES`."""
-        return self._store.cycles(self._run_ids)
+        return self._once("cycles", self._store.cycles)
 
     def cycle_rows(self) -> list[CycleRow]:
         """Its cycles numbered through all its runs: a run goes on counting where the one before it ended."""
@@ -204,11 +217,11 @@ class CellView:
 
     def half_cycles(self) -> pl.DataFrame:
         """The shapes of its half cycles, as `HALF_CYCLES`."""
-        return self._store.half_cycles(self._run_ids)
+        return self._once("half_cycles", self._store.half_cycles)
 
     def impedance(self) -> pl.DataFrame:
         """The fits of its spectra, as `IMPEDANCE_FITS`."""
-        return self._store.impedance_fits(self._run_ids)
+        return self._once("impedance", self._store.impedance_fits)
 
     def spectra(self) -> list[Spectrum]:
         """Its spectra in the order they were measured."""
@@ -342,7 +355,7 @@ class CellView:
         return Ended.RUNNING if self.ended == RUNNING else Ended.STOPPED
 
     def _has_build(self) -> bool:
-        return self._store.documents(self._run_ids[-1:])["anode"][0] is not None
+        return self._documents()["anode"][0] is not None
 
     def _rows_by_run(self) -> list[list[CycleRow]]:
         runs = self.cycles().partition_by("run_id", maintain_order=True)

@@ -15,8 +15,9 @@ from harness.analysis.lithium import Ended
 from harness.analysis.survival import Lifetime
 from harness.errors import AnalysisError, BadInput
 from harness.lab.life import life_of
-from harness.model.run import Geometry
+from harness.model.run import Geometry, RunContext
 from harness.query import Lab
+from harness.store.derived import DerivedStore
 from tests.cohort_station import MadeRun, cycle, fit, half_cycle, made_facts, run_id, write_station
 from tests.facts import BARE, with_build
 
@@ -53,6 +54,18 @@ def test_runs_without_a_whole_cycle_are_counted_on(tmp_path: Path) -> None:
         assert cell.growth_laws().rate(Axis.CYCLE).value == pytest.approx(1.0)
         assert cell.cycle_rows()[-1].cycle_count == 13
         assert life_of(cell) == Lifetime("foil-0", 12.0, failed=True, reason="hard short")
+
+
+def test_a_view_is_of_one_state(tmp_path: Path) -> None:
+    """Rows that come while it is used are in the next one, and the store is asked once."""
+    path = write_station(tmp_path / "station", [MadeRun("foil-0", [cycle("foil-0", 1)], FOIL)])
+    with Lab.open(path) as lab:
+        cell = lab.cell("foil-0")
+        assert cell.cycles().height == 1
+        with DerivedStore(path / "derived.sqlite") as store:
+            store.put(RunContext("lab", "a1", "foil-0", "build", run_id("foil-0")), [cycle("foil-0", 2)])
+        assert cell.cycles().height == 1
+        assert lab.cell("foil-0").cycles().height == 2
 
 
 def test_growth_leaves_refused_spectra_out_and_tells_polarities_apart(tmp_path: Path) -> None:
