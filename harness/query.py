@@ -175,15 +175,23 @@ class Lab:
             AnalysisError: the cells are of several geometries, fewer than two groups have cells with a value, ``baseline`` is
                 none of them, or no cell has failed yet.
         """
+        members = self.members(by, **facts)
+        return compare_cells(members, by, metric, baseline=_group_name(baseline), at_cycle=at_cycle)
+
+    def members(self, by: str, **facts: object) -> list[Member]:
+        """The cells that have ``facts`` (as in `cells`), each with its group by the column ``by``.
+
+        Raises:
+            BadInput: there is no such column or value.
+        """
         cells = self.cells(**facts)  # type: ignore[arg-type]
         if by not in cells.columns:
             raise BadInput("by", f'cells have no column "{by}"; they have {", ".join(cells.columns)}')
         runs = self.runs()
-        members = [
+        return [
             Member(CellView(self.store, cell, runs.filter(pl.col("cell") == cell)), _group_name(value))
             for cell, value in cells.select("cell", pl.col(by).alias("group")).iter_rows()
         ]
-        return compare_cells(members, by, metric, baseline=_group_name(baseline), at_cycle=at_cycle)
 
     def lithium(self, **facts: object) -> BuildLithium:
         """The books of lithium of the cells that have ``facts`` (as in `cells`), summed: ``lab.lithium(build="stack-7")``.

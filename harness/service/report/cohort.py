@@ -9,7 +9,7 @@ import polars as pl
 
 from harness.analysis.estimate import Estimate
 from harness.errors import AnalysisError
-from harness.lab.cohort import Comparison
+from harness.lab.cohort import Comparison, Member, compare_cells
 from harness.lab.life import LIFE
 from harness.lab.metrics import METRICS, Metric
 from harness.query import Lab
@@ -32,14 +32,15 @@ def cohort_document(lab: Lab, cells: Sequence[str], by: str) -> Document:
         BadInput: there is no such column or cell.
         AnalysisError: no metric has a value in two groups.
     """
-    found, refused = _compared(lab, cells, by)
+    members = lab.members(by, cell=list(cells))
+    found, refused = _compared(members, by)
     if not found:
         raise AnalysisError("; ".join(dict.fromkeys(refused.values())))
     groups = _groups(found)
     colours = cohort_figures.colours_of(list(dict.fromkeys(groups.values())))
     sections = [_metric_section(metric, comparison, colours) for metric, comparison in found]
-    sections.append(Section("Cycle by cycle", (), list(_cycle_pictures(lab, groups, colours))))
-    sections += list(_life_section(lab, cells, by, colours))
+    sections.append(Section("Cycle by cycle", (), list(_cycle_pictures(members, groups, colours))))
+    sections += list(_life_section(members, by, colours))
     sections += list(_refusals(refused))
     counted = {group: sum(own == group for own in groups.values()) for group in colours}
     return Document(
@@ -52,12 +53,12 @@ def cohort_document(lab: Lab, cells: Sequence[str], by: str) -> Document:
     )
 
 
-def _compared(lab: Lab, cells: Sequence[str], by: str) -> tuple[list[tuple[Metric, Comparison]], dict[str, str]]:
+def _compared(members: Sequence[Member], by: str) -> tuple[list[tuple[Metric, Comparison]], dict[str, str]]:
     """Every metric that can be compared, and why the others cannot."""
     found, refused = [], {}
     for metric in METRICS:
         try:
-            found.append((metric, lab.compare(by, metric.name, cell=list(cells))))
+            found.append((metric, compare_cells(members, by, metric.name)))
         except AnalysisError as error:
             refused[metric.name] = str(error)
     return found, refused
@@ -139,8 +140,8 @@ def _headline(metric: Metric, found: Comparison) -> Headline:
     )
 
 
-def _cycle_pictures(lab: Lab, groups: Mapping[str, str], colours: Mapping[str, str]) -> Iterator[Picture]:
-    views = [lab.cell(cell) for cell in groups]
+def _cycle_pictures(members: Sequence[Member], groups: Mapping[str, str], colours: Mapping[str, str]) -> Iterator[Picture]:
+    views = [member.cell for member in members if member.cell.cell in groups]
     frames = (
         pl.concat([view.numbered(view.cycles()) for view in views]),
         pl.concat([view.numbered(view.impedance()) for view in views]),
@@ -151,9 +152,9 @@ def _cycle_pictures(lab: Lab, groups: Mapping[str, str], colours: Mapping[str, s
             yield picture(drawn, "One line per cell.")
 
 
-def _life_section(lab: Lab, cells: Sequence[str], by: str, colours: Mapping[str, str]) -> Iterator[Section]:
+def _life_section(members: Sequence[Member], by: str, colours: Mapping[str, str]) -> Iterator[Section]:
     try:
-        found = lab.compare(by, LIFE, cell=list(cells))
+        found = compare_cells(members, by, LIFE)
     except AnalysisError as error:
         yield Section("Cycle life", (f"Lives are not compared: {error}.",))
         return
