@@ -27,7 +27,7 @@ POLARITY = 3.0
 NOISE = 0.6
 FIRST_CYCLE = 2
 """The first cycle forms the interface: what grows, grows after it."""
-CYCLES = 12
+CYCLES = ROWS + 1
 GAIN = 2e-3
 PLATE = {"step": "plate", "current": "1 mA/cm^2", "until": {"charge": "0.5 mAh/cm^2"}}
 REST = {"step": "rest", "for": "10 min"}
@@ -48,7 +48,7 @@ def study(seeds: int) -> list[Figure]:
     figures.append(Figure(f"k of the root law, {ROWS} rows", synthetic(seeds, 0.0, law=Law.SQUARE_ROOT), "", WANTED))
     figures.append(Figure(f"exponent of the power law, {ROWS} rows", exponents(seeds), "", WANTED))
     held, wide = emulated(seeds)
-    figures.append(Figure(f"Ω per cycle of emulated cells, {CYCLES} spectra each", held, "", WANTED))
+    figures.append(Figure(f"Ω per cycle of emulated cells, {ROWS} spectra each", held, "", WANTED))
     figures.append(Figure("median half width beside the median rate", wide, ""))
     return figures
 
