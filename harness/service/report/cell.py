@@ -43,7 +43,7 @@ def cell_document(view: CellView) -> Document:
     mean = mean_coulombic_efficiency(view.cycle_rows())
     area_cm2 = float(run["area_cm2"])
     sections = [
-        Section("Efficiency and capacity", _efficiency_sentences(mean), list(_efficiency_pictures(cycles, mean, area_cm2))),
+        Section("Efficiency and capacity", _efficiency_sentences(view, mean), list(_efficiency_pictures(cycles, mean, area_cm2))),
         _voltage_section(view, area_cm2),
         growth_section(view, fits, area_cm2),
         coulometry_section(view),
@@ -122,7 +122,9 @@ def _headlines(view: CellView, mean: MeanEfficiency, fits: pl.DataFrame, cycles:
     yield Headline("Cycles", str(cycles.height), f"{shorted or 'no'} half cycles look shorted")
 
 
-def _efficiency_sentences(mean: MeanEfficiency) -> tuple[str, ...]:
+def _efficiency_sentences(view: CellView, mean: MeanEfficiency) -> tuple[str, ...]:
+    if view.geometry is Geometry.SYMMETRIC:
+        return ("A symmetric cell has no efficiency: its schedule sets both charges.",)
     if mean.coulombic_efficiency is None:
         return ("No efficiency is stated: no cycle from the second on has both halves whole and its charge beyond doubt.",)
     return (_RULE,)

@@ -54,6 +54,8 @@ def test_a_page_for_every_cell(station: Path, tmp_path: Path) -> None:
     assert "lithium that can cycle" in foil
     assert "Coulombic efficiency, charge-weighted" not in symmetric
     assert "Ends of the half cycles" not in symmetric
+    assert "A symmetric cell has no efficiency" in symmetric
+    assert "Resistance of each interface" in symmetric
     assert "no complete cycle from the second on" in new
 
 
