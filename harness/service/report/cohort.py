@@ -84,7 +84,7 @@ def _metric_section(metric: Metric, found: Comparison, colours: Mapping[str, str
     )
 
 
-def _pairs(found: Comparison, scale: float, unit: str) -> Grid:
+def _pairs(found: Comparison, scale: float, unit: str) -> Grid | None:
     columns = (
         "pair",
         f"difference / {unit}" if unit else "difference",
@@ -107,7 +107,7 @@ def _pairs(found: Comparison, scale: float, unit: str) -> Grid:
         )
         for row in _told(found).iter_rows(named=True)
     ]
-    return Grid(columns, rows, frozenset({0, 7}))
+    return Grid(columns, rows, frozenset({0, 7})) if rows else None
 
 
 def _told(found: Comparison) -> pl.DataFrame:

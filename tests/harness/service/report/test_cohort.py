@@ -11,6 +11,15 @@ from harness.service.report.cohort import cohort_document
 from tests.cohort_station import MadeRun, fit, half_cycle, made_facts, noisy_cycles, write_station
 
 
+def test_pairs_of_which_nothing_can_be_said_have_no_table(tmp_path: Path) -> None:
+    """One cell of each: the sentence says why, and no empty table stands under it."""
+    runs = [MadeRun(f"{group}-0", noisy_cycles(f"{group}-0", 0.98, 1, 8), made_facts(batch=group), group) for group in "ab"]
+    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
+        [section, *_] = cohort_document(lab, [run.cell for run in runs], "batch").sections
+    assert section.grid is None
+    assert any("nothing can be said about spread" in sentence for sentence in section.sentences)
+
+
 def test_a_group_has_one_colour_on_the_page(tmp_path: Path) -> None:
     """Of three groups the first has no spectrum, so that it is in some figures and not in others."""
     runs: list[MadeRun] = []
