@@ -1,4 +1,4 @@
-"""How long a million rows take, and how right the answer is: 500 Li||Cu cycles of known efficiency; and one spectrum."""
+"""How long a million rows take, and how right the answer is: 500 Li||Cu cycles of known efficiency."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from harness.analysis.impedance.fit import fit_impedance
 from harness.interop.cycles import analyze_file, analyze_frame
 from harness.model.run import Geometry
 from tests.benchmarks.figure import Figure
@@ -59,7 +58,7 @@ def best_of(repeats: int, work: Callable[[], object]) -> float:
 
 
 def measure() -> list[Figure]:
-    """Cycle tables of a million rows beside other programs', and a fit; with how far the efficiencies are from the known one."""
+    """Cycle tables of a million rows beside other programs', with how far the efficiencies are from the known one."""
     frame = million_rows()
     plain = frame.drop("step_charging_capacity_ah", "step_discharging_capacity_ah")
     noise = np.random.default_rng(1).normal(size=frame.height)
@@ -81,10 +80,7 @@ def measure() -> list[Figure]:
             figures.append(Figure(f"the same from Parquet, {name}", spent, "ms", "at most 100"))
         frame.write_parquet(path)
         figures += peers(path)
-    frequency = np.logspace(5, -1, 57)
-    spectrum = 5 + 80 / (1 + (2j * np.pi * frequency * 80 * 3e-6) ** 0.9) + 4 / np.sqrt(2j * np.pi * frequency)
-    fit = best_of(3, lambda: fit_impedance(frequency, spectrum))
-    return [*figures, Figure("impedance fit of 57 points", fit, "ms", "best of 3")]
+    return figures
 
 
 def peers(path: Path) -> list[Figure]:
