@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from harness.analysis import run_sweep
 from harness.analysis.coulombic import METHOD_VERSION
 from harness.model.derived import CycleRow, DerivedRow
 from harness.model.records import CycleEnded, RunStarted, Sample
@@ -157,6 +159,21 @@ def test_rollup_of_an_unfinished_sweep_writes_no_fit(tmp_path: Path, store: Deri
     writer.end()
     rows_of(writer, tmp_path, store)
     assert store.fits("cu-01") == []
+
+
+def test_rollup_says_what_it_could_not_derive(tmp_path: Path, store: DerivedStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of the program is in the log with its run, once, and the rows that it does not touch are there."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a fault")
+
+    writer = RunWriter("cu-01")
+    writer.cycle(1, 0.9, last=True)
+    monkeypatch.setattr(run_sweep, "sweep_row", broken)
+    with capture_logs() as told:
+        rows = rows_of(writer, tmp_path, store)
+    assert [row.coulombic_efficiency for row in rows] == [pytest.approx(0.9)]
+    assert [(one["run"], one["what"]) for one in told] == [("cu-01", "sweep 1: ZeroDivisionError: a fault")]
 
 
 def test_rollup_again_writes_nothing_new(tmp_path: Path, store: DerivedStore) -> None:

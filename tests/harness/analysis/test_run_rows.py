@@ -278,3 +278,43 @@ def test_what_fails_to_be_derived_keeps_nothing_else_from_it(monkeypatch: pytest
     faulty = ("cycle 2", "deposit of cycle 2", "sweep 2")
     assert set(run.faults) == {f"{what}: ZeroDivisionError: division by zero" for what in faulty}
     assert found["cycle", 3] == wanted["cycle", 3]
+
+
+def test_strip_that_a_short_keeps_from_its_end_is_judged_by_the_usual_length() -> None:
+    """It lasts a day at what the short lets through; a fifth of the overpotential was gone at once in its first hour."""
+    writer = RunWriter("cu-01")
+    for number in (1, 2, 3):
+        cycle(writer, number)
+    writer.step(Role.PLATE, 4, -CURRENT, 3600.0, "duration", negative(trace(0.05)), SHARES)
+    day, every = 86_400.0, 30.0
+    shares = [*(every * count / day for count in range(1, 121)), *(count / 50 for count in range(3, 51))]
+    fallen = trace(0.05, falls_at=1500.0 / day)
+    writer.step(Role.STRIP, 4, CURRENT, day, "duration", lambda share: fallen(share) if share <= 3600 / day else 0.3, shares)
+    row = half(rows_of(writer.records), 4, Role.STRIP)
+    assert row.short_grade != ""
+    assert "abrupt_fall" in signs(row)
+
+
+def test_hold_that_carries_more_charge_is_not_the_half_cycle() -> None:
+    """Beside a short its current stays up; the shape is that of the larger current before it."""
+    writer = RunWriter("nmc-01", Geometry.FULL)
+    writer.step(Role.CHARGE, 1, CURRENT, 3600.0, "voltage_above", lambda share: 3.6 + 0.5 * share, SHARES)
+    writer.step(Role.CHARGE, 1, 0.4 * CURRENT, 36_000.0, "duration", lambda _: 4.1, SHARES)
+    row = half(rows_of(writer.records, Geometry.FULL), 1, Role.CHARGE)
+    assert row.current_ampere == CURRENT
+    assert row.duration_second == pytest.approx(3600.0, rel=2e-3)
+    assert row.capacity_ah == pytest.approx(5 * CURRENT, rel=1e-3)
+
+
+@pytest.mark.parametrize(("offset", "flag", "found"), [(2e-4, False, {"charge_surplus"}), (None, True, set())])
+def test_unknown_offset_is_said_of_a_half_cycle_and_no_surplus_is_certain(
+    offset: float | None, flag: bool, found: set[str]
+) -> None:
+    """What the offset may do to an efficiency is in no error where nobody knows it."""
+    writer = RunWriter("cu-01", offset=offset)
+    cycle(writer, 1, efficiency=1.05)
+    run = RunRows(writer.context, facts(offset=offset))
+    rows = {key_of(row): row for record in writer.records for row in run.take(record)}
+    row = half(rows, 1, Role.STRIP)
+    assert ("offset_unknown" in row.flags.split()) == flag
+    assert signs(row) == found

@@ -60,7 +60,7 @@ def test_a_page_for_every_cell(station: Path, tmp_path: Path) -> None:
 
 
 def test_a_page_counts_cycles_through_all_runs(tmp_path: Path) -> None:
-    """The newest spectrum is of the cell's last cycle, not of its last run's."""
+    """The newest spectrum is of the cell's last cycle, not of its last run's; only the cell's first cycles are its transient."""
     days = (0, 5)
     made: list[list[Any]] = [
         [*(cycle("moved-0", n, day=day) for n in range(1, 13)), fit("moved-0", 12, 30.0 + day, day=day)] for day in days
@@ -69,7 +69,17 @@ def test_a_page_counts_cycles_through_all_runs(tmp_path: Path) -> None:
     with Lab.open(write_station(tmp_path / "station", runs)) as lab:
         [path] = write_cell_pages(lab, ["moved-0"], tmp_path / "pages")
     page = path.read_text(encoding="utf-8")
+    assert "over 17 cycles" in page
     assert re.search(r"in cycle 24; 38\.1\d* ± 0\.\d+ in cycle 12", page)
+
+
+def test_a_page_puts_a_direct_current_beside_the_last_spectrum(tmp_path: Path) -> None:
+    """Where both are known: 61 Ω of a deposit, 59 Ω of its cycle's spectrum."""
+    spectrum = replace(fit("foil-0", 1, 55.0), total_resistance_ohm=59.0, total_resistance_ohm_std=0.5)
+    runs = [MadeRun("foil-0", [cycle("foil-0", 1), spectrum], FOIL)]
+    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
+        [path] = write_cell_pages(lab, ["foil-0"], tmp_path / "pages")
+    assert "In the last cycle with a spectrum, DC is 1.03 × the impedance" in path.read_text(encoding="utf-8")
 
 
 def test_a_cohort_is_one_page(station: Path, tmp_path: Path) -> None:
