@@ -17,6 +17,7 @@ from harness.analysis.coulombic import (
     efficiency,
     efficiency_of,
     is_formation,
+    known_efficiency,
     mean_coulombic_efficiency,
     pairings,
 )
@@ -163,6 +164,18 @@ def test_mean_keeps_the_offset_and_averages_the_rest() -> None:
     assert rows[0].coulombic_efficiency_std == pytest.approx(math.hypot(offset, independent), rel=1e-9)
     found = mean_coulombic_efficiency(rows)
     assert found.coulombic_efficiency_std == pytest.approx(math.hypot(offset, independent / 10), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("flags", "std", "low", "high"),
+    [("", 1e-3, True, True), ("strip_incomplete", 1e-3, True, False), ("offset_unknown", None, False, False),
+     ("offset_unknown strip_incomplete", None, True, False)],
+)  # fmt: skip
+def test_efficiency_says_what_is_known_of_it(flags: str, std: float | None, *, low: bool, high: bool) -> None:
+    """No deviation without the offset's; and without an upper end, whatever is known, where the removal ended on time."""
+    found = known_efficiency(replace(row(0.98, 3), coulombic_efficiency_std=1e-3, flags=flags))
+    assert (found.value, found.std) == (row(0.98, 3).coulombic_efficiency, std)
+    assert (found.low is not None, found.high is not None) == (low, high)
 
 
 def test_mean_with_an_unknown_offset_averages_nothing_away() -> None:

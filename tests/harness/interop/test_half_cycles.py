@@ -75,3 +75,14 @@ def test_surplus_is_a_sign_where_its_error_is_known(open_volt: float, accuracy: 
     noise = pl.Series(np.random.default_rng(2).normal(0.0, 1e-4, frame.height))
     frame = frame.with_columns(voltage_volt=open_volt + 50.0 * pl.col("current_ampere") + noise)
     assert [signs(half) for half in judged(frame, Geometry.DEPOSIT, accuracy)] == [[], found] * 2
+
+
+def test_strip_that_never_ends_is_judged_by_the_usual_length() -> None:
+    """Three strips of an hour, then one of a day: a fifth of its voltage is gone at once in its first hour."""
+    frame = made(*[(-CURRENT, 3600.0), (0.0, 60.0), (CURRENT, 3600.0), (0.0, 60.0)] * 3, (-CURRENT, 3600.0), (CURRENT, 86_400.0))
+    second, last = pl.col("step_time_second"), pl.col("step_count") == pl.col("step_count").max()
+    fallen = 1.0 - 0.2 * (last & (second >= 1500.0) & (second < 3600.0)) + 4.0 * (last & (second >= 3600.0))
+    noise = pl.Series(np.random.default_rng(2).normal(0.0, 2e-5, frame.height))
+    halves = judged(frame.with_columns(voltage_volt=60.0 * pl.col("current_ampere") * fallen + noise), Geometry.DEPOSIT)
+    assert [half.verdict.grade for half in halves] == [""] * 7 + ["suspect"]
+    assert signs(halves[-1])[:2] == ["abrupt_fall", "resistance_fall"]

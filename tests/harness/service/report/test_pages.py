@@ -82,6 +82,14 @@ def test_a_page_puts_a_direct_current_beside_the_last_spectrum(tmp_path: Path) -
     assert "In the last cycle with a spectrum, DC is 1.03 × the impedance" in path.read_text(encoding="utf-8")
 
 
+def test_a_resistance_on_the_page_errs_by_the_instruments_gain(tmp_path: Path) -> None:
+    """2 % of 50.8 Ω cm² beside the 0.3 of its fit."""
+    runs = [MadeRun("foil-0", [cycle("foil-0", 1), fit("foil-0", 1, 40.0)], replace(FOIL, accuracy_gain=0.02))]
+    with Lab.open(write_station(tmp_path / "station", runs)) as lab:
+        [path] = write_cell_pages(lab, ["foil-0"], tmp_path / "pages")
+    assert "50.8 ± 1.1 Ω cm²" in path.read_text(encoding="utf-8")
+
+
 def test_a_cohort_is_one_page(station: Path, tmp_path: Path) -> None:
     """Groups, pairs and their figures; what no metric could compare is said."""
     with Lab.open(station) as lab:
