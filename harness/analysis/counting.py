@@ -13,6 +13,8 @@ import numpy as np
 
 from harness.analysis.missing import Array, Index, filled_forward
 
+FEW = 50
+"""Values that mostly tell already that a decimal step is not theirs."""
 NOWHERE = np.zeros(0, dtype=np.int64)
 
 
@@ -74,13 +76,19 @@ def decimal_resolution(values: Array, finest: int = 9) -> float:
     if sample.size == 0:
         return 0.0
     single = bool(np.all(sample.astype(np.float32) == sample))
-    rounding = float(np.finfo(np.float32 if single else np.float64).eps)
+    rounding = 2 * float(np.finfo(np.float32 if single else np.float64).eps)
+    size = np.abs(sample)
+    largest = float(size.max())
     for digits in range(finest + 1):
-        scaled = np.abs(sample) * 10.0**digits
-        tolerance = 1e-6 + 2 * rounding * scaled
-        if float(tolerance.max()) > 0.1:
+        factor = 10.0**digits
+        if 1e-6 + rounding * largest * factor > 0.1:
             break
-        nearest = np.round(scaled)
-        if bool(np.all((np.abs(scaled - nearest) <= tolerance) & ((nearest > 0) | (scaled == 0)))):
-            return float(10.0**-digits)
+        if all(_on_grid(some * factor, rounding) for some in (size[:FEW], size)):
+            return 1.0 / factor
     return 0.0
+
+
+def _on_grid(scaled: Array, rounding: float) -> bool:
+    """Whether all are whole numbers within their rounding, and none but 0 so small that it is lost in it."""
+    nearest = np.round(scaled)
+    return bool(np.all((np.abs(scaled - nearest) <= 1e-6 + rounding * scaled) & ((nearest > 0) | (scaled == 0))))

@@ -42,16 +42,16 @@ def medians_by_step(steps: Spread, values: Callable[[Index], Array], *, both: bo
     return found
 
 
-def spread_rows(steps: Spread) -> Iterator[tuple[slice, Index, NDArray[np.bool_]]]:
+def spread_rows(steps: Spread, most_rows: int = MOST_ROWS) -> Iterator[tuple[slice, Index, NDArray[np.bool_]]]:
     """For some hundred steps at a time: which steps, a matrix of their rows, and which of its places hold one."""
     length = np.maximum(steps.stop - steps.first, 0)
     for begin in range(0, length.size, STEPS_AT_ONCE):
         part = slice(begin, begin + STEPS_AT_ONCE)
         own = length[part, None]
-        width = min(int(own.max(initial=0)), MOST_ROWS)
+        width = min(int(own.max(initial=0)), most_rows)
         if width == 0:
             continue
-        offset = np.arange(width)[None, :] * (-(-own // MOST_ROWS))
+        offset = np.arange(width)[None, :] * (-(-own // most_rows))
         inside = offset < own
         yield part, np.where(inside, steps.first[part, None] + offset, 0), inside
 

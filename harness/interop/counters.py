@@ -147,10 +147,11 @@ def _pair(file: _File, charging: str, discharging: str) -> Counter:
 def _running(file: _File, name: str, sign: float) -> tuple[RunningTotal, Uncounted]:
     """The total of one counter of a pair, whichever sign its program gives it; ``sign`` is that of the current it counts."""
     values, timeline, lost = file.columns[name], file.timeline, NOTHING
-    if not float(values.min()) >= 0:
+    counts_up = float(values.min()) >= 0
+    if not counts_up:
         values = np.abs(values)
     before = _before_first(values, file)
-    if not (float(values.min()) >= 0 or file.columns.complete(name)):
+    if not counts_up and not file.columns.complete(name):
         lost = file.passed_in(lost_by_total(values, file.starts))
         lost = lost.taken(sign * lost.added_ah > 0)
         values = carried_on(values, before, lost.rows, np.abs(lost.added_ah))

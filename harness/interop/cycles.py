@@ -210,7 +210,7 @@ def _step_charges(measured: Measured, halves: PairedHalves, counts: Mapping[int,
         charge.second.sum(axis=1).tolist(),
         repeat(measured.counted is not None),
     )
-    return list(map(StepCharge._make, zip(*columns, strict=False)))
+    return list(map(StepCharge, *columns))
 
 
 def _outside(measured: Measured, chosen: Mask, nothing: str) -> Estimate:

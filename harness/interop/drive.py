@@ -4,7 +4,7 @@ Lithium against lithium or copper is open at 0 V. A file that is called a deposi
 where the deposit is not driven below 0 V, nothing is plated from the counter electrode's own metal, and the open voltage counts
 as unknown. Then V / I is no resistance.
 
-The definitions are those of `harness.analysis.resistance`, taken over at most some hundred rows of a half cycle's first step
+The definitions are those of `harness.analysis.resistance`, taken over at most `MOST_ROWS` rows of a half cycle's first step
 (`harness.analysis.spread`). So is the noise of a voltage, from second differences, which no smooth change survives.
 """
 
@@ -23,6 +23,8 @@ from harness.analysis.spread import Spread, medians_by_step, row_medians, spread
 from harness.interop.measured import Measured
 from harness.model.run import Geometry
 
+MOST_ROWS = 64
+"""Of a half cycle: a resistance drifts through it by far more than the median of so many readings scatters, and σ says which."""
 SETTLED_ROWS = 20
 SETTLED = 0.9
 STILL_AT_REST = 1e-3
@@ -60,7 +62,7 @@ def apparent_resistances(columns: Mapping[str, Array], clock: Array, first: Inde
     resistance, std = np.full(first.size, np.nan), np.full(first.size, np.nan)
     if "voltage_volt" not in columns:
         return resistance, std
-    for part, rows, inside in spread_rows(Spread(first, stop)):
+    for part, rows, inside in spread_rows(Spread(first, stop), MOST_ROWS):
         current = np.where(inside, columns["current_ampere"][rows], np.nan)
         volt, time = columns["voltage_volt"][rows], clock[rows]
         size = np.abs(current)
