@@ -110,7 +110,7 @@ def _resistance(above: Axes, below: Axes, found: TruthComparison) -> None:
     for place, one in enumerate(both):
         _truth(above, one, "" if place else "true")
         _measured(above, one)
-    above.set_title("Resistance from impedance")
+    above.set_title("Resistance of the cell from impedance")
     above.set_ylabel("R / Ω cm²")
     if x.size:
         above.set_ylim(bottom=0.0)

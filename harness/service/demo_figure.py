@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.analysis.resistance import interfaces_of
 from harness.comparison.run import Beside, TruthComparison, compare_run
 from harness.comparison.truth_rows import read_truth
 from harness.config import Site
+from harness.model.run import Geometry
 from harness.service.charts import COLOURS, GREY
 from harness.service.compare_report import read_run
 from harness.service.demo_report import CellReport
@@ -48,6 +50,11 @@ class _Row:
     def sweeps(self) -> list[Beside]:
         """Interface resistances, one per sweep."""
         return [sweep.interface_resistance_ohm for sweep in self.found.sweeps]
+
+    @property
+    def area_cm2(self) -> float:
+        """What makes an interface resistance that of one electrode per area."""
+        return self.found.area_cm2 / interfaces_of(Geometry(self.found.geometry))
 
 
 def draw_demo(site: Site, reports: Sequence[CellReport], runs: dict[str, str], path: Path) -> None:
@@ -100,7 +107,7 @@ def _efficiency_by_cycle(axes: Axes, rows: Sequence[_Row]) -> None:
 def _resistance_by_cycle(axes: Axes, rows: Sequence[_Row]) -> None:
     for row in rows:
         cycles = np.array([float(one.cycle_count) for one in row.found.sweeps])
-        _curve(axes, row, cycles, row.sweeps, row.found.area_cm2)
+        _curve(axes, row, cycles, row.sweeps, row.area_cm2)
     axes.set_ylim(0.0, 1.1 * axes.get_ylim()[1])
     axes.set_title("Interface resistance of every sweep")
     _interval_key(axes)
@@ -143,10 +150,10 @@ def _resistance_by_cell(axes: Axes, rows: Sequence[_Row]) -> None:
         if row.sweeps:
             first, last = (one.measured for one in (row.sweeps[0], row.sweeps[-1]))
             if first is not None and last is not None:
-                area = row.found.area_cm2
+                area = row.area_cm2
                 axes.plot([first * area, last * area], [row.place] * 2, color=row.colour, linewidth=1.0, alpha=0.6, zorder=2)
                 axes.plot(first * area, row.place, "o", color="white", markeredgecolor=row.colour, markersize=4.0, zorder=3)
-            _point(axes, row, row.sweeps[-1], row.found.area_cm2)
+            _point(axes, row, row.sweeps[-1], row.area_cm2)
     _name_rows(axes, rows)
     axes.tick_params(labelleft=False)
     axes.set_xlim(left=0.0)

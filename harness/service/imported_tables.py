@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.coulombic import mean_coulombic_efficiency, pairings
+from harness.analysis.resistance import interfaces_of
 from harness.interop.cycles import AnalyzedCell
 from harness.interop.finding import Finding
 from harness.interop.imported import Imported, JudgedSpectrum
@@ -172,6 +173,8 @@ def _spectrum_parts(one: Imported) -> Iterator[RenderableType]:
             *_spectrum_row(judged, one.area_cm2), f"{judged.verdict.verdict.value}{''.join(notes[text] for text in said)}"
         )
     yield table
+    if per_area and interfaces_of(one.geometry) > 1:
+        yield _note("all", "resistances are those of the cell; each of its two electrodes has half of the interface's")
     for text, mark in notes.items():
         yield _note(mark, text)
     shared = set.intersection(*(set(judged.verdict.notes) for judged in one.spectra))

@@ -98,3 +98,13 @@ def test_refused_spectrum_shows_its_reason_once_and_no_number(tmp_path: Path) ->
     flat = " ".join(shown(pl.DataFrame(columns), tmp_path / "a.parquet").split())
     assert flat.count("Kramers–Kronig leaves") == 1
     assert "— — — refused¹ ¹" in flat
+
+
+@pytest.mark.parametrize(("geometry", "said"), [(Geometry.SYMMETRIC, True), (Geometry.DEPOSIT, False)])
+def test_resistances_of_a_symmetric_cell_are_said_to_be_the_cells(geometry: Geometry, said: bool, tmp_path: Path) -> None:
+    """Per area each of its electrodes has half of the interface's."""
+    omega = 2 * np.pi * np.logspace(5, -1, 37)
+    z = 5 + 30 / (1 + (1j * omega * 1e-3) ** 0.9)
+    columns = {"frequency_hertz": omega / 2 / np.pi, "real_impedance_ohm": z.real, "imaginary_impedance_ohm": z.imag}
+    flat = " ".join(shown(pl.DataFrame(columns), tmp_path / "a.parquet", geometry).split())
+    assert ("each of its two electrodes has half" in flat) == said
