@@ -33,6 +33,8 @@ LARGEST_FALL = 7.5
 SMALLEST_FALL = 1e-4
 """Below this the trapezoid and the logarithmic mean agree to 1e-9."""
 FEWEST_FOR_NOISE = 8
+NOISE_ROWS = 64
+"""Of a step: its noise is known to a fifth then, and is the least part of a charge's error."""
 HELD_CHANGE = 0.01
 """A current that was held over a hole of which nobody saw the other side may have moved by this share."""
 
@@ -375,4 +377,5 @@ def _noise_variance(current: Array, starts: Index, stops: Index) -> Array:
         return np.abs(current[rows - 1] - 2 * current[rows] + current[rows + 1])
 
     inner = Spread(starts + 1, np.where(stops - starts >= FEWEST_FOR_NOISE, stops - 1, starts + 1))
-    return (np.nan_to_num(medians_by_step(inner, bend, both=False), nan=0.0) / (0.6745 * math.sqrt(6))) ** 2
+    scatter = medians_by_step(inner, bend, both=False, most_rows=NOISE_ROWS)
+    return (np.nan_to_num(scatter, nan=0.0) / (0.6745 * math.sqrt(6))) ** 2

@@ -31,13 +31,13 @@ class Spread:
     stop: Index
 
 
-def medians_by_step(steps: Spread, values: Callable[[Index], Array], *, both: bool = True) -> Array:
+def medians_by_step(steps: Spread, values: Callable[[Index], Array], *, both: bool = True, most_rows: int = MOST_ROWS) -> Array:
     """The median of ``values`` (rows → numbers, NaN where a row does not count) in each step, NaN where no row counts.
 
     Of an even number the mean of both middle ones, or the upper one.
     """
     found = np.full(steps.first.size, np.nan)
-    for part, rows, inside in spread_rows(steps):
+    for part, rows, inside in spread_rows(steps, most_rows):
         found[part] = row_medians(np.where(inside, values(rows), np.nan), both=both)
     return found
 
