@@ -98,24 +98,20 @@ def half_cycle_shape(
     """The shape of the readings of one half cycle, in rising time.
 
     ``open_voltage_volt`` is 0 for lithium against lithium or copper, ``None`` where it changes or is unknown; then
-    ``rest_voltage_volt``, at which the cell rested right before, gives the resistance that answers at once. ``usual_second`` is
-    what such half cycles usually take: in one that takes much longer, jumps are looked for in that much of it by itself, too, for
-    what is abrupt is measured by the length.
+    ``rest_voltage_volt``, at which the cell rested right before, gives the resistance that answers at once. In one that takes
+    much longer than the ``usual_second`` jumps are looked for in that much by itself, too: the length says what is abrupt.
 
     Raises:
         AnalysisError: no reading with a finite time, voltage and current, columns of different lengths, or time that goes back.
     """
     steady = steady_readings(time_second, voltage_volt, current_ampere)
     flags = {FLAG_HELD} if steady.held else set()
-    if open_voltage_volt is None:
-        flags.add(FLAG_OPEN_VOLTAGE_UNKNOWN)
+    flags |= {FLAG_OPEN_VOLTAGE_UNKNOWN} if open_voltage_volt is None else set()
     if steady.refusal or steady.current_ampere is None:
         return _refused(steady, flags)
     time, volt = steady.time_second, steady.voltage_volt
     drive, numbers = _overpotentials(steady, open_voltage_volt, rest_voltage_volt)
-    middle = between(time, *MIDDLE)
-    much_longer = usual_second is not None and float(time[-1] - time[0]) > LONGER * usual_second
-    judged = usual_second if much_longer else steady.duration_second
+    middle, judged = between(time, *MIDDLE), _judged_second(steady, usual_second)
     return HalfCycleShape(
         steady.current_ampere,
         steady.duration_second,
@@ -135,6 +131,13 @@ def half_cycle_shape(
 
 _Numbers = tuple[Estimate, Estimate, Estimate, Estimate, Estimate]
 """Nucleation, plateau, end, arcing, apparent resistance."""
+
+
+def _judged_second(steady: Steady, usual_second: float | None) -> float | None:
+    """How much of a half cycle by itself is looked at for what is abrupt in it."""
+    lasted = steady.duration_second
+    longer = lasted is not None and usual_second is not None and lasted > LONGER * usual_second
+    return usual_second if longer else lasted
 
 
 def _refused(steady: Steady, flags: set[str]) -> HalfCycleShape:
