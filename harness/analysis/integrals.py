@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.analysis.missing import all_finite
-from harness.analysis.spread import Spread, medians_by_step
+from harness.analysis.spread import smooth_scatters
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -371,11 +371,7 @@ def _holes(interval: Array, current: Array, starts: Index, flags: Bits, held: Ar
 
 
 def _noise_variance(current: Array, starts: Index, stops: Index) -> Array:
-    """White noise from second differences, which no smooth change survives: median |I₋ − 2 I + I₊| / (0.6745 √6), squared."""
-
-    def bend(rows: Index) -> Array:
-        return np.abs(current[rows - 1] - 2 * current[rows] + current[rows + 1])
-
-    inner = Spread(starts + 1, np.where(stops - starts >= FEWEST_FOR_NOISE, stops - 1, starts + 1))
-    scatter = medians_by_step(inner, bend, both=False, most_rows=NOISE_ROWS)
-    return (np.nan_to_num(scatter, nan=0.0) / (0.6745 * math.sqrt(6))) ** 2
+    """White noise from second differences, squared; 0 where the readings are too few to say."""
+    scatter = smooth_scatters(current, starts, stops, fewest=FEWEST_FOR_NOISE, both=False, most_rows=NOISE_ROWS)
+    noise: Array = np.nan_to_num(scatter, nan=0.0) ** 2
+    return noise

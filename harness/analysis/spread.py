@@ -74,3 +74,15 @@ def smooth_scatter(values: Array, *, fewest: int) -> float | None:
     if values.size < max(fewest, 3):
         return None
     return float(np.median(np.abs(np.diff(values, 2)))) / (NORMAL_MEDIAN * math.sqrt(6.0))
+
+
+def smooth_scatters(
+    values: Array, first: Index, stop: Index, *, fewest: int, both: bool = True, most_rows: int = MOST_ROWS
+) -> Array:
+    """`smooth_scatter` of the rows [first, stop) of each step, from some of them; NaN where a step has fewer than ``fewest``."""
+
+    def bend(rows: Index) -> Array:
+        return np.abs(values[rows - 1] - 2 * values[rows] + values[rows + 1])
+
+    inner = Spread(first + 1, np.where(stop - first >= fewest, stop - 1, first + 1))
+    return medians_by_step(inner, bend, both=both, most_rows=most_rows) / (NORMAL_MEDIAN * math.sqrt(6.0))

@@ -19,7 +19,7 @@ import numpy as np
 from harness.analysis.charge import Array
 from harness.analysis.integrals import FEWEST_FOR_NOISE, Index
 from harness.analysis.resistance import FEWEST_READINGS, MIDDLE, SAME_CURRENT
-from harness.analysis.spread import Spread, medians_by_step, row_medians, spread_rows
+from harness.analysis.spread import Spread, row_medians, smooth_scatters, spread_rows
 from harness.interop.measured import Measured
 from harness.model.run import Geometry
 
@@ -105,14 +105,9 @@ def switch_resistances(columns: Mapping[str, Array], first: Index, stop: Index) 
 
 def _voltage_stds(voltage: Array, first: Index, stop: Index) -> Array:
     """One standard deviation of a reading in each step [first, stop), NaN where the readings are too few to say: its noise,
-    median |V₋ − 2 V + V₊| / (0.6745 √6), or q / √12 of the smallest step q in the file where that is more.
+    or q / √12 of the smallest step q in the file where that is more.
     """
-
-    def bend(rows: Index) -> Array:
-        return np.abs(voltage[rows - 1] - 2 * voltage[rows] + voltage[rows + 1])
-
-    enough = stop - first >= FEWEST_FOR_NOISE
-    noise = medians_by_step(Spread(first + 1, np.where(enough, stop - 1, first + 1)), bend) / (0.6745 * math.sqrt(6))
+    noise = smooth_scatters(voltage, first, stop, fewest=FEWEST_FOR_NOISE)
     sample = np.unique(voltage[np.isfinite(voltage)][:20_000])
     step = float(np.min(np.diff(sample))) if sample.size > 1 else 0.0
     return np.maximum(noise, step / math.sqrt(12))
