@@ -227,12 +227,17 @@ def _with_stamps(edges: Edges, time: Array, valid: Mask, starts: Index) -> Edges
     )
 
 
+def blocks_of_steps(starts: Index, size: int) -> list[slice]:
+    """Steps of ``size`` rows in all, so many at a time as stay in the processor's cache."""
+    cuts = np.unique(np.searchsorted(starts, np.arange(0, size, ROWS_AT_ONCE)))
+    return [slice(begin, end) for begin, end in pairwise([*cuts.tolist(), starts.size]) if end > begin]
+
+
 def _integrate_whole(readings: _Readings, starts: Index, edges: Edges) -> Charges:
-    """`integrate` where every row is finite and every step has one; so many rows at a time as stay in the processor's cache."""
+    """`integrate` where every row is finite and every step has one."""
     size = readings.time.size
     stops = np.append(starts[1:], size)
-    cuts = np.unique(np.searchsorted(starts, np.arange(0, size, ROWS_AT_ONCE)))
-    blocks = [slice(begin, end) for begin, end in pairwise([*cuts.tolist(), starts.size]) if end > begin]
+    blocks = blocks_of_steps(starts, size)
     parts = [_integrate_block(readings, starts[block], stops[block], edges.taken(block)) for block in blocks]
     if len(parts) == 1:
         return parts[0]

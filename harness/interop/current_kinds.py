@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from harness.analysis.charge import COULOMB_PER_AH, Array
-from harness.analysis.integrals import CurrentKind, Index
+from harness.analysis.integrals import CurrentKind, Index, blocks_of_steps
+from harness.analysis.missing import held
 from harness.interop.columns import Columns
 from harness.interop.counters import Counter
 from harness.interop.finding import Finding
@@ -51,18 +52,20 @@ def kind_of(columns: Columns, timeline: Timeline, counter: Counter | None) -> Cu
     return CurrentKind.MEAN if float(np.mean(means[differing])) > 0.5 else CurrentKind.POINT
 
 
-def assumed_points(columns: Columns, timeline: Timeline, first: Index) -> Finding | None:
-    """The sentence about currents that were taken for points, if as means some step's charge were clearly another one."""
+def assumed_points(columns: Columns, timeline: Timeline, first: Index, charge_coulomb: Array) -> Finding | None:
+    """The sentence about currents that were taken for points and gave these charges of the steps that begin at the rows
+    ``first``, if as means some step's charge were clearly another one.
+    """
     time, current, stop = timeline.time_second, columns["current_ampere"], np.append(first[1:], timeline.time_second.size)
     ends = np.nan_to_num(current[np.stack((first, stop - 1))], nan=0.0)
-    varied = np.flatnonzero(np.abs(ends[0] - ends[1]) > MATTERS * float(np.abs(ends).max()))
-    parts = [_both_ways(time[first[step] : stop[step]], current[first[step] : stop[step]]) for step in varied]
-    if not parts:
+    if not bool((np.abs(ends[0] - ends[1]) > MATTERS * float(np.abs(ends).max())).any()):
         return None
-    apart, charge = np.array(parts).T
-    most = float(apart.max()) / max(float(charge.max()), SMALLEST * float(apart.max()))
-    if most <= MATTERS:
+    current = current if columns.complete("current_ampere") else held(current, first)
+    apart = float(_by_kind(time, current, first).max())
+    largest = float(np.abs(charge_coulomb).max())
+    if apart <= MATTERS * largest:
         return None
+    most = apart / max(largest, SMALLEST * apart)
     text = (
         f"nothing says whether a current is the value at its stamp or the mean since the row before; points were assumed, and "
         f"means would change the charge of a step by up to {100 * most:.2g} % of the largest"
@@ -70,7 +73,14 @@ def assumed_points(columns: Columns, timeline: Timeline, first: Index) -> Findin
     return Finding(CURRENT_KIND, "current_ampere", text)
 
 
-def _both_ways(time: Array, current: Array) -> tuple[float, float]:
-    """By how much rectangles and trapezoids differ over a step, and its charge."""
-    interval, current = np.diff(time), np.nan_to_num(current, nan=0.0)
-    return abs(float(np.sum(0.5 * interval * np.diff(current)))), float(np.sum(interval * np.abs(current[1:])))
+def _by_kind(time: Array, current: Array, first: Index) -> Array:
+    """By how much rectangles and trapezoids differ over each step."""
+    apart = []
+    for steps in blocks_of_steps(first, time.size):
+        begin, end = int(first[steps.start]), int(first[steps.stop]) if steps.stop < first.size else time.size
+        inside = first[steps] - begin
+        amount = np.empty(end - begin)
+        np.multiply(np.diff(time[begin:end]), np.diff(current[begin:end]), out=amount[1:])
+        amount[inside] = 0.0
+        apart.append(0.5 * np.abs(np.add.reduceat(amount, inside)))
+    return np.concatenate(apart)

@@ -75,13 +75,14 @@ def measure(columns: Columns, timeline: Timeline, stated: Stated, kind: CurrentK
         timeline = replace(timeline, flagged_rows={**timeline.flagged_rows, FLAG_DISAGREES: apart})
     counter, ranges = best_counter(columns, timeline, steps.first), ranges_of(columns)
     told = kind or kind_of(columns, timeline, counter)
-    kind, assumed = told or CurrentKind.POINT, None if told or counter else assumed_points(columns, timeline, steps.first)
+    kind = told or CurrentKind.POINT
     if counter is not None and counter.uncounted.rows.size:
         counter = best_counter(columns, timeline, steps.first, kind)
     current = columns["current_ampere"]
     edges = _reaching_back(steps, timeline) if kind is CurrentKind.MEAN else shared_edges(timeline, steps, steps.named, current)
     complete = timeline.complete and columns.complete("current_ampere")
     integral = integrate(timeline.clock_second, current, steps.first, edges, kind=kind, ranges=ranges, complete=complete)
+    assumed = None if told or counter else assumed_points(columns, timeline, steps.first, integral.total_coulomb())
     offsets = estimate_offsets(columns, timeline, steps, ranges)
     systematic, names = _systematic(accuracy, ranges, offsets)
     pieces, minor = _without_minor(integral, steps)

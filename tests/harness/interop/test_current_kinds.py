@@ -73,6 +73,20 @@ def test_points_are_said_to_be_assumed_where_it_matters(*, mean: bool) -> None:
     assert analyzed(constant.with_columns(pl.col("current_ampere") + noise)).findings == []
 
 
+def test_a_missing_current_hides_no_tail() -> None:
+    """What means would change a charge by is of the whole tail, with the reading before in place of one that is missing."""
+    whole = counted(charged_and_discharged(mean=False), "")
+    holed = whole.with_columns(current_ampere=pl.when(pl.int_range(pl.len()) % 50 != 7).then("current_ampere"))
+    said = [[one.text for one in analyzed(frame).findings if one.kind == "current_kind"] for frame in (whole, holed)]
+    assert said[0] == said[1] != []
+
+
+def test_no_time_makes_no_share_of_a_charge() -> None:
+    """Rows of one stamp hold no charge of which another kind of current could be a share."""
+    frame = pl.DataFrame({"test_time_second": [5.0] * 4, "current_ampere": [1e-3, 2e-3, 3e-3, 4e-3]})
+    assert [finding.kind for finding in analyzed(frame).findings] == []
+
+
 @pytest.mark.parametrize("stamps", ["as recorded", "random"])
 def test_charge_is_never_known_for_certain(stamps: str) -> None:
     """Stamps that lie on no decimal step and rows at every edge still leave a clock's own error."""
