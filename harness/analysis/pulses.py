@@ -3,7 +3,8 @@
 R(t) = (V(t₀ + t) − V(t₀⁻)) / (I(t₀ + t) − I(t₀⁻)), with the last reading before the pulse and one reading in it. Nothing is
 interpolated or extrapolated: where no reading lies within 5 % of the wanted time there is no number, and what "instantaneous"
 means depends on how soon the instrument wrote the first reading, so the time of every reading used is stored beside its value.
-σ_R = √2 σ_V / |ΔI| ⊕ |R| σ_ΔI / |ΔI|. A cell that is still relaxing when the pulse comes adds its own drift, which is stated.
+σ_R = √2 σ_V / |ΔI| ⊕ |R| σ_ΔI / |ΔI|, where σ_V is not less than the decimal step on which voltages were written, over √12. A
+cell that is still relaxing when the pulse comes adds its own drift, which is stated.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from harness.analysis.charge import Array
+from harness.analysis.counting import decimal_resolution
 from harness.analysis.estimate import Estimate
 from harness.analysis.switches import Record, Switch, record_of, switches, voltage_noise
 from harness.errors import AnalysisError
 
-METHOD_VERSION = "pulse-1"
+METHOD_VERSION = "pulse-2"
 
 WANTED_SECOND = (0.1, 1.0, 10.0, 30.0)
 LONGEST_SECOND = 180.0
 """A current that lasts longer is no pulse."""
 TOLERANCE = 0.05
+FINEST_DIGITS = 12
 READINGS_BEFORE = 20
 """So many, at most, say how noisy the voltage is and how it moves."""
 
@@ -103,8 +106,8 @@ def _is_pulse(record: Record, switch: Switch, longest_second: float) -> bool:
 
 def _pulse(record: Record, switch: Switch, wanted: tuple[float, ...], voltage_std: float | None, step_std: float | None) -> Pulse:
     noise = voltage_std
-    if noise is None:
-        noise = voltage_noise(record.voltage_volt[_just_before(switch)])
+    if noise is None and (shown := voltage_noise(record.voltage_volt[_just_before(switch)])) is not None:
+        noise = max(shown, decimal_resolution(record.voltage_volt, FINEST_DIGITS) / math.sqrt(12))
     scatter = _current_scatter(record, switch) if step_std is None else step_std
     after = record.time_second[switch.first : switch.end] - switch.second
 

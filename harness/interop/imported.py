@@ -24,6 +24,7 @@ from harness.analysis.estimate import Estimate
 from harness.analysis.impedance.fit import ImpedanceFit, fit_impedance
 from harness.analysis.impedance.validity import SpectrumVerdict, Verdict, judge_spectrum
 from harness.analysis.integrals import CurrentKind
+from harness.analysis.pulses import Pulse
 from harness.analysis.resistance import area_specific, interfaces_of
 from harness.analysis.short_words import short_sentence
 from harness.errors import AnalysisError, BadInput
@@ -32,6 +33,7 @@ from harness.interop.columns import Columns
 from harness.interop.cycles import AnalyzedCell, analyze_frame
 from harness.interop.finding import Finding
 from harness.interop.half_cycles import JudgedHalf, judged_halves
+from harness.interop.pulsed import pulses_of
 from harness.interop.spectra import ImportedSpectrum, spectra_of, text_spectrum
 from harness.interop.timeline import FIND_APART, FIND_JUMP
 from harness.interop.validation import UNIT, UNIT_LIKELY, repaired, validate
@@ -73,6 +75,7 @@ class Imported:
     frame: pl.DataFrame
     cell: AnalyzedCell | None
     halves: list[JudgedHalf]
+    pulses: list[Pulse]
     spectra: list[JudgedSpectrum]
     findings: list[Finding]
 
@@ -137,7 +140,8 @@ def _imported(path: Path, name: str, frame: pl.DataFrame, how: _How) -> Imported
         findings = [_without_cycles(frame, lacking, str(path)), *findings, *_collapses(frame)]
     halves = [] if cell is None else judged_halves(cell)
     findings += _shorts(halves)
-    return Imported(path, name, how.geometry, how.area_cm2, frame, cell, halves, list(map(_judged, spectra)), findings)
+    pulses, judged = [] if cell is None else pulses_of(cell), list(map(_judged, spectra))
+    return Imported(path, name, how.geometry, how.area_cm2, frame, cell, halves, pulses, judged, findings)
 
 
 def _cell(path: Path, name: str, frame: pl.DataFrame, how: _How) -> AnalyzedCell:
@@ -246,6 +250,7 @@ def _cell_json(one: Imported) -> dict[str, object]:
         for name in ("rest_charge_ah", "probe_charge_ah", "offset_ampere"):
             told[name] = _estimate_json(getattr(one.cell, name))
     told["half_cycles"] = [_half_json(half) for half in one.halves]
+    told["pulses"] = [dataclasses.asdict(pulse) for pulse in one.pulses]
     told["spectra"] = [_spectrum_json(judged, one) for judged in one.spectra]
     told["findings"] = [dataclasses.asdict(finding) for finding in one.findings]
     return told

@@ -76,6 +76,13 @@ def test_noise_that_is_not_stated_is_seen_before_the_pulse() -> None:
     assert np.mean(squares) == pytest.approx(2 * (1e-4 / 2e-3) ** 2, rel=0.1)
 
 
+def test_a_rest_that_reads_the_same_is_no_surer_than_its_digits() -> None:
+    """Voltages of 1 mV that never change at rest leave √2 · 1 mV / √12 of each resistance, and not nothing."""
+    time, voltage, current = record()
+    pulse = single(pulse_resistances(time, np.round(voltage, 3), current))
+    assert pulse.last.resistance_ohm.std == pytest.approx(math.sqrt(2 / 12) * 1e-3 / 2e-3)
+
+
 def test_the_moment_of_the_switch_is_the_last_reading_before_or_the_steps_own_or_unknown() -> None:
     """A rest that is logged more rarely than the pulse hides the switch, unless the step's own clock says it."""
     time, voltage, current = record(rest_interval=7.0)
