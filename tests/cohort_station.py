@@ -81,7 +81,9 @@ def fit(cell: str, count: int, resistance: float | None, *, day: int = 0, verdic
     area = None if resistance is None else 1.27 * resistance
     stamp = START + day * 24 * HOUR + (count * 4 + 3) * HOUR
     shown = (5.0, 0.1, resistance, 0.2, area, 0.3, 1e-3)
-    return ImpedanceFitRow(run_id(cell, day), count, stamp, count, *shown, "", "eis-1", verdict=verdict)
+    noise = None if resistance is None else 0.05
+    row = ImpedanceFitRow(run_id(cell, day), count, stamp, count, *shown, "", "eis-1", verdict=verdict)
+    return replace(row, interface_resistance_ohm_noise_std=noise)
 
 
 def half_cycle(cell: str, count: int, role: str, *, grade: str = "") -> HalfCycleRow:

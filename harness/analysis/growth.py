@@ -2,7 +2,7 @@
 
 R = R₀, R₀ + k x, R₀ + k √x, R₀ + k xᵐ. Fresh interphase on lithium in every cycle makes R linear in the cycle; a film that grows
 through itself by diffusion makes it a root of time (E. Peled, J. Electrochem. Soc. 126, 2047 (1979), 10.1149/1.2128859).
-Every law is fitted on every axis, weighted 1/σ², and all are shown. The choice is by AICc = n ln(S/n) + 2K n/(n − K − 1), K
+Every law is fitted on every axis, and all are shown. The choice is by AICc = n ln(S/n) + 2K n/(n − K − 1), K
 counting the scale (Hurvich and Tsai); differences below 2 decide nothing. That likelihood takes the errors as independent: see
 ``durbin_watson`` beside it; the intervals do not (`regression`).
 
@@ -10,9 +10,13 @@ Two polarities of a symmetric cell alternate, so a law without a polarity term h
 that term is in every law as soon as both occur. Other covariates (temperature, state of charge) are tried in and out.
 
 The exponent's interval is that of its profile likelihood; the other parameters of the power law have the linearised law's. An
-error common to all rows (an instrument's gain) widens R₀ and k but not the ratio that `LawFit.reaches` looks for. A σ below
-0.3 × the median counts as that: no row outweighs the others tenfold by a σ that is itself an estimate. Intervals hold for a law
-that was fixed beforehand; the one chosen from many looks a little surer than it is.
+error common to all rows (an instrument's gain) widens R₀ and k but not the ratio that `LawFit.reaches` looks for. Rows weigh
+alike, but for those whose σ is more than `LEAST_STD` × the median: a σ of one spectrum is mostly what models do not know, which a
+cell's spectra share, and a noise estimated from one spectrum is smaller where that noise made the resistance smaller. Intervals
+hold for a law that was fixed beforehand; the one chosen from many looks a little surer than it is.
+
+Two errors are told. The interval is the whole one: how well the law is known that these rows wander about. ``noise_std`` is the
+part of it that the measurement makes: how far the same law of the same cell would be without noise.
 """
 
 from __future__ import annotations
@@ -27,16 +31,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from harness.analysis.charge import Array
 from harness.analysis.estimate import Estimate
-from harness.analysis.growth_law import MOST_EXTRAPOLATION, Axis, Law, LawFit, fit_law
+from harness.analysis.growth_law import MOST_EXTRAPOLATION, Axis, Law, LawFit, Rows, fit_law
 from harness.errors import AnalysisError
 
 __all__ = ["MOST_EXTRAPOLATION", "Axis", "GrowthReport", "Law", "LawFit", "growth_laws"]
 
-METHOD_VERSION = "growth-1"
+METHOD_VERSION = "growth-2"
 FEWEST_POINTS = 6
 MOST_COVARIATES = 3
 POLARITY = "polarity"
-LEAST_STD = 0.3
+LEAST_STD = 3.0
 
 Mask = NDArray[np.bool_]
 
@@ -86,6 +90,7 @@ def growth_laws(
     throughput_ah: ArrayLike | None = None,
     covariates: Mapping[str, ArrayLike] | None = None,
     leave_out: Mapping[str, ArrayLike] | None = None,
+    noise_std: ArrayLike | None = None,
     common_relative_std: float = 0.0,
 ) -> GrowthReport:
     """Every law for the resistances ``value`` (n,) in ohm, on each axis that is given (n,), counted from the cell's start.
@@ -93,19 +98,20 @@ def growth_laws(
     ``std`` are the resistances' own standard deviations, ``None`` for equal weights. ``covariates``: ``polarity`` (its two signs
     are taken as ±1, so that R₀ is their mean) and others by name, which enter as their difference from their mean.
     ``leave_out``: masks of the rows to be kept out, by reason (a failed Kramers–Kronig test, a change of temperature). Rows
-    without a finite value, σ, axis or covariate are left out, too. ``common_relative_std``: an error all rows share.
+    without a finite value, σ, axis or covariate are left out, too. ``noise_std``: the part of ``std`` that noise makes, for
+    `LawFit.noise_std` alone, and that only where every row used has one. ``common_relative_std``: an error all rows share.
 
     Raises:
         AnalysisError: no axis is given, lengths differ, a σ is negative, or there are more than three optional covariates.
     """
-    table = _table(value, std, _axes(cycle, time_second, throughput_ah), covariates or {})
+    table = _table((value, std, noise_std), _axes(cycle, time_second, throughput_ah), covariates or {})
     kept, left_out = _kept(table, leave_out or {})
     if kept.size < FEWEST_POINTS:
         return GrowthReport((), kept.size, left_out, f"no fit: {kept.size} points, {FEWEST_POINTS} are needed")
     used = table.rows(kept)
-    sigma = None if std is None else _bounded(used.std)
+    rows = Rows(used.value, _bounded(used.std), used.noise_std if np.isfinite(used.noise_std).all() else None)
     fits = [
-        _widened(fit_law(law, axis, used.axes[axis], used.value, std=sigma, covariates=terms), common_relative_std)
+        _widened(fit_law(law, axis, used.axes[axis], rows, terms), common_relative_std)
         for law, axis in itertools.product(Law, used.axes)
         for terms in _choices(used.covariates)
         if law is not Law.CONSTANT or axis is next(iter(used.axes))
@@ -117,6 +123,7 @@ def growth_laws(
 class _Table:
     value: Array
     std: Array
+    noise_std: Array
     axes: Mapping[Axis, Array]
     covariates: Mapping[str, Array]
 
@@ -125,7 +132,7 @@ class _Table:
         axes = {name: column[kept] for name, column in self.axes.items()}
         varying = {name: column[kept] for name, column in self.covariates.items() if np.ptp(column[kept]) > 0}
         ready = {name: np.sign(column) if name == POLARITY else column - column.mean() for name, column in varying.items()}
-        return _Table(self.value[kept], self.std[kept], axes, ready)
+        return _Table(self.value[kept], self.std[kept], self.noise_std[kept], axes, ready)
 
 
 def _axes(cycle: ArrayLike | None, time: ArrayLike | None, throughput: ArrayLike | None) -> dict[Axis, Array]:
@@ -140,20 +147,25 @@ def _vector(column: ArrayLike, name: str) -> Array:
         raise AnalysisError(f"{name}: a growth law needs numbers") from None
 
 
-def _table(value: ArrayLike, std: ArrayLike | None, axes: dict[Axis, Array], covariates: Mapping[str, ArrayLike]) -> _Table:
+def _table(
+    measured: tuple[ArrayLike, ArrayLike | None, ArrayLike | None], axes: dict[Axis, Array], covariates: Mapping[str, ArrayLike]
+) -> _Table:
     if not axes:
         raise AnalysisError("a growth law needs an axis; give cycle, time_second or throughput_ah")
+    value, std, noise_std = measured
     resistance = _vector(value, "value")
     sigma = np.ones_like(resistance) if std is None else _vector(std, "std")
+    noise = np.full_like(resistance, np.nan) if noise_std is None else _vector(noise_std, "noise_std")
     terms = {name: _vector(column, name) for name, column in covariates.items()}
-    for name, column in {"std": sigma, **{axis.value: column for axis, column in axes.items()}, **terms}.items():
+    named = {axis.value: column for axis, column in axes.items()} | terms
+    for name, column in {"std": sigma, "noise_std": noise, **named}.items():
         if column.size != resistance.size:
             raise AnalysisError(f"{name} has {column.size} rows and value has {resistance.size}; give one for each")
-    if bool(np.any(sigma < 0)):
+    if bool(np.any(sigma < 0) or np.any(noise < 0)):
         raise AnalysisError("a standard deviation is negative")
     if len(set(terms) - {POLARITY}) > MOST_COVARIATES:
         raise AnalysisError(f"{len(terms)} covariates are too many to try in and out; choose {MOST_COVARIATES}")
-    return _Table(resistance, sigma, axes, terms)
+    return _Table(resistance, sigma, noise, axes, terms)
 
 
 def _kept(table: _Table, leave_out: Mapping[str, ArrayLike]) -> tuple[NDArray[np.intp], dict[str, int]]:
@@ -173,7 +185,7 @@ def _kept(table: _Table, leave_out: Mapping[str, ArrayLike]) -> tuple[NDArray[np
 
 
 def _bounded(std: Array) -> Array | None:
-    """No σ below a third of the median; ``None`` (equal weights) when most are zero."""
+    """No σ below `LEAST_STD` × the median; ``None`` (equal weights) when most are zero."""
     middle = float(np.median(std))
     return np.maximum(std, LEAST_STD * middle) if middle > 0 else None
 

@@ -48,6 +48,9 @@ class LawFit:
     per covariate, ohm per its unit. ``increase`` is the growth from the first to the last x, which is known even where k and m
     are not apart. ``refusal`` says why there is none of these.
 
+    ``noise_std`` is the part of each parameter's error that the rows' noise and what is common to them make: how far the law of
+    the same rows without noise may be, which wander about it no less. It is empty where the noise is unknown.
+
     ``delta_aicc`` and ``weight`` are beside the other laws of a report. ``durbin_watson`` is ``None`` for a perfect fit.
     """
 
@@ -62,6 +65,7 @@ class LawFit:
     durbin_watson: float | None = None
     autocorrelation: float | None = None
     refusal: str = ""
+    noise_std: Mapping[str, float] = field(default_factory=dict)
     _curve: _Curve | None = field(default=None, repr=False)
 
     def at(self, place: float) -> Estimate:
@@ -92,10 +96,10 @@ class LawFit:
         resistances = self._curve.fit.coefficients.copy()
         if self.law is Law.POWER:
             resistances[2] = 0.0
-        covariance = self._curve.fit.covariance + relative_std**2 * np.outer(resistances, resistances)
-        curve = replace(self._curve, fit=replace(self._curve.fit, covariance=covariance))
-        exponent = self.parameters.get("exponent")
-        return replace(self, parameters=_parameters(curve, self.covariates, exponent), increase=curve.increase(), _curve=curve)
+        common = relative_std**2 * np.outer(resistances, resistances)
+        fit, noise = self._curve.fit, self._curve.fit.noise_covariance
+        wider = replace(fit, covariance=fit.covariance + common, noise_covariance=None if noise is None else noise + common)
+        return _on_curve(self, replace(self._curve, fit=wider), self.parameters.get("exponent"))
 
     def __str__(self) -> str:
         name = self.law.value + ("" if self.law is Law.CONSTANT else f" in {self.axis.value}")
@@ -137,11 +141,11 @@ class _Curve:
 
     def at(self, place: float) -> Estimate:
         where = np.array([place])
-        return self._estimate(float(self.values(where)[0]), self.gradients(where)[0])
+        return self.estimate(float(self.values(where)[0]), self.gradients(where)[0])
 
     def increase(self) -> Estimate:
         ends = np.array([self.first, self.last])
-        return self._estimate(float(np.diff(self.values(ends))[0]), np.diff(self.gradients(ends), axis=0)[0])
+        return self.estimate(float(np.diff(self.values(ends))[0]), np.diff(self.gradients(ends), axis=0)[0])
 
     def crossing(self, factor: float) -> Estimate:
         if self.fit.coefficients[0] <= 0:
@@ -155,7 +159,18 @@ class _Curve:
         half = Estimate.student(0.0, 1.0, self.fit.freedom).high or math.inf
         return _crossed(places, above, half * std, half, f"{factor:g} × the start")
 
-    def growth(self) -> Estimate:
+    def parameters(self, names: tuple[str, ...]) -> dict[str, tuple[float, Array]]:
+        """Each parameter and its derivatives by the coefficients; ``names`` are the covariates'."""
+        unit = np.eye(self.fit.coefficients.size)
+        known = {"initial": (float(self.fit.coefficients[0]), unit[0])}
+        if self.law is not Law.CONSTANT:
+            known["growth"] = self._growth()
+        if self.law is Law.POWER:
+            known["exponent"] = (self.exponent, unit[2])
+        first = self.fit.coefficients.size - len(names)
+        return known | {name: (float(self.fit.coefficients[first + at]), unit[first + at]) for at, name in enumerate(names)}
+
+    def _growth(self) -> tuple[float, Array]:
         """The parameter k, from that of the scaled axis."""
         power = {Law.SQUARE_ROOT: 0.5}.get(self.law, self.exponent)
         factors = np.zeros(self.fit.coefficients.size)
@@ -163,41 +178,51 @@ class _Curve:
         value = float(self.fit.coefficients[1] * factors[1])
         if self.law is Law.POWER:
             factors[2] = -value * math.log(self.scale)
-        return self._estimate(value, factors)
+        return value, factors
 
-    def _estimate(self, value: float, gradient: Array) -> Estimate:
-        std = math.sqrt(max(float(gradient @ self.fit.covariance @ gradient), 0.0))
-        return Estimate.student(value, std, self.fit.freedom)
+    def estimate(self, value: float, gradient: Array) -> Estimate:
+        """A number with the error of the coefficients it depends on."""
+        return Estimate.student(value, _length(self.fit.covariance, gradient), self.fit.freedom)
 
 
-def fit_law(law: Law, axis: Axis, place: Array, value: Array, *, std: Array | None, covariates: Mapping[str, Array]) -> LawFit:
-    """Fit one law to rows in their order; ``covariates`` are columns ready for a linear term."""
-    names = tuple(covariates)
+def _length(covariance: Array, gradient: Array) -> float:
+    """The standard deviation of what has this gradient."""
+    return math.sqrt(max(float(gradient @ covariance @ gradient), 0.0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Resistances in their order, the σ by which they weigh (``None``: alike), and each one's own noise (``None``: unknown)."""
+
+    value: Array
+    std: Array | None = None
+    noise_std: Array | None = None
+
+    def regress(self, columns: Array, added: Array | float = 0.0) -> Regression:
+        """The resistances, with something ``added``, on some columns."""
+        return regress(columns, self.value + added, self.std, self.noise_std)
+
+
+def fit_law(law: Law, axis: Axis, place: Array, rows: Rows, covariates: Mapping[str, Array]) -> LawFit:
+    """Fit one law to rows at the places x; ``covariates`` are columns ready for a linear term."""
+    names, size = tuple(covariates), rows.value.size
     count = {Law.CONSTANT: 1, Law.POWER: 3}.get(law, 2) + len(names) + 1
     if refusal := _refusal(law, axis, place, count):
         return _refused(law, axis, names, refusal)
-    extra = np.column_stack([*covariates.values()]) if names else np.empty((value.size, 0))
+    extra = np.column_stack([*covariates.values()]) if names else np.empty((size, 0))
     scale = float(np.abs(place).max()) or 1.0
     try:
         if law is Law.POWER:
-            fit, exponent, squares = _fit_power(place / scale, value, std, extra)
+            fit, exponent, squares = _fit_power(place / scale, rows, extra)
         else:
-            fit, exponent = regress(np.column_stack([_terms(law, place / scale, 1.0), extra]), value, std), None
+            fit, exponent = rows.regress(np.column_stack([_terms(law, place / scale, 1.0), extra])), None
             squares = fit.squares
     except AnalysisError as error:
         return _refused(law, axis, names, str(error))
     curve = _Curve(law, scale, float(place.min()), float(place.max()), fit)
-    return LawFit(
-        law=law,
-        axis=axis,
-        covariates=names,
-        parameters=_parameters(curve, names, exponent),
-        increase=curve.increase(),
-        aicc=value.size * math.log(squares / value.size) + 2 * count * value.size / (value.size - count - 1),
-        durbin_watson=fit.durbin_watson,
-        autocorrelation=fit.autocorrelation,
-        _curve=curve,
-    )
+    aicc = size * math.log(squares / size) + 2 * count * size / (size - count - 1)
+    known = LawFit(law, axis, names, {}, curve.increase(), aicc, None, None, fit.durbin_watson, fit.autocorrelation)
+    return _on_curve(known, curve, exponent)
 
 
 def _refusal(law: Law, axis: Axis, place: Array, count: int) -> str:
@@ -216,15 +241,15 @@ def _refused(law: Law, axis: Axis, names: tuple[str, ...], reason: str) -> LawFi
     return LawFit(law, axis, names, {}, Estimate.refused(reason), refusal=reason)
 
 
-def _parameters(curve: _Curve, names: tuple[str, ...], exponent: Estimate | None) -> dict[str, Estimate]:
-    fit = curve.fit
-    known = {"initial": fit.coefficient(0)}
-    if curve.law is not Law.CONSTANT:
-        known["growth"] = curve.growth()
+def _on_curve(fit: LawFit, curve: _Curve, exponent: Estimate | None) -> LawFit:
+    """``fit`` with the parameters of a curve, but for the exponent, which has its own interval."""
+    parameters = curve.parameters(fit.covariates)
+    estimates = {name: curve.estimate(*one) for name, one in parameters.items()}
     if exponent is not None:
-        known["exponent"] = exponent
-    first = fit.coefficients.size - len(names)
-    return known | {name: fit.coefficient(first + place) for place, name in enumerate(names)}
+        estimates["exponent"] = exponent
+    noise = curve.fit.noise_covariance
+    alone = {} if noise is None else {name: _length(noise, gradient) for name, (_, gradient) in parameters.items()}
+    return replace(fit, parameters=estimates, noise_std=alone, increase=curve.increase(), _curve=curve)
 
 
 def _terms(law: Law, scaled: Array, exponent: float) -> Array:
@@ -241,22 +266,22 @@ def _with_exponent(columns: Array, scaled: Array, growth: float) -> Array:
     return np.column_stack([columns, growth * columns[:, 1] * logarithm])
 
 
-def _fit_power(scaled: Array, value: Array, std: Array | None, extra: Array) -> tuple[Regression, Estimate, float]:
+def _fit_power(scaled: Array, rows: Rows, extra: Array) -> tuple[Regression, Estimate, float]:
     """The power law: its exponent by profile, everything else by the law linearised there, and the residuals squared.
 
     The profile is taken twice: as if errors were independent, for the likelihood, and with the autocorrelation found there.
     """
-    root = np.ones_like(value) if std is None else np.median(std) / std
-    white = _Profile(scaled, value, root, extra, 0.0)
-    rho = _linearised(scaled, value, std, extra, white.coefficients).autocorrelation
-    best = _Profile(scaled, value, root, extra, rho)
-    fit = _linearised(scaled, value, std, extra, best.coefficients)
-    return replace(fit, coefficients=best.coefficients), best.interval(), max(white.squares, rounding(value * root))
+    root = np.ones_like(rows.value) if rows.std is None else np.median(rows.std) / rows.std
+    white = _Profile(scaled, rows.value, root, extra, 0.0)
+    rho = _linearised(scaled, rows, extra, white.coefficients).autocorrelation
+    best = _Profile(scaled, rows.value, root, extra, rho)
+    fit = _linearised(scaled, rows, extra, best.coefficients)
+    return replace(fit, coefficients=best.coefficients), best.interval(), max(white.squares, rounding(rows.value * root))
 
 
-def _linearised(scaled: Array, value: Array, std: Array | None, extra: Array, start: Array) -> Regression:
+def _linearised(scaled: Array, rows: Rows, extra: Array, start: Array) -> Regression:
     columns = _with_exponent(_terms(Law.POWER, scaled, float(start[2])), scaled, float(start[1]))
-    return regress(np.column_stack([columns, extra]), value + start[2] * columns[:, 2], std)
+    return rows.regress(np.column_stack([columns, extra]), start[2] * columns[:, 2])
 
 
 class _Profile:

@@ -25,7 +25,7 @@ from harness.analysis.lithium import UNKNOWN, Ended, KneeReview, LithiumBooks, l
 from harness.analysis.reservoir import ReservoirBlock, blocks_of_rows
 from harness.analysis.resistance import Agreement, cross_check
 from harness.errors import BadInput
-from harness.lab.rows import apparent_resistances, cycle_rows, last_resistances, swept_cycles, throughput
+from harness.lab.rows import apparent_resistances, cycle_rows, last_resistances, spectrum_resistances, swept_cycles, throughput
 from harness.model.anode import AnodeBuild
 from harness.model.anode_facts import findings_from
 from harness.model.derived import CycleRow
@@ -243,9 +243,7 @@ class CellView:
             raise BadInput("quantity", f'"{quantity}" is no resistance of a cell; there are {", ".join(Resistance)}')
         cycles = self.cycles()
         apparent = quantity == Resistance.APPARENT
-        measured = self.numbered(
-            apparent_resistances(cycles) if apparent else self.impedance().with_columns(polarity=pl.lit(0.0))
-        )
+        measured = self.numbered(apparent_resistances(cycles) if apparent else spectrum_resistances(self.impedance()))
         stamps = measured["unix_time_nanosecond"].to_numpy()
         return growth_laws(
             measured[str(quantity)].cast(pl.Float64).to_numpy(),
@@ -255,6 +253,7 @@ class CellView:
             throughput_ah=throughput(cycles, stamps),
             covariates={"polarity": measured["polarity"].to_numpy()},
             leave_out={} if apparent else {"refused": (measured["verdict"] == "refused").to_numpy()},
+            noise_std=measured[noise].to_numpy() if (noise := f"{quantity}_noise_std") in measured.columns else None,
             common_relative_std=self.gain_std,
         )
 

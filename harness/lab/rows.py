@@ -45,6 +45,13 @@ def apparent_resistances(cycles: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(halves).sort("place", "polarity")
 
 
+def spectrum_resistances(fits: pl.DataFrame) -> pl.DataFrame:
+    """The fits of spectra, which have no polarity, with the noise of the area-specific resistance, too."""
+    area = pl.col("area_specific_resistance_ohm_cm2") / pl.col("interface_resistance_ohm")
+    noise = pl.col("interface_resistance_ohm_noise_std") * area
+    return fits.with_columns(noise.alias("area_specific_resistance_ohm_cm2_noise_std"), polarity=pl.lit(0.0))
+
+
 def last_resistances(cycles: pl.DataFrame, fits: pl.DataFrame) -> tuple[Estimate, Estimate]:
     """The last spectrum's total resistance, and the apparent one of the deposit (else the removal) of its cycle, first."""
     known = fits.filter(pl.col("total_resistance_ohm").is_not_null())

@@ -16,7 +16,7 @@ import polars as pl
 from harness.analysis.endpoints import trend
 from harness.analysis.estimate import Estimate
 from harness.analysis.growth import GrowthReport
-from harness.analysis.growth_law import Axis, LawFit
+from harness.analysis.growth_law import Axis, Law, LawFit
 from harness.analysis.resistance import interfaces_of
 from harness.analysis.short_words import short_sentence
 from harness.analysis.shorts import evidence_from_json
@@ -188,6 +188,10 @@ def _growth_sentences(report: GrowthReport, fits: pl.DataFrame, area_cm2: float)
     told = [f"The interface grows by {slope}: the slope of the straight line."]
     if per_cycle.value is None:
         told = [f"No rate of growth is stated: {per_cycle.refusal}."]
+    law = report.law(Law.LINEAR, Axis.CYCLE)
+    if law is not None and law.noise_std:
+        of_noise = f"{MILLI * area_cm2 * law.noise_std['growth']:.2g} mΩ cm² per cycle"
+        told.append(f"Of that error {of_noise} are noise and gain; the rest is how the spectra wander about the line.")
     told += [f"{count} spectra are left out ({reason})." for reason, count in report.left_out.items() if count]
     noise = fits["interface_resistance_ohm_noise_std"].drop_nulls()
     if noise.len():

@@ -18,6 +18,7 @@ from tests.studies.study_growth import emulated
 
 Array = NDArray[np.float64]
 CYCLES = np.arange(1.0, 31.0)
+ALL = np.ones(30, dtype=np.bool_)
 
 
 def bounds(one: Estimate) -> tuple[float, float]:
@@ -185,16 +186,60 @@ def test_rows_are_left_out_by_reason_and_counted() -> None:
     assert "1 left out (temperature changed)" in str(report)
 
 
-def test_one_overconfident_row_does_not_outweigh_the_rest() -> None:
-    """A σ that is a thousandth of the others' (a median of repeated readings) counts as a third."""
-    rng = np.random.default_rng(12)
-    value, std = 20 + 0.5 * CYCLES + rng.normal(0, 0.3, 30), np.full(30, 0.3)
-    std[15] = 3e-4
-    fit = growth_laws(value, std, cycle=CYCLES).law(Law.LINEAR)
-    plain = growth_laws(value, np.where(CYCLES == 16, 0.09, 0.3), cycle=CYCLES).law(Law.LINEAR)
-    assert fit is not None
+def test_only_a_far_less_certain_row_counts_less() -> None:
+    """A σ of a thousandth of the others' buys no weight, one of thrice theirs costs none; one of 300 times takes it all."""
+    value = 20 + 0.5 * CYCLES + np.random.default_rng(12).normal(0, 0.3, 30)
+    plain, certain, doubtful, hopeless, without = (
+        growth_laws(value[rows], None if std is None else np.where(CYCLES == 16, std, 0.3)[rows], cycle=CYCLES[rows])
+        for std, rows in ((None, ALL), (3e-4, ALL), (0.9, ALL), (90.0, ALL), (None, CYCLES != 16))
+    )
+    assert certain.rate(Axis.CYCLE) == plain.rate(Axis.CYCLE) == doubtful.rate(Axis.CYCLE)
+    assert hopeless.rate(Axis.CYCLE).value == pytest.approx(without.rate(Axis.CYCLE).value, rel=1e-5)
+    assert hopeless.rate(Axis.CYCLE).value != pytest.approx(plain.rate(Axis.CYCLE).value, rel=1e-5)
+
+
+def test_noise_is_told_apart_from_wandering_about_the_law() -> None:
+    """Rows that bend widen the interval; the noise's part is Σ aᵢ² σ² of the rows' shares, and the common gain's beside it."""
+    value = 20 + 0.5 * CYCLES + 2 * np.sin(CYCLES / 5)
+    plain, gained = (
+        growth_laws(value, None, cycle=CYCLES, noise_std=np.full(30, 0.3), common_relative_std=gain).law(Law.LINEAR)
+        for gain in (0.0, 0.01)
+    )
     assert plain is not None
-    assert fit.parameters["growth"] == plain.parameters["growth"]
+    assert gained is not None
+    known = 0.3 / np.sqrt(np.sum((CYCLES - CYCLES.mean()) ** 2))
+    slope = plain.parameters["growth"]
+    assert slope.std is not None
+    assert slope.std > 5 * known
+    assert plain.noise_std["growth"] == pytest.approx(known)
+    assert gained.noise_std["growth"] == pytest.approx(np.hypot(known, 0.01 * (slope.value or 0.0)))
+    assert set(plain.noise_std) == {"initial", "growth"}
+
+
+@pytest.mark.parametrize("law", [Law.LINEAR, Law.SQUARE_ROOT, Law.POWER])
+def test_noise_of_every_law_is_what_repeating_shows(law: Law) -> None:
+    """The same rows measured 400 times: each parameter scatters by its noise's σ, within four standard errors of that."""
+    truth = 20 + 0.8 * (np.sqrt(CYCLES) if law is Law.SQUARE_ROOT else CYCLES**1.3 if law is Law.POWER else CYCLES)
+    rng, sigma, drawn = np.random.default_rng(21), np.linspace(0.1, 0.3, 30), []
+    for _ in range(400):
+        fit = growth_laws(truth + sigma * rng.standard_normal(30), None, cycle=CYCLES, noise_std=sigma).law(law)
+        assert fit is not None
+        drawn.append([[one.value, fit.noise_std[name]] for name, one in fit.parameters.items()])
+    values, stated = np.array(drawn, dtype=np.float64).transpose(2, 0, 1)
+    assert np.median(stated, axis=0) == pytest.approx(values.std(axis=0), rel=4 / np.sqrt(800))
+
+
+def test_unknown_noise_is_not_taken_for_none() -> None:
+    """Without a noise for every row that is used there is none for the law."""
+    value = 20 + 0.5 * CYCLES
+    for noise in (None, np.where(CYCLES == 3, np.nan, 0.1)):
+        fit = growth_laws(value, None, cycle=CYCLES, noise_std=noise).law(Law.LINEAR)
+        assert fit is not None
+        assert fit.noise_std == {}
+    skipped = growth_laws(value, None, cycle=CYCLES, noise_std=np.where(CYCLES == 3, np.nan, 0.1), leave_out={"odd": CYCLES == 3})
+    fit = skipped.law(Law.LINEAR)
+    assert fit is not None
+    assert fit.noise_std["growth"] > 0
 
 
 @given(st.permutations(range(30)))
@@ -242,6 +287,8 @@ def test_an_axis_without_span_has_no_law() -> None:
         ({}, "needs an axis"),
         ({"cycle": range(29)}, "cycle_count has 29 rows and value has 30"),
         ({"cycle": CYCLES, "std": -np.ones(30)}, "a standard deviation is negative"),
+        ({"cycle": CYCLES, "noise_std": -np.ones(30)}, "a standard deviation is negative"),
+        ({"cycle": CYCLES, "noise_std": np.ones(2)}, "noise_std has 2 rows and value has 30"),
         ({"cycle": CYCLES, "covariates": {"a": range(3)}}, "a has 3 rows"),
         ({"cycle": CYCLES, "covariates": dict.fromkeys("abcd", CYCLES)}, "4 covariates are too many"),
         ({"cycle": CYCLES, "leave_out": {"bad": [True]}}, 'the mask "bad" has 1 rows'),
@@ -255,10 +302,12 @@ def test_input_that_is_none_is_an_error(given: dict[str, Any], sentence: str) ->
 
 
 def test_rates_of_emulated_cells_hold_those_of_their_perfect_spectra() -> None:
-    """Two cells with a spectrum in every cycle: the rate without imperfections lies in the interval of the rate with them."""
-    [(held, wide)] = emulated(2, [1e-3])
-    assert held == 1.0
-    assert 0.01 < wide < 0.2
+    """Two cells with a spectrum in every cycle: the rate without imperfections is as near as noise says, and the whole interval
+    is wider.
+    """
+    [(by_noise, whole)] = emulated(2, [1e-3])
+    assert by_noise.held == whole.held == 1.0
+    assert 0.01 < by_noise.half_width < whole.half_width < 0.2
 
 
 @real

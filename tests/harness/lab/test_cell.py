@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from harness.analysis.growth import Axis, Law
 from harness.analysis.lithium import Ended
 from harness.analysis.survival import Lifetime
 from harness.errors import AnalysisError, BadInput
+from harness.lab.cell import Resistance
 from harness.lab.life import life_of
 from harness.model.run import Geometry, RunContext
 from harness.query import Lab
@@ -82,6 +84,20 @@ def test_growth_leaves_refused_spectra_out_and_tells_polarities_apart(tmp_path: 
         assert best.parameters["polarity"].value == pytest.approx(-5.0)
         with pytest.raises(BadInput, match='quantity: "height" is no resistance of a cell; there are interface_resistance_ohm'):
             lab.cell("foil-0").growth_laws("height")
+
+
+def test_growth_tells_what_noise_made_of_it(tmp_path: Path) -> None:
+    """The slope's part from the spectra's noise, per area like the slope; half cycles state no noise of their resistance."""
+    rows = [cycle("foil-0", n) for n in range(1, 9)] + [fit("foil-0", n, 20.0 + n) for n in range(1, 9)]
+    known = 0.05 / math.sqrt(42.0)
+    with Lab.open(write_station(tmp_path / "station", [MadeRun("foil-0", rows, FOIL)])) as lab:
+        cell = lab.cell("foil-0")
+        laws = [cell.growth_laws(name).law(Law.LINEAR, Axis.CYCLE) for name in Resistance]
+    noises = {name: law.noise_std for name, law in zip(Resistance, laws, strict=True) if law is not None}
+    gain = cell.gain_std
+    assert noises[Resistance.INTERFACE]["growth"] == pytest.approx(math.hypot(known, gain))
+    assert noises[Resistance.AREA_SPECIFIC]["growth"] == pytest.approx(1.27 * math.hypot(known, gain))
+    assert noises[Resistance.APPARENT] == {}
 
 
 def test_a_direct_current_stands_beside_the_last_spectrum(tmp_path: Path) -> None:

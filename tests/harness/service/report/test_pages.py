@@ -50,6 +50,7 @@ def test_a_page_for_every_cell(station: Path, tmp_path: Path) -> None:
     foil, symmetric, new = (path.read_text(encoding="utf-8") for path in written)
     assert "Coulombic efficiency, charge-weighted" in foil
     assert "The interface grows by" in foil
+    assert "mΩ cm² per cycle are noise and gain; the rest is how the spectra wander about the line." in foil
     assert "No half cycle shows two signs of a short." in foil
     assert "lithium that can cycle" in foil
     assert "Coulombic efficiency, charge-weighted" not in symmetric
