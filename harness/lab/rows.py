@@ -11,7 +11,9 @@ import numpy.typing as npt
 import polars as pl
 
 from harness.analysis.estimate import Estimate
-from harness.model.derived import CycleRow
+from harness.analysis.shape import HalfCycleShape, asymmetry, shape_from_row
+from harness.model.derived import CycleRow, HalfCycleRow
+from harness.model.run import Role
 
 Array = npt.NDArray[np.float64]
 
@@ -50,6 +52,18 @@ def spectrum_resistances(fits: pl.DataFrame) -> pl.DataFrame:
     area = pl.col("area_specific_resistance_ohm_cm2") / pl.col("interface_resistance_ohm")
     noise = pl.col("interface_resistance_ohm_noise_std") * area
     return fits.with_columns(noise.alias("area_specific_resistance_ohm_cm2_noise_std"), polarity=pl.lit(0.0))
+
+
+def last_asymmetry(halves: pl.DataFrame) -> tuple[int, Estimate] | None:
+    """The last cycle of which both half cycles have a shape, and how much more overpotential its deposit takes than its removal
+    (`harness.analysis.shape.asymmetry`); none where no cycle has both.
+    """
+    names = [field.name for field in fields(HalfCycleRow)]
+    shapes: dict[tuple[str, int], dict[bool, HalfCycleShape]] = {}
+    for row in (HalfCycleRow(*row) for row in halves.select(names).iter_rows()):
+        shapes.setdefault((row.run_id, row.cycle_count), {})[Role(row.role).removes] = shape_from_row(row)
+    pairs = [(count, pair) for (_, count), pair in shapes.items() if len(pair) == 2]
+    return None if not pairs else (pairs[-1][0], asymmetry(pairs[-1][1][False], pairs[-1][1][True]))
 
 
 def last_resistances(cycles: pl.DataFrame, fits: pl.DataFrame) -> tuple[Estimate, Estimate]:

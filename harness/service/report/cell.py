@@ -12,6 +12,7 @@ from harness.analysis.coulombic import MeanEfficiency, mean_coulombic_efficiency
 from harness.analysis.resistance import interfaces_of
 from harness.clock import iso_from_nanosecond
 from harness.lab.cell import CellView
+from harness.lab.rows import last_asymmetry
 from harness.model.run import Geometry
 from harness.service.report import cell_figures
 from harness.service.report.cell_sections import (
@@ -150,7 +151,17 @@ def _voltage_section(view: CellView, area_cm2: float) -> Section:
         (cell_figures.voltage_figure(view.numbered(view.samples()), area_cm2), _PROFILES),
         (cell_figures.overpotential_figure(view.numbered(view.half_cycles())), _OVERPOTENTIAL),
     ]
-    return Section("Voltage", (), list(_pictures(drawn)))
+    return Section("Voltage", _voltage_sentences(view), list(_pictures(drawn)))
+
+
+def _voltage_sentences(view: CellView) -> tuple[str, ...]:
+    """How unlike both directions are, where overpotentials are known: of two lithium electrodes, how unlike they have become."""
+    found = last_asymmetry(view.numbered(view.half_cycles()))
+    if found is None or found[1].value is None:
+        return ()
+    more = "more" if found[1].value > 0 else "less"
+    share = with_error(abs(found[1].value), found[1].std, "%", 100.0)
+    return (f"In cycle {found[0]} the deposit takes {share} {more} overpotential than the removal, of the mean of both.",)
 
 
 def _pictures(drawn: list[tuple[Figure | None, str]]) -> Iterator[Picture]:
