@@ -109,12 +109,10 @@ def judge_spectrum(
         AnalysisError: a bias, an amplitude or a repetition that is no measurement (`drift`).
     """
     usable = _without_artefacts(sweep)
-    tested = None
+    tested = kramers_kronig(usable) if _enough(usable) else None
     findings = list(_of_what_was_measured(sweep, usable, planned_points))
-    if _enough(usable):
-        tested = kramers_kronig(usable)
-        findings += _of_the_residual(tested)
-        findings += _of_the_sign(usable, tested)
+    if tested is not None:
+        findings += [*_of_the_residual(tested), *_of_the_sign(usable, tested)]
     noise = LEAST_NOISE if tested is None else max(tested.noise_1, LEAST_NOISE)
     repetition = _repeated(sweep, again, repeated_first, noise)
     if repetition is not None:
@@ -123,9 +121,8 @@ def judge_spectrum(
         findings += _of_the_bias(bias_before, bias_after, amplitude_volt)
     unwatched = repetition is None and (bias_before is None or bias_after is None)
     notes = ((SLOW_DRIFT_UNSEEN,) if unwatched else ()) + tuple(_notes(usable, rest_second))
-    worst = max((list(Verdict).index(verdict) for verdict, _ in findings), default=0)
-    reasons = tuple(text for _, text in findings)
-    return SpectrumVerdict(list(Verdict)[worst], reasons, notes, tested, repetition, usable)
+    worst = max((verdict for verdict, _ in findings), key=list(Verdict).index, default=Verdict.GOOD)
+    return SpectrumVerdict(worst, tuple(text for _, text in findings), notes, tested, repetition, usable)
 
 
 def _negative_real(sweep: Sweep) -> NDArray[np.bool_]:
