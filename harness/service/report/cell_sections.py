@@ -26,7 +26,7 @@ from harness.model.run import Geometry
 from harness.service.report import cell_figures
 from harness.service.report.cell_figures import Curve
 from harness.service.report.document import Grid, Picture, Section, picture
-from harness.service.report.wording import estimate_text, interval_text
+from harness.service.report.wording import decimals, estimate_text, interval_text, with_error
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -183,15 +183,7 @@ def _curve(report: GrowthReport, counts: pl.Series, area_cm2: float) -> Curve | 
 
 
 def _growth_sentences(report: GrowthReport, fits: pl.DataFrame, area_cm2: float) -> list[str]:
-    per_cycle = report.rate(Axis.CYCLE)
-    slope = estimate_text(per_cycle, "mΩ cm² per cycle", MILLI * area_cm2)
-    told = [f"The interface grows by {slope}: the slope of the straight line."]
-    if per_cycle.value is None:
-        told = [f"No rate of growth is stated: {per_cycle.refusal}."]
-    law = report.law(Law.LINEAR, Axis.CYCLE)
-    if law is not None and law.noise_std:
-        of_noise = f"{MILLI * area_cm2 * law.noise_std['growth']:.2g} mΩ cm² per cycle"
-        told.append(f"Of that error {of_noise} are noise and gain; the rest is how the spectra wander about the line.")
+    told = [_slope_sentence(report, area_cm2)]
     told += [f"{count} spectra are left out ({reason})." for reason, count in report.left_out.items() if count]
     noise = fits["interface_resistance_ohm_noise_std"].drop_nulls()
     if noise.len():
@@ -201,6 +193,22 @@ def _growth_sentences(report: GrowthReport, fits: pl.DataFrame, area_cm2: float)
         words = [f"cycle {row['cycle_count']} {row['verdict']} ({row['verdict_reason']})" for row in doubted]
         told.append(f"Spectra in doubt: {'; '.join(words[:LAWS_SHOWN])}{' …' if len(words) > LAWS_SHOWN else ''}.")
     return told
+
+
+def _slope_sentence(report: GrowthReport, area_cm2: float) -> str:
+    """How fast the interface changes, and which part of that error is the measurement's."""
+    slope, law = report.rate(Axis.CYCLE), report.law(Law.LINEAR, Axis.CYCLE)
+    if slope.value is None or law is None:
+        return f"No rate of growth is stated: {slope.refusal}."
+    ohm = area_cm2 * abs(slope.value)
+    unit, scale = ("Ω", area_cm2) if ohm >= 1 else ("mΩ", MILLI * area_cm2)
+    size = with_error(abs(slope.value), slope.std, f"{unit} cm² per cycle", scale)
+    told = f"The interface {'grows' if slope.value >= 0 else 'falls'} by {size}, the slope of the straight line"
+    noise = scale * law.noise_std.get("growth", 0.0)
+    if not noise > 0:
+        return f"{told}."
+    part = f"{noise:.{decimals(noise)}f}"
+    return f"{told}; of that error {part} are noise and gain, the rest is how the spectra wander about the line."
 
 
 def _laws(report: GrowthReport) -> Grid | None:
