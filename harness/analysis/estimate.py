@@ -7,7 +7,7 @@ A refusal is a value, not an exception: of ten cells of a cohort, nine have a kn
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 NORMAL_95 = 1.959963984540054
@@ -61,3 +61,13 @@ class Estimate:
     def refused(cls, reason: str) -> Self:
         """No number, for ``reason``."""
         return cls(None, None, None, None, reason)
+
+    def scaled(self, factor: float) -> Self:
+        """A multiple of it: its error and its ends with it, exchanged by a negative one."""
+        if self.value is None:
+            return self
+        low, high = (None if end is None else factor * end for end in (self.low, self.high))
+        ends = (low, high) if factor >= 0 else (high, low)
+        return replace(
+            self, value=factor * self.value, std=None if self.std is None else abs(factor) * self.std, low=ends[0], high=ends[1]
+        )

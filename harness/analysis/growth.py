@@ -11,9 +11,9 @@ that term is in every law as soon as both occur. Other covariates (temperature, 
 
 The exponent's interval is that of its profile likelihood; the other parameters of the power law have the linearised law's. An
 error common to all rows (an instrument's gain) widens R₀ and k but not the ratio that `LawFit.reaches` looks for. Rows weigh
-alike, but for those whose σ is more than `LEAST_STD` × the median: a σ of one spectrum is mostly what models do not know, which a
-cell's spectra share, and a noise estimated from one spectrum is smaller where that noise made the resistance smaller. Intervals
-hold for a law that was fixed beforehand; the one chosen from many looks a little surer than it is.
+alike, but for those whose σ is more than `LEAST_STD_OF_MEDIAN` × the median: a σ of one spectrum is mostly what models do not
+know, which a cell's spectra share, and a noise estimated from one spectrum is smaller where that noise made the resistance
+smaller. Intervals hold for a law that was fixed beforehand; the one chosen from many looks a little surer than it is.
 
 Two errors are told. The interval is the whole one: how well the law is known that these rows wander about. ``noise_std`` is the
 part of it that the measurement makes: how far the same law of the same cell would be without noise.
@@ -40,7 +40,7 @@ METHOD_VERSION = "growth-2"
 FEWEST_POINTS = 6
 MOST_COVARIATES = 3
 POLARITY = "polarity"
-LEAST_STD = 3.0
+LEAST_STD_OF_MEDIAN = 3.0
 
 Mask = NDArray[np.bool_]
 
@@ -185,9 +185,9 @@ def _kept(table: _Table, leave_out: Mapping[str, ArrayLike]) -> tuple[NDArray[np
 
 
 def _bounded(std: Array) -> Array | None:
-    """No σ below `LEAST_STD` × the median; ``None`` (equal weights) when most are zero."""
+    """No σ below `LEAST_STD_OF_MEDIAN` × the median; ``None`` (equal weights) when most are zero."""
     middle = float(np.median(std))
-    return np.maximum(std, LEAST_STD * middle) if middle > 0 else None
+    return np.maximum(std, LEAST_STD_OF_MEDIAN * middle) if middle > 0 else None
 
 
 def _choices(covariates: Mapping[str, Array]) -> Iterator[Mapping[str, Array]]:

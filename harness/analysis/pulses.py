@@ -3,8 +3,8 @@
 R(t) = (V(t₀ + t) − V(t₀⁻)) / (I(t₀ + t) − I(t₀⁻)), with the last reading before the pulse and one reading in it. Nothing is
 interpolated or extrapolated: where no reading lies within 5 % of the wanted time there is no number, and what "instantaneous"
 means depends on how soon the instrument wrote the first reading, so the time of every reading used is stored beside its value.
-σ_R = √2 σ_V / |ΔI| ⊕ |R| σ_ΔI / |ΔI|, where σ_V is not less than the decimal step on which voltages were written, over √12. A
-cell that is still relaxing when the pulse comes adds its own drift, which is stated.
+σ_R = √2 σ_V / |ΔI| ⊕ |R| σ_ΔI / |ΔI|, where σ_V is not less than the step on which voltages lie, over √12. A cell that is still
+relaxing when the pulse comes adds its own drift from the last reading before it on, which is stated and not corrected.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from harness.analysis.charge import Array
 from harness.analysis.counting import decimal_resolution
 from harness.analysis.estimate import Estimate
+from harness.analysis.jumps import resolution
 from harness.analysis.switches import Record, Switch, record_of, switches, voltage_noise
 from harness.errors import AnalysisError
 
@@ -29,18 +31,23 @@ LONGEST_SECOND = 180.0
 TOLERANCE = 0.05
 FINEST_DIGITS = 12
 READINGS_BEFORE = 20
-"""So many, at most, say how noisy the voltage is and how it moves."""
+"""So many, at most, say how noisy the voltage is."""
+FEWEST_FOR_A_SLOPE = 5
+"""So many readings, or those of a time as long as the pulse, say how the voltage moves before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PulseResistance:
     """R from one reading, ``sample_second`` after the switch; ``wanted_second`` is the time asked for, ``None`` for the first and
     the last reading whatever their times. Without a reading, ``sample_second`` is ``None`` and the resistance a refusal.
+
+    ``drift_ohm`` is the part that is none of the pulse's if the voltage went on moving as it did before.
     """
 
     wanted_second: float | None
     sample_second: float | None
     resistance_ohm: Estimate
+    drift_ohm: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +55,8 @@ class Pulse:
     """One pulse: ``start_second`` is the switch, ``step_ampere`` the change of the current (positive charges the cell).
 
     ``first`` and ``last`` are of the first and the last reading of the pulse, ``at`` of the wanted times in their order.
-    ``start_half_width_second`` says how well the switch is known, ``relaxing_volt_per_second`` how the voltage still moved before
-    it (``None`` with fewer than three readings): over t seconds that adds slope × t / ΔI to R.
+    ``start_half_width_second`` says how well the switch is known, ``before_second`` how long before it the last reading was that
+    all are compared with, ``relaxing_volt_per_second`` how the voltage still moved then.
     """
 
     start_second: float
@@ -59,7 +66,8 @@ class Pulse:
     first: PulseResistance
     last: PulseResistance
     at: tuple[PulseResistance, ...]
-    relaxing_volt_per_second: float | None
+    before_second: float
+    relaxing_volt_per_second: Estimate
 
 
 def pulse_resistances(
@@ -92,8 +100,9 @@ def pulse_resistances(
     if wrong := [value for value in wanted_second if not value > 0]:
         raise AnalysisError(f"a pulse resistance after {wrong[0]:g} s was asked for; the time must be positive")
     record = record_of(time_second, voltage_volt, current_ampere, step_time_second)
+    errors = _Errors.of(record, voltage_std_volt, current_step_std_ampere)
     return [
-        _pulse(record, switch, tuple(wanted_second), voltage_std_volt, current_step_std_ampere)
+        _pulse(record, switch, tuple(wanted_second), errors)
         for switch in switches(record)
         if _is_pulse(record, switch, longest_second)
     ]
@@ -104,20 +113,52 @@ def _is_pulse(record: Record, switch: Switch, longest_second: float) -> bool:
     return abs(switch.after_ampere) > abs(switch.before_ampere) and lasting <= longest_second and switch.end - switch.first > 1
 
 
-def _pulse(record: Record, switch: Switch, wanted: tuple[float, ...], voltage_std: float | None, step_std: float | None) -> Pulse:
-    noise = voltage_std
-    if noise is None and (shown := voltage_noise(record.voltage_volt[_just_before(switch)])) is not None:
-        noise = max(shown, decimal_resolution(record.voltage_volt, FINEST_DIGITS) / math.sqrt(12))
-    scatter = _current_scatter(record, switch) if step_std is None else step_std
+@dataclass(frozen=True, slots=True)
+class _Errors:
+    """One standard deviation of a voltage and of a change of current, where they are stated; and the least of a voltage, from the
+    steps on which the record's lie, decimal ones or a converter's.
+    """
+
+    voltage_volt: float | None
+    current_step_ampere: float | None
+    least_volt: float
+
+    @classmethod
+    def of(cls, record: Record, voltage: float | None, current_step: float | None) -> Self:
+        step = max(decimal_resolution(record.voltage_volt, FINEST_DIGITS), resolution(record.voltage_volt))
+        return cls(voltage, current_step, step / math.sqrt(12))
+
+    def noise(self, record: Record, switch: Switch) -> float | None:
+        """Of the voltage, as stated or as the readings before the switch show it; ``None`` where they are too few."""
+        if self.voltage_volt is not None:
+            return self.voltage_volt
+        shown = voltage_noise(record.voltage_volt[_just_before(record, switch, READINGS_BEFORE)])
+        return None if shown is None else max(shown, self.least_volt)
+
+    def step(self, record: Record, switch: Switch) -> float:
+        """Of the difference of two readings of the current, as stated or from the scatter within both stretches."""
+        if self.current_step_ampere is not None:
+            return self.current_step_ampere
+        parts = (record.current_ampere[switch.begin : switch.before + 1], record.current_ampere[switch.first + 1 : switch.end])
+        return math.sqrt(sum(float(np.mean(np.diff(part) ** 2)) / 2 for part in parts if part.size > 1))
+
+
+def _pulse(record: Record, switch: Switch, wanted: tuple[float, ...], errors: _Errors) -> Pulse:
+    noise, step_std = errors.noise(record, switch), errors.step(record, switch)
     after = record.time_second[switch.first : switch.end] - switch.second
+    before = switch.second - float(record.time_second[switch.before])
+    slope = _slope(record, switch, float(after[-1]))
 
     def read(place: int, asked: float | None) -> PulseResistance:
-        return PulseResistance(asked, float(after[place]), _resistance(record, switch, switch.first + place, noise, scatter))
+        resistance = _resistance(record, switch, switch.first + place, noise, step_std)
+        drift = slope.scaled((before + float(after[place])) / switch.step_ampere)
+        return PulseResistance(asked, float(after[place]), resistance, drift)
 
     def at(asked: float) -> PulseResistance:
         nearest = int(np.argmin(np.abs(after - asked)))
         if abs(float(after[nearest]) - asked) + switch.second_half_width > TOLERANCE * asked * (1 + 1e-9):
-            return PulseResistance(asked, None, Estimate.refused(_missing(switch, asked, float(after[nearest]))))
+            none = Estimate.refused(_missing(switch, asked, float(after[nearest])))
+            return PulseResistance(asked, None, none, none)
         return read(nearest, asked)
 
     return Pulse(
@@ -128,7 +169,8 @@ def _pulse(record: Record, switch: Switch, wanted: tuple[float, ...], voltage_st
         first=read(0, None),
         last=read(after.size - 1, None),
         at=tuple(at(asked) for asked in wanted),
-        relaxing_volt_per_second=_slope(record, switch),
+        before_second=before,
+        relaxing_volt_per_second=slope,
     )
 
 
@@ -148,19 +190,21 @@ def _resistance(record: Record, switch: Switch, place: int, noise: float | None,
     return Estimate.normal(value, math.hypot(math.sqrt(2) * noise / step, value * step_std / step))
 
 
-def _current_scatter(record: Record, switch: Switch) -> float:
-    """σ of the difference of two readings of the current, from the scatter within both stretches."""
-    parts = (record.current_ampere[switch.begin : switch.before + 1], record.current_ampere[switch.first + 1 : switch.end])
-    return math.sqrt(sum(float(np.mean(np.diff(part) ** 2)) / 2 for part in parts if part.size > 1))
+def _just_before(record: Record, switch: Switch, fewest: int, second: float = 0.0) -> slice:
+    """The last readings before a switch: those of so much time, ``fewest`` at the least where the stretch has them."""
+    end = switch.before + 1
+    longer = int(np.searchsorted(record.time_second[:end], record.time_second[switch.before] - second))
+    return slice(max(switch.begin, min(longer, end - fewest)), end)
 
 
-def _just_before(switch: Switch) -> slice:
-    return slice(max(switch.begin, switch.before + 1 - READINGS_BEFORE), switch.before + 1)
-
-
-def _slope(record: Record, switch: Switch) -> float | None:
-    here = _just_before(switch)
+def _slope(record: Record, switch: Switch, second: float) -> Estimate:
+    """How the voltage moved over as much time before a switch as the pulse then took, in V/s."""
+    here = _just_before(record, switch, FEWEST_FOR_A_SLOPE, second)
     time, voltage = record.time_second[here], record.voltage_volt[here]
     centred = time - time.mean()
     square = float(centred @ centred)
-    return float(centred @ voltage) / square if time.size >= 3 and square > 0 else None
+    if time.size < 3 or not square > 0:
+        return Estimate.refused("fewer than three readings before the pulse show no slope")
+    slope = float(centred @ voltage) / square
+    left = voltage - voltage.mean() - slope * centred
+    return Estimate.student(slope, math.sqrt(float(left @ left) / (time.size - 2) / square), time.size - 2)

@@ -113,7 +113,8 @@ def _moment(record: Record, before: int, first: int) -> tuple[float, float]:
     if record.step_time_second is not None and np.isfinite(own := record.step_time_second[first]):
         return float(np.clip(time[first] - own, time[before], time[first])), 0.0
     gap = float(time[first] - time[before])
-    interval = float(time[first + 1] - time[first]) if first + 1 < time.size else gap
+    later = int(np.searchsorted(time, time[first], side="right"))
+    interval = float(time[later] - time[first]) if later < time.size else gap
     if gap <= 1.01 * interval:
         return float(time[before]), 0.0
     return float(time[first]) - interval / 2, interval / 2

@@ -140,8 +140,9 @@ def _imported(path: Path, name: str, frame: pl.DataFrame, how: _How) -> Imported
         findings = [_without_cycles(frame, lacking, str(path)), *findings, *_collapses(frame)]
     halves = [] if cell is None else judged_halves(cell)
     findings += _shorts(halves)
-    pulses, judged = [] if cell is None else pulses_of(cell), list(map(_judged, spectra))
-    return Imported(path, name, how.geometry, how.area_cm2, frame, cell, halves, pulses, judged, findings)
+    pulses, no_pulses = ([], []) if cell is None else pulses_of(cell)
+    judged = list(map(_judged, spectra))
+    return Imported(path, name, how.geometry, how.area_cm2, frame, cell, halves, pulses, judged, [*findings, *no_pulses])
 
 
 def _cell(path: Path, name: str, frame: pl.DataFrame, how: _How) -> AnalyzedCell:

@@ -1,21 +1,29 @@
 """The pulses of current in an analysed file, with the resistances they show (`harness.analysis.pulses`). Finds them; no more.
 
-A half cycle that is as short as a pulse is none: it is what the file is about. Rows of a sweep of frequencies are left out.
+Where half cycles as short as a pulse pass most of the charge, again and again, they are what the file is about, and no pulses;
+a finding says so. Rows of a sweep of frequencies are left out.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from harness.analysis.charge import Array
+from harness.analysis.integrals import Mask
 from harness.analysis.pulses import LONGEST_SECOND, Pulse, pulse_resistances
 from harness.errors import AnalysisError
 from harness.interop.cycles import AnalyzedCell
+from harness.interop.finding import Finding
+
+SHORT_HALF_CYCLES = "short_half_cycles"
+FEWEST_SHORT = 6
+"""Half cycles; a test of few pulses and nothing else is a test of pulses."""
 
 
-def pulses_of(cell: AnalyzedCell) -> list[Pulse]:
-    """Every pulse of a file with a voltage, in its order."""
+def pulses_of(cell: AnalyzedCell) -> tuple[list[Pulse], list[Finding]]:
+    """Every pulse of a file with a voltage, in its order; and what was not taken for one."""
     if "voltage_volt" not in cell.columns:
-        return []
+        return [], []
     current = cell.columns["current_ampere"]
     if "frequency_hertz" in cell.columns:
         current = np.where(cell.columns["frequency_hertz"] > 0, np.nan, current)
@@ -23,14 +31,33 @@ def pulses_of(cell: AnalyzedCell) -> list[Pulse]:
     try:
         found = pulse_resistances(cell.time_second, cell.columns["voltage_volt"], current, step_time_second=own)
     except AnalysisError:
-        return []
-    spans = [cell.time_second[[half.rows.start, half.rows.stop - 1]] for half in cell.half_cycles]
-    short = np.array([(begin, end) for begin, end in spans if end - begin <= LONGEST_SECOND]).reshape(-1, 2)
-    return [pulse for pulse in found if not _is_half_cycle(pulse, short)]
+        return [], []
+    begin, end = cell.time_second[[half.rows.start for half in cell.half_cycles]], _ends(cell)
+    short = end - begin <= LONGEST_SECOND
+    if not _are_the_cycles(cell, short):
+        return found, []
+    kept = [pulse for pulse in found if not _within(pulse, begin[short], end[short])]
+    text = f"{int(short.sum())} half cycles of at most {LONGEST_SECOND:g} s pass most of the charge: they are cycles, not pulses"
+    return kept, [Finding(SHORT_HALF_CYCLES, "current_ampere", text)]
 
 
-def _is_half_cycle(pulse: Pulse, short: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> bool:
-    """Whether its first reading lies in one of the ``short`` half cycles (n, 2), each from its first reading to its last."""
+def _ends(cell: AnalyzedCell) -> Array:
+    return cell.time_second[[half.rows.stop - 1 for half in cell.half_cycles]]
+
+
+def _are_the_cycles(cell: AnalyzedCell, short: Mask) -> bool:
+    """Whether the ``short`` half cycles pass most of the charge, and are more than a few."""
+    if int(short.sum()) < FEWEST_SHORT:
+        return False
+    firsts = np.array([half.rows.start for half in cell.half_cycles])
+    counted = [step for step in cell.steps if step.cycle_count is not None]
+    owner = np.searchsorted(firsts, [step.first for step in counted], side="right") - 1
+    charge = np.bincount(owner, [abs(step.charge_ah) for step in counted], firsts.size)
+    return float(charge[short].sum()) > float(charge[~short].sum())
+
+
+def _within(pulse: Pulse, begin: Array, end: Array) -> bool:
+    """Whether its first reading lies in one of the spans."""
     first = pulse.start_second + (pulse.first.sample_second or 0.0)
-    place = int(np.searchsorted(short[:, 0], first, side="right")) - 1
-    return place >= 0 and first <= float(short[place, 1])
+    place = int(np.searchsorted(begin, first, side="right")) - 1
+    return place >= 0 and first <= float(end[place])

@@ -55,15 +55,15 @@ def spectrum_resistances(fits: pl.DataFrame) -> pl.DataFrame:
 
 
 def last_asymmetry(halves: pl.DataFrame) -> tuple[int, Estimate] | None:
-    """The last cycle of which both half cycles have a shape, and how much more overpotential its deposit takes than its removal
-    (`harness.analysis.shape.asymmetry`); none where no cycle has both.
+    """The last cycle that says how much more overpotential its deposit takes than its removal, and how much
+    (`harness.analysis.shape.asymmetry`); none where no cycle says it.
     """
     names = [field.name for field in fields(HalfCycleRow)]
     shapes: dict[tuple[str, int], dict[bool, HalfCycleShape]] = {}
     for row in (HalfCycleRow(*row) for row in halves.select(names).iter_rows()):
         shapes.setdefault((row.run_id, row.cycle_count), {})[Role(row.role).removes] = shape_from_row(row)
-    pairs = [(count, pair) for (_, count), pair in shapes.items() if len(pair) == 2]
-    return None if not pairs else (pairs[-1][0], asymmetry(pairs[-1][1][False], pairs[-1][1][True]))
+    found = [(count, asymmetry(pair[False], pair[True])) for (_, count), pair in shapes.items() if len(pair) == 2]
+    return next(((count, one) for count, one in reversed(found) if one.value is not None), None)
 
 
 def last_resistances(cycles: pl.DataFrame, fits: pl.DataFrame) -> tuple[Estimate, Estimate]:

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.analysis.coulombic import mean_coulombic_efficiency, pairings
-from harness.analysis.pulses import TOLERANCE, Pulse, PulseResistance
+from harness.analysis.pulses import TOLERANCE, PulseResistance
 from harness.analysis.resistance import interfaces_of
 from harness.interop.cycles import AnalyzedCell
 from harness.interop.finding import Finding
@@ -166,46 +166,52 @@ def _averages(cell: AnalyzedCell) -> Iterator[RenderableType]:
 def _pulse_parts(one: Imported) -> Iterator[RenderableType]:
     """The first pulses with their resistances at the times that some pulse has a reading at, else at their first and last one."""
     shown, (unit, scale) = one.pulses[:_PULSES_SHOWN], ("Ω", 1.0) if one.area_cm2 is None else ("Ω cm²", one.area_cm2)
-    times = [place for place in range(len(shown[0].at)) if any(pulse.at[place].resistance_ohm.value for pulse in shown)]
+    times = [place for place in range(len(shown[0].at)) if any(pulse.at[place].sample_second is not None for pulse in shown)]
     names = [f"{shown[0].at[place].wanted_second:g} s" for place in times] or ["first", "last"]
     table = headed(
         "", "pulse #", "start / s #", "step / mA", *(f"{name} / {unit}" for name in names), f"± / {unit}", "", tight=True
     )
-    for number, pulse in enumerate(shown, start=1):
-        readings = [pulse.at[place] for place in times] or _ends(pulse)
+    told = [[pulse.at[place] for place in times] or [pulse.first, pulse.last] for pulse in shown]
+    for number, (pulse, readings) in enumerate(zip(shown, told, strict=True), start=1):
         resistances = [reading.resistance_ohm for reading in readings]
         values = ["—" if one.value is None else f"{one.value * scale:#.5g}" for one in resistances]
         std = max((one.std for one in resistances if one.std is not None), default=None)
         head = str(number), f"{pulse.start_second:.1f}", f"{pulse.step_ampere * 1e3:.5g}"
-        table.add_row(*head, *values, "—" if std is None else f"{std * scale:.2g}", "¹" if _drift(pulse) > _DRIFT_TOLD else "")
+        mark = "¹" if _drift(readings) > _DRIFT_TOLD else ""
+        table.add_row(*head, *values, "—" if std is None else f"{std * scale:.2g}", mark)
     yield table
-    yield from _pulse_notes(one.pulses, shown, exact=bool(times))
+    yield from _pulse_notes(one, told)
 
 
-def _pulse_notes(pulses: Sequence[Pulse], shown: Sequence[Pulse], *, exact: bool) -> Iterator[RenderableType]:
+def _pulse_notes(one: Imported, told: Sequence[Sequence[PulseResistance]]) -> Iterator[RenderableType]:
     """How a resistance was read, and by how much a cell that had not come to rest may have moved it."""
-    most = max(map(_drift, shown))
+    most, readings = max(map(_drift, told)), [reading for row in told for reading in row]
     if most > _DRIFT_TOLD:
-        yield _note("¹", f"the cell was still relaxing: if that went on, it is up to {100 * most:.0f} % of a resistance")
-    if exact:
-        yield _note("—", f"no reading within {100 * TOLERANCE:g} % of that time after the switch, or none to judge its noise by")
-    else:
-        first, last = (max(one.sample_second or 0.0 for one in ends) for ends in zip(*map(_ends, shown), strict=True))
+        yield _note("¹", f"the cell was still relaxing: had that gone on, it would be up to {100 * most:.0f} % of a resistance")
+    if any(reading.resistance_ohm.value is None for reading in readings):
+        yield _note(
+            "—", f"no reading within {100 * TOLERANCE:g} % of that time after the switch, or too few before it to see the noise"
+        )
+    if readings[0].wanted_second is None:
+        first, last = (max(row[end].sample_second or 0.0 for row in told) for end in (0, -1))
         yield _note("", f"first: at most {first:.3g} s after the switch; last: at most {last:.3g} s after it")
     yield _note("", "against the last reading before the pulse; ± is the largest of the row, without the gain of the current")
-    if len(pulses) > len(shown):
-        yield _note("", f"{len(pulses) - len(shown)} more pulses are in what --json prints")
+    if one.area_cm2 is not None and interfaces_of(one.geometry) > 1:
+        yield _note("", "of the whole cell, which has two electrodes")
+    if len(one.pulses) > len(told):
+        yield _note("", f"{len(one.pulses) - len(told)} more pulses are in what --json prints")
 
 
-def _ends(pulse: Pulse) -> list[PulseResistance]:
-    return [pulse.first, pulse.last]
+def _drift(readings: Sequence[PulseResistance]) -> float:
+    """The largest share of a resistance that is certainly more than none of the cell's own drift."""
+    return max((_certain_share(reading) for reading in readings), default=0.0)
 
 
-def _drift(pulse: Pulse) -> float:
-    """What the voltage's slope before a pulse makes of its last resistance, as a share of it."""
-    volt = (pulse.relaxing_volt_per_second or 0.0) * (pulse.last.sample_second or 0.0)
-    value = pulse.last.resistance_ohm.value
-    return abs(volt / (pulse.step_ampere * value)) if value else 0.0
+def _certain_share(reading: PulseResistance) -> float:
+    drift, value = reading.drift_ohm, reading.resistance_ohm.value
+    if not value or drift.value is None or (drift.low or 0.0) * (drift.high or 0.0) <= 0:
+        return 0.0
+    return abs(drift.value / value)
 
 
 def _spectrum_parts(one: Imported) -> Iterator[RenderableType]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MILLI = 1e3
+ALL_OF_IT = 0.9
 LAWS_SHOWN = 12
 CURVE_POINTS = 80
 _NYQUIST = "A few spectra of the whole cell from the first to the last, the last one darkest."
@@ -207,8 +208,9 @@ def _slope_sentence(report: GrowthReport, area_cm2: float) -> str:
     noise = scale * law.noise_std.get("growth", 0.0)
     if not noise > 0:
         return f"{told}."
-    part = f"{noise:.{decimals(noise)}f}"
-    return f"{told}; of that error {part} are noise and gain, the rest is how the spectra wander about the line."
+    if noise > ALL_OF_IT * scale * (slope.std or 0.0):
+        return f"{told}; noise and gain explain that error."
+    return f"{told}; noise and gain alone would leave ± {noise:.{decimals(noise)}f}, the rest is how the spectra wander about it."
 
 
 def _laws(report: GrowthReport) -> Grid | None:

@@ -96,6 +96,15 @@ def test_the_moment_of_the_switch_is_the_last_reading_before_or_the_steps_own_or
     assert [known.start_second, known.start_half_width_second] == pytest.approx([60.0, 0.0])
 
 
+def test_a_repeated_stamp_does_not_make_the_switch_certain() -> None:
+    """The first reading twice: the interval is that to the next other stamp."""
+    time, voltage, current = record(rest_interval=7.0)
+    place = int(np.argmax(current > 0))
+    twice = [np.insert(column, place, column[place]) for column in (time, voltage, current)]
+    pulse = single(pulse_resistances(*twice, voltage_std_volt=1e-5))
+    assert [pulse.start_second, pulse.start_half_width_second] == pytest.approx([60.05, 0.05])
+
+
 def test_a_reading_that_straddles_the_switch_gives_its_own_resistance() -> None:
     """Half of the current in the first reading: the voltage there belongs to half of it, and the base is the rest."""
     time, voltage, current = record()
@@ -111,7 +120,30 @@ def test_a_cell_that_still_relaxes_is_said_so() -> None:
     """The slope before the pulse, in volt per second."""
     time, voltage, current = record()
     pulse = single(pulse_resistances(time, voltage + 1e-5 * time, current))
-    assert pulse.relaxing_volt_per_second == pytest.approx(1e-5, rel=1e-6)
+    assert pulse.relaxing_volt_per_second.value == pytest.approx(1e-5, rel=1e-6)
+    assert pulse.last.drift_ohm.value == pytest.approx(1e-5 * 10.0 / 2e-3, rel=1e-6)
+
+
+def test_the_slope_before_a_pulse_is_as_sure_as_it_says() -> None:
+    """Of 2000 noisy rests the 95 % interval holds the slope in 95 %, within three standard errors."""
+    generator = np.random.default_rng(6)
+    time, voltage, current = record()
+    held = 0
+    for _ in range(2000):
+        noisy = voltage + 1e-5 * time + 1e-4 * generator.standard_normal(time.size)
+        slope = single(pulse_resistances(time, noisy, current)).relaxing_volt_per_second
+        assert slope.low is not None
+        assert slope.high is not None
+        held += slope.low <= 1e-5 <= slope.high
+    assert abs(held / 2000 - 0.95) < 3 * math.sqrt(0.95 * 0.05 / 2000)
+
+
+def test_a_silent_rest_on_a_converters_codes_is_no_surer_than_them() -> None:
+    """Codes of a third of a millivolt are no decimal ones; the record shows them where it moves."""
+    time, voltage, current = record()
+    codes = np.round(voltage * 3000) / 3000
+    pulse = single(pulse_resistances(time, codes, current))
+    assert pulse.last.resistance_ohm.std == pytest.approx(math.sqrt(2 / 12) / 3000 / 2e-3, rel=0.01)
 
 
 def test_long_currents_and_rests_are_no_pulses() -> None:
@@ -144,7 +176,7 @@ def test_unknown_noise_is_a_refusal() -> None:
         pulse.last.resistance_ohm.refusal
         == "the noise of the voltage is unknown: too few readings before the pulse, and none was stated"
     )
-    assert pulse.relaxing_volt_per_second is not None
+    assert pulse.relaxing_volt_per_second.value is not None
 
 
 @real

@@ -74,6 +74,19 @@ def test_noise_alone_moves_coefficients_as_it_says() -> None:
     assert regress(LINE, wandering).noise_covariance is None
 
 
+def test_a_whole_error_is_never_less_than_its_noise() -> None:
+    """Rows on a perfect line with noise of their own are as unsure as that noise, in every combination of the coefficients; and
+    where they wander, noise widens nothing.
+    """
+    sigma = np.full(24, 0.3)
+    for value in (20 + 0.5 * NUMBERS, 20 + 0.5 * NUMBERS + noise(1, 24, 0.0)[0] * 0.2):
+        found = regress(LINE, value, noise_std=sigma)
+        assert found.noise_covariance is not None
+        assert np.linalg.eigvalsh(found.covariance - found.noise_covariance).min() > -1e-12
+    wandering = 20 + 0.5 * NUMBERS + 5 * np.sin(NUMBERS / 4)
+    assert regress(LINE, wandering, noise_std=sigma).covariance == pytest.approx(regress(LINE, wandering).covariance)
+
+
 def test_white_series_have_white_signs() -> None:
     """Whitening with the right ρ leaves independent rows of the innovations' variance."""
     made = whitened(noise(4000, 24, 0.6).T, 0.6)

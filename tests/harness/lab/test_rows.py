@@ -30,9 +30,10 @@ def test_the_asymmetry_is_that_of_the_last_whole_pair() -> None:
     assert last_asymmetry(pl.DataFrame(rows[-1:])) is None
 
 
-def test_without_a_plateau_the_asymmetry_has_a_reason() -> None:
-    """A full cell's overpotentials are unknown, and so is this."""
-    found = last_asymmetry(pl.DataFrame([half(1, "plate", None), half(1, "strip", 0.05)]))
+def test_without_a_plateau_an_earlier_cycle_speaks() -> None:
+    """A full cell's overpotentials are unknown; one missing plateau hides its own cycle only."""
+    without = [half(2, "plate", None), half(2, "strip", 0.05)]
+    assert last_asymmetry(pl.DataFrame(without)) is None
+    found = last_asymmetry(pl.DataFrame([half(1, "plate", 0.06), half(1, "strip", 0.04), *without]))
     assert found is not None
-    assert found[1].value is None
-    assert found[1].refusal
+    assert found[0] == 1
