@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-ROWS_AT_ONCE = 131_072
-
 
 def all_finite(values: Array) -> bool:
-    """Whether no value is missing or infinite; looks at so many at a time as stay in the processor's cache."""
-    return all(bool(np.isfinite(values[begin : begin + ROWS_AT_ONCE]).all()) for begin in range(0, values.size, ROWS_AT_ONCE))
+    """Whether no value is missing or infinite: the sum of squares costs half of a look, and only if it is finite, all are."""
+    with np.errstate(over="ignore"):
+        squares = np.dot(values, values)
+    return bool(np.isfinite(squares)) or bool(np.isfinite(values).all())
 
 
 def any_finite(values: Array) -> bool:
