@@ -29,9 +29,10 @@ from harness.analysis.coulombic import MeanEfficiency, mean_coulombic_efficiency
 from harness.analysis.lithium import BuildLithium, build_lithium
 from harness.config import load_site
 from harness.errors import BadInput
-from harness.lab.cell import CellView, Spectrum
+from harness.lab.cell import CellView
 from harness.lab.cohort import Comparison, Member, compare_cells
 from harness.lab.rows import cycle_rows
+from harness.lab.spectra import Spectrum
 from harness.model.anode_facts import claim_name
 from harness.model.claims import CLAIMS, Verdict
 from harness.store.base import Store

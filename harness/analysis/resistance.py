@@ -147,7 +147,7 @@ def cross_check(dc: Estimate, total: Estimate) -> Agreement:
 
 def _agreement(ratio: Estimate, relative_std: float) -> tuple[bool, str]:
     value = ratio.value or 0.0
-    shown = f"DC is {value:.3g} × the impedance's R_s + R_i (95 %: {ratio.low:.3g} to {ratio.high:.3g})"
+    shown = f"DC is {value:.3g} × the impedance's series and interface resistance (95 %: {ratio.low:.3g} to {ratio.high:.3g})"
     if abs(math.log(value)) <= NORMAL_95 * relative_std:
         return True, shown
     if value > 1:

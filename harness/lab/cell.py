@@ -20,12 +20,14 @@ from harness.analysis.endpoints import slippages
 from harness.analysis.estimate import Estimate
 from harness.analysis.fade import CapacitySeries, Knee, capacity_series, end_of_life, knee
 from harness.analysis.growth import GrowthReport, growth_laws
+from harness.analysis.impedance.relaxation import Relaxations
 from harness.analysis.inventory import build_inventory
 from harness.analysis.lithium import UNKNOWN, Ended, KneeReview, LithiumBooks, lithium_books, review_knee
 from harness.analysis.reservoir import ReservoirBlock, blocks_of_rows
 from harness.analysis.resistance import Agreement, cross_check
 from harness.errors import BadInput
 from harness.lab.rows import apparent_resistances, cycle_rows, last_resistances, spectrum_resistances, swept_cycles, throughput
+from harness.lab.spectra import Spectrum, relaxations_of, spectra_of
 from harness.model.anode import AnodeBuild
 from harness.model.anode_facts import findings_from
 from harness.model.derived import CycleRow
@@ -59,24 +61,6 @@ _GROWTH_COLUMNS = (
     "area_specific_resistance_ohm_cm2",
     "area_specific_resistance_ohm_cm2_std",
 )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Spectrum:
-    """One sweep, in the order it was measured: three arrays of one length, in hertz and ohm.
-
-    ``imaginary_impedance_ohm`` is negative when capacitive. ``complete`` is false for a sweep that was cut short or is still
-    running. ``unix_time_nanosecond`` is the stamp of its first point.
-    """
-
-    run_id: str
-    sweep_count: int
-    cycle_count: int
-    unix_time_nanosecond: int
-    frequency_hertz: Array
-    real_impedance_ohm: Array
-    imaginary_impedance_ohm: Array
-    complete: bool
 
 
 class Resistance(StrEnum):
@@ -225,11 +209,14 @@ class CellView:
 
     def spectra(self) -> list[Spectrum]:
         """Its spectra in the order they were measured."""
-        points = self._store.impedance(self._run_ids)
-        ended = self._store.events(self._run_ids).filter(pl.col("complete"))
-        whole = set(ended.select("run_id", "sweep_count").iter_rows())
-        sweeps = points.partition_by("run_id", "sweep_count", maintain_order=True)
-        return [_spectrum(sweep, whole) for sweep in sweeps]
+        return spectra_of(self._store.impedance(self._run_ids), self._store.events(self._run_ids))
+
+    def relaxations(self, most: int = 6) -> list[tuple[Spectrum, Relaxations]]:
+        """Distributions of relaxation times of at most so many spectra, evenly spread from the first to the last, with one
+        regularisation for all: a resistance without a circuit. Refused and cut-short spectra are left out.
+        """
+        refused = self.impedance().filter(pl.col("verdict") == "refused").select("run_id", "sweep_count")
+        return relaxations_of(self.spectra(), set(refused.iter_rows()), most)
 
     def growth_laws(self, quantity: Resistance | str = Resistance.INTERFACE) -> GrowthReport:
         """How a resistance grew with cycle (numbered through all runs), time since the first run began, and charge put through.
@@ -376,19 +363,6 @@ class CellView:
             *_GROWTH_COLUMNS,
             (resistance / resistance.first()).alias("interface_resistance_growth"),
         )
-
-
-def _spectrum(sweep: pl.DataFrame, whole: set[tuple[str, int]]) -> Spectrum:
-    identity = (str(sweep["run_id"][0]), int(sweep["sweep_count"][0]))
-    return Spectrum(
-        *identity,
-        int(sweep["cycle_count"][0]),
-        int(sweep["unix_time_nanosecond"][0]),
-        sweep["frequency_hertz"].to_numpy(),
-        sweep["real_impedance_ohm"].to_numpy(),
-        sweep["imaginary_impedance_ohm"].to_numpy(),
-        complete=identity in whole,
-    )
 
 
 def _told(one: Estimate) -> tuple[float | None, float | None, str | None]:

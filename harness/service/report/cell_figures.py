@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from harness.analysis.coulombic import FLAG_FORMATION
-from harness.lab.cell import Spectrum
+from harness.analysis.impedance.relaxation import Relaxations
+from harness.lab.spectra import Spectrum, chosen
 from harness.model.flags import CHARGE_DOUBTS
 from harness.service.charts import COLOURS, GREY
 from harness.service.figures import INK, house_style
@@ -38,11 +39,6 @@ class Curve:
     middle: Array
     low: Array
     high: Array
-
-
-def chosen(count: int, most: int = CURVES) -> list[int]:
-    """At most ``most`` of ``count`` places, evenly spread, the first and the last among them."""
-    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, most))}) if count else []
 
 
 def efficiency_figure(cycles: pl.DataFrame, mean: tuple[float, float] | None) -> Figure | None:
@@ -94,7 +90,7 @@ def voltage_figure(samples: pl.DataFrame, area_cm2: float) -> Figure | None:
     if not counts:
         return None
     figure, axes = sheet("Voltage profiles", "Q in the half cycle / mAh cm⁻²", "E / V")
-    picked = [counts[place] for place in chosen(len(counts))]
+    picked = [counts[place] for place in chosen(len(counts), CURVES)]
     with house_style():
         for colour, count in zip(_ramp(len(picked)), picked, strict=True):
             for number, half in enumerate(_halves(moving.filter(pl.col("cycle_count") == count))):
@@ -139,13 +135,29 @@ def nyquist_figure(spectra: Sequence[Spectrum], area_cm2: float) -> Figure | Non
     if not whole:
         return None
     figure, axes = sheet("Impedance", "Re Z / Ω cm²", "−Im Z / Ω cm²")
-    picked = [whole[place] for place in chosen(len(whole))]
+    picked = [whole[place] for place in chosen(len(whole), CURVES)]
     with house_style():
         for colour, spectrum in zip(_ramp(len(picked)), picked, strict=True):
             real, imaginary = spectrum.real_impedance_ohm * area_cm2, -spectrum.imaginary_impedance_ohm * area_cm2
             axes.plot(real, imaginary, "o-", color=colour, markersize=3, linewidth=1.0, label=f"cycle {spectrum.cycle_count}")
         axes.axhline(0.0, color=GREY, linewidth=0.8)
         axes.set_aspect("equal", adjustable="datalim")
+        axes.legend(loc="best")
+    return figure
+
+
+def relaxation_figure(found: Sequence[tuple[Spectrum, Relaxations]], area_cm2: float) -> Figure | None:
+    """Distributions of relaxation times within their sweeps: the area under a stretch of one is its resistance."""
+    if not found:
+        return None
+    figure, axes = sheet("Relaxation times", "τ / s", "γ(ln τ) / Ω cm²")
+    with house_style():
+        for colour, (spectrum, one) in zip(_ramp(len(found)), found, strict=True):
+            seen = (one.tau_second >= one.fastest_second) & (one.tau_second <= one.slowest_second)
+            height = area_cm2 * one.gamma_ohm[seen]
+            axes.plot(one.tau_second[seen], height, color=colour, linewidth=1.2, label=f"cycle {spectrum.cycle_count}")
+        axes.set_xscale("log")
+        axes.set_ylim(bottom=0.0)
         axes.legend(loc="best")
     return figure
 

@@ -22,6 +22,7 @@ from harness.analysis.short_words import short_sentence
 from harness.analysis.shorts import evidence_from_json
 from harness.errors import AnalysisError
 from harness.lab.cell import CellView
+from harness.lab.spectra import Spectrum
 from harness.model.run import Geometry
 from harness.service.report import cell_figures
 from harness.service.report.cell_figures import Curve
@@ -36,6 +37,10 @@ ALL_OF_IT = 0.9
 LAWS_SHOWN = 12
 CURVE_POINTS = 80
 _NYQUIST = "A few spectra of the whole cell from the first to the last, the last one darkest."
+_RELAXATIONS = (
+    "Without any circuit, of the whole cell: the area under a stretch of a curve is the resistance of the processes with these "
+    "times. One smoothing holds for all curves; the heights of narrow peaks are its own."
+)
 _TRENDS = {"linear": "a + b n", "root": "a + b/√n"}
 ESTIMATES = ("quantity", "value", "95 %, or why it is no more")
 
@@ -109,8 +114,13 @@ def growth_section(view: CellView, fits: pl.DataFrame, area_cm2: float) -> Secti
         return None
     report = view.growth_laws()
     before = view.cycles_before()
-    spectra = [replace(one, cycle_count=one.cycle_count + before[one.run_id]) for one in view.spectra()]
-    pictures = _drawn(cell_figures.nyquist_figure(spectra, area_cm2), _NYQUIST)
+
+    def numbered(one: Spectrum) -> Spectrum:
+        return replace(one, cycle_count=one.cycle_count + before[one.run_id])
+
+    pictures = _drawn(cell_figures.nyquist_figure(list(map(numbered, view.spectra())), area_cm2), _NYQUIST)
+    relaxations = [(numbered(spectrum), found) for spectrum, found in view.relaxations(cell_figures.CURVES)]
+    pictures += _drawn(cell_figures.relaxation_figure(relaxations, area_cm2), _RELAXATIONS)
     interfaces = interfaces_of(view.geometry)
     law = _curve(report, fits["cycle_count"], area_cm2 / interfaces)
     drawn = cell_figures.resistance_figure(fits, law)

@@ -99,7 +99,7 @@ def test_an_area_that_is_none_is_an_error(area: float, std: float, interfaces: i
 @pytest.mark.parametrize(
     ("dc", "agrees", "reason"),
     [
-        (Estimate.normal(56.0, 2.0), True, r"DC is 1\.02 × the impedance's R_s \+ R_i"),
+        (Estimate.normal(56.0, 2.0), True, r"DC is 1\.02 × the impedance's series and interface resistance"),
         (Estimate.normal(75.0, 2.0), False, "slow processes, diffusion above all"),
         (Estimate.normal(30.0, 1.0), False, "charge transfer driven out of its linear range"),
         (Estimate.refused("no rest"), None, "no DC resistance: no rest"),
