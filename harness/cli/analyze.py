@@ -36,17 +36,23 @@ def analyze(  # noqa: PLR0917 - a command's options are its parameters
     accuracy_gain: Annotated[
         str | None, typer.Option(help='The gain error, one standard deviation: "0.05 %" of the reading.')
     ] = None,
+    circuit: Annotated[
+        str | None,
+        typer.Option(help='Fit this circuit to the spectra, too, for example "R0-p(R1,CPE1)-W1"; any other name lists all.'),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Also write the cycle table to this .csv, .parquet or .json file.")] = None,
     *,
     repair: Annotated[bool, typer.Option("--repair", help="Set right what is certainly wrong, and say so.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compute cycles, efficiencies and impedances of measurements made elsewhere, and check what their columns claim."""
+    """Compute cycles, efficiencies, pulses and impedances of measurements made elsewhere, and check what their columns claim."""
     from harness.interop.imported import import_file, imported_json  # noqa: PLC0415 - help must not wait for frames
     from harness.service.imported_tables import imported_parts  # noqa: PLC0415
 
     area_cm2, accuracy = _area(area), _accuracy(accuracy_offset, accuracy_gain)
-    how = partial(import_file, geometry=geometry, area_cm2=area_cm2, current=current, accuracy=accuracy, repair=repair)
+    how = partial(
+        import_file, geometry=geometry, area_cm2=area_cm2, current=current, accuracy=accuracy, repair=repair, circuit=circuit
+    )
     found = [one for file in files for one in how(file)]
     if as_json:
         print(json.dumps(imported_json(found), indent=2, allow_nan=False))

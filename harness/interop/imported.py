@@ -14,15 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import polars as pl
 
 from harness.analysis.charge import Accuracy
 from harness.analysis.collapses import find_excursions
 from harness.analysis.coulombic import efficiency_of, mean_coulombic_efficiency, pairings
 from harness.analysis.estimate import Estimate
-from harness.analysis.impedance.fit import ImpedanceFit, fit_impedance
-from harness.analysis.impedance.validity import SpectrumVerdict, Verdict, judge_spectrum
+from harness.analysis.impedance.circuit_fit import CircuitFit
+from harness.analysis.impedance.circuits import Circuit
+from harness.analysis.impedance.circuits import circuit as circuit_of
+from harness.analysis.impedance.fit import ImpedanceFit
 from harness.analysis.integrals import CurrentKind
 from harness.analysis.pulses import Pulse
 from harness.analysis.resistance import area_specific, interfaces_of
@@ -33,8 +34,9 @@ from harness.interop.columns import Columns
 from harness.interop.cycles import AnalyzedCell, analyze_frame
 from harness.interop.finding import Finding
 from harness.interop.half_cycles import JudgedHalf, judged_halves
+from harness.interop.judged import JudgedSpectrum, judged_spectra
 from harness.interop.pulsed import pulses_of
-from harness.interop.spectra import ImportedSpectrum, spectra_of, text_spectrum
+from harness.interop.spectra import spectra_of, text_spectrum
 from harness.interop.timeline import FIND_APART, FIND_JUMP
 from harness.interop.validation import UNIT, UNIT_LIKELY, repaired, validate
 from harness.interop.witnesses import TIMES
@@ -44,21 +46,9 @@ FEWEST_ROWS = 2
 NO_CURRENT = "no_current"
 NO_TIME = "no_time"
 NO_CYCLES = "no_cycles"
+NO_SPECTRUM = "no_spectrum"
 SHORT = "short"
 COLLAPSE = "voltage_collapse"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class JudgedSpectrum:
-    """A sweep, whether it may be believed, and what was fitted to it; ``refusal`` says why nothing was.
-
-    As in a run (`harness.analysis.run_sweep`), nothing is fitted to a refused sweep.
-    """
-
-    spectrum: ImportedSpectrum
-    verdict: SpectrumVerdict
-    fit: ImpedanceFit | None
-    refusal: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +78,7 @@ def import_file(
     current: Literal["point", "mean"] | None = None,
     accuracy: Accuracy | None = None,
     repair: bool = False,
+    circuit: str | None = None,
 ) -> list[Imported]:
     """Every cell of a file, analysed.
 
@@ -98,13 +89,16 @@ def import_file(
         current: what a row's current is; ``None``: as the file's own counter says, else the value at the stamp.
         accuracy: what is known of the instrument.
         repair: set right what is certainly wrong (units, signs, impossible times); every repair is a finding.
+        circuit: the name of a circuit (`harness.analysis.impedance.circuits.LIBRARY`) to be fitted to the spectra, too.
 
     Raises:
-        BadInput: the file cannot be read, or holds nothing that could be analysed; or the area is not positive.
+        BadInput: the file cannot be read, or holds nothing that could be analysed; the area is not positive, or there is no such
+            circuit.
     """
     if area_cm2 is not None and not (math.isfinite(area_cm2) and area_cm2 > 0):
         raise BadInput("area_cm2", f"{area_cm2!r} is not a positive area")
-    how = _How(geometry, area_cm2, None if current is None else CurrentKind(current), accuracy, repair)
+    kind, named = None if current is None else CurrentKind(current), None if circuit is None else _circuit(circuit)
+    how = _How(geometry, area_cm2, kind, accuracy, repair, named)
     return [_imported(path, name, frame, how) for name, frame in text_spectrum(path) or read_cells(path)]
 
 
@@ -117,6 +111,14 @@ class _How:
     kind: CurrentKind | None
     accuracy: Accuracy | None
     repair: bool
+    circuit: Circuit | None
+
+
+def _circuit(name: str) -> Circuit:
+    try:
+        return circuit_of(name)
+    except AnalysisError as error:
+        raise BadInput("circuit", str(error)) from None
 
 
 def _imported(path: Path, name: str, frame: pl.DataFrame, how: _How) -> Imported:
@@ -141,7 +143,9 @@ def _imported(path: Path, name: str, frame: pl.DataFrame, how: _How) -> Imported
     halves = [] if cell is None else judged_halves(cell)
     findings += _shorts(halves)
     pulses, no_pulses = ([], []) if cell is None else pulses_of(cell)
-    judged = list(map(_judged, spectra))
+    judged = judged_spectra(spectra, how.circuit)
+    if how.circuit is not None and not spectra:
+        findings.append(Finding(NO_SPECTRUM, "", f"there is no spectrum that {how.circuit.name} could be fitted to"))
     return Imported(path, name, how.geometry, how.area_cm2, frame, cell, halves, pulses, judged, [*findings, *no_pulses])
 
 
@@ -218,21 +222,6 @@ def _collapses(frame: pl.DataFrame) -> list[Finding]:
     ]
 
 
-def _judged(spectrum: ImportedSpectrum) -> JudgedSpectrum:
-    before = after = None
-    if spectrum.voltage_volt is not None and bool(np.isfinite(spectrum.voltage_volt).all()):
-        in_time = spectrum.voltage_volt[np.argsort(spectrum.rows)]
-        before, after = float(in_time[0]), float(in_time[-1])
-    verdict = judge_spectrum(spectrum.sweep, bias_before=before, bias_after=after, repeated_first=spectrum.repeated_first_ohm)
-    if verdict.verdict is Verdict.REFUSED:
-        return JudgedSpectrum(spectrum, verdict, None, verdict.reason)
-    try:
-        fit = fit_impedance(verdict.usable.frequency_hertz, verdict.usable.impedance_ohm)
-    except AnalysisError as error:
-        return JudgedSpectrum(spectrum, verdict, None, str(error))
-    return JudgedSpectrum(spectrum, verdict, fit, "")
-
-
 # -- as JSON -----------------------------------------------------------------------------------------------------------
 
 
@@ -290,12 +279,24 @@ def _spectrum_json(judged: JudgedSpectrum, one: Imported) -> dict[str, object]:
         "kramers_kronig_rms_1": None if tested is None else tested.residual_rms_1,
         "refusal": judged.refusal,
     }
+    if judged.named_refusal:
+        told["circuit_refusal"] = judged.named_refusal
     if judged.fit is not None:
         told |= _fit_json(judged.fit)
         if one.area_cm2 is not None and judged.fit.interface.value is not None:
             specific = area_specific(judged.fit.interface, one.area_cm2, interfaces=interfaces_of(one.geometry))
             told |= {"area_specific_resistance_ohm_cm2": specific.value, "area_specific_resistance_ohm_cm2_std": specific.std}
+    if judged.named is not None:
+        told["circuit"] = _circuit_json(judged.named)
     return told
+
+
+def _circuit_json(fit: CircuitFit) -> dict[str, object]:
+    parameters = {
+        name: {"value": one.value, "std": one.std, "unit": parameter.unit, "unidentified": one.unidentified}
+        for parameter, (name, one) in zip(fit.circuit.parameters, fit.parameters.items(), strict=True)
+    }
+    return {"name": fit.circuit.name, "rms": fit.rms, "flags": sorted(fit.flags), "parameters": parameters}
 
 
 def _fit_json(fit: ImpedanceFit) -> Mapping[str, object]:

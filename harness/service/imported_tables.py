@@ -20,7 +20,8 @@ from harness.analysis.pulses import TOLERANCE, PulseResistance
 from harness.analysis.resistance import interfaces_of
 from harness.interop.cycles import AnalyzedCell
 from harness.interop.finding import Finding
-from harness.interop.imported import Imported, JudgedSpectrum
+from harness.interop.imported import Imported
+from harness.interop.judged import JudgedSpectrum
 from harness.interop.validation import UNCHECKED
 from harness.model.flags import DOUBTS
 from harness.model.run import Geometry
@@ -56,6 +57,10 @@ FLAGS = {
     "no_series_resistance": "the arcs took the high-frequency end: the series resistance is not in this sweep",
     "no_arc": "the sweep has no arc",
     "open_arc": "the arc is not closed within the sweep",
+    "inductance_added": "the fast points are inductive: an inductance L0 was put in series",
+    "on_a_bound": "a parameter rests on the bound of its range",
+    "begun_anew": "begun from the spectrum before it the fit was worse, so it was begun from nothing",
+    "not_converged": "the search for the best parameters did not come to its end",
     "tail_left_out": "the low-frequency rise is counted in no resistance; an arc that has not closed looks alike",
 }
 """In words, for people."""
@@ -65,6 +70,7 @@ NEXT_DISCHARGE = "next discharge / %"
 _MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
 _ROWS_NAMED = 3
 _PULSES_SHOWN = 40
+_CIRCUITS_SHOWN = 6
 _DRIFT_TOLD = 0.01
 _LARGEST_DIGITS = 7
 
@@ -78,6 +84,7 @@ def imported_parts(one: Imported) -> Iterator[RenderableType]:
         yield from _pulse_parts(one)
     if one.spectra:
         yield from _spectrum_parts(one)
+        yield from _circuit_parts(one.spectra)
     yield from _finding_parts(one.findings)
 
 
@@ -236,6 +243,27 @@ def _spectrum_parts(one: Imported) -> Iterator[RenderableType]:
     shared = set.intersection(*(set(judged.verdict.notes) for judged in one.spectra))
     for text in sorted(shared):
         yield _note("all", text)
+
+
+def _circuit_parts(spectra: Sequence[JudgedSpectrum]) -> Iterator[RenderableType]:
+    """The parameters of the circuit that was asked for, of each spectrum; where one says nothing by itself, why."""
+    for judged in spectra[:_CIRCUITS_SHOWN]:
+        sweep, fit = judged.spectrum.sweep_count, judged.named
+        if judged.named_refusal not in {"", judged.refusal}:
+            yield _note("•", f"sweep {sweep} has no such circuit: {judged.named_refusal}", "yellow")
+        if fit is None:
+            continue
+        yield Text(f"{fit.circuit.name} on sweep {sweep}, residuals {fit.rms * 100:.2g} % of |Z|")
+        table = headed("", "parameter", "value #", "± σ #", "unit", "says nothing by itself, as", tight=True)
+        for parameter, one in zip(fit.circuit.parameters, fit.parameters.values(), strict=True):
+            std = "—" if one.std is None else f"{one.std:.2g}"
+            table.add_row(parameter.name, f"{one.value:.5g}", std, parameter.unit, one.unidentified)
+        yield table
+        for flag in sorted(fit.flags):
+            yield _note("•", FLAGS.get(flag, flag.replace("_", " ")), "yellow")
+    left = sum(judged.named is not None for judged in spectra[_CIRCUITS_SHOWN:])
+    if left:
+        yield _note("", f"the circuits of {left} more spectra are in what --json prints")
 
 
 def _spectrum_row(judged: JudgedSpectrum, area_cm2: float | None) -> list[str]:
