@@ -10,7 +10,7 @@ Index = NDArray[np.int64]
 
 
 def all_finite(values: Array) -> bool:
-    """Whether no value is missing or infinite: the sum of squares costs half of a look, and only if it is finite, all are."""
+    """Whether no value is missing or infinite: where the sum of squares is finite all are, and it costs less than to look."""
     with np.errstate(over="ignore"):
         squares = np.dot(values, values)
     return bool(np.isfinite(squares)) or bool(np.isfinite(values).all())

@@ -12,7 +12,7 @@ import numpy as np
 
 from harness.analysis.impedance.circuit_fit import CircuitFit, fit_circuit
 from harness.analysis.impedance.circuits import Circuit
-from harness.analysis.impedance.fit import ImpedanceFit, fit_impedance
+from harness.analysis.impedance.fit import FLAG_POOR_FIT, POOR_RESIDUAL, ImpedanceFit, fit_impedance
 from harness.analysis.impedance.validity import SpectrumVerdict, Verdict, judge_spectrum
 from harness.errors import AnalysisError
 from harness.interop.spectra import ImportedSpectrum
@@ -33,22 +33,26 @@ class JudgedSpectrum:
 
 
 def judged_spectra(spectra: Sequence[ImportedSpectrum], circuit: Circuit | None) -> list[JudgedSpectrum]:
-    """Every spectrum of a file, with ``circuit`` fitted to each from where the one before ended."""
+    """Every spectrum of a file, with ``circuit`` fitted to each, from where the one before ended."""
     judged = list(map(_judged, spectra))
     return judged if circuit is None else list(_with_circuit(judged, circuit))
 
 
 def _with_circuit(judged: Sequence[JudgedSpectrum], circuit: Circuit) -> Iterator[JudgedSpectrum]:
+    """A fit that does not describe its spectrum is no place to begin the next one's."""
     before = None
     for one in judged:
         if one.verdict.verdict is Verdict.REFUSED:
             yield replace(one, named_refusal=one.refusal)
             continue
         try:
-            before = fit_circuit(circuit, one.verdict.usable, previous=before)
-            yield replace(one, named=before)
+            found = fit_circuit(circuit, one.verdict.usable, previous=before)
         except AnalysisError as error:
             yield replace(one, named_refusal=str(error))
+            continue
+        poor = found.rms > POOR_RESIDUAL
+        before = None if poor else found
+        yield replace(one, named=replace(found, flags=found.flags | {FLAG_POOR_FIT}) if poor else found)
 
 
 def _judged(spectrum: ImportedSpectrum) -> JudgedSpectrum:

@@ -12,7 +12,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +81,7 @@ def spectra_of(cell: str, frame: pl.DataFrame, where: str, *, repair: bool = Fal
     """The sweeps among a cell's rows (machine names): those with a frequency. None where there is no impedance.
 
     Raises:
-        BadInput: a sweep has a frequency that is not positive, or no usable point.
+        BadInput: no sweep has usable points at positive frequencies. One that has none beside others is a finding of theirs.
     """
     complete = FREQUENCY in frame.columns and (
         {REAL, IMAGINARY} <= set(frame.columns) or {_MAGNITUDE, _PHASE} <= set(frame.columns)
@@ -91,7 +91,18 @@ def spectra_of(cell: str, frame: pl.DataFrame, where: str, *, repair: bool = Fal
     frame = frame.with_row_index("row")
     frequency = frame[FREQUENCY].cast(pl.Float64).fill_null(math.nan).to_numpy()
     probed = frame.filter(np.isfinite(frequency) & (frequency != 0)) if "current_ampere" in frame.columns else frame
-    return [_spectrum(cell, count, part, where, repair) for count, part in _sweeps(probed)]
+    made, lost = [], []
+    for count, part in _sweeps(probed):
+        try:
+            made.append(_spectrum(cell, count, part, repair))
+        except AnalysisError as error:
+            lost.append(f"{error} (sweep {count})")
+    if lost and not made:
+        raise BadInput(where, lost[0])
+    if lost:
+        dead = tuple(Finding(LEFT_OUT, REAL, f"a sweep was left out: {reason}") for reason in lost)
+        made[0] = replace(made[0], findings=(*made[0].findings, *dead))
+    return made
 
 
 def looks_turned(sweep: Sweep) -> bool:
@@ -109,23 +120,21 @@ def looks_turned(sweep: Sweep) -> bool:
     return low > 0 and abs(low) > 2 * middle
 
 
-def _spectrum(cell: str, count: int, part: pl.DataFrame, where: str, repair: bool) -> ImportedSpectrum:  # noqa: FBT001
+def _spectrum(cell: str, count: int, part: pl.DataFrame, repair: bool) -> ImportedSpectrum:  # noqa: FBT001
     columns = Columns(part)
-    if REAL in columns and IMAGINARY in columns:
-        impedance = columns[REAL] + 1j * columns[IMAGINARY]
-    else:
-        impedance = columns[_MAGNITUDE] * np.exp(1j * np.deg2rad(columns[_PHASE]))
+    with np.errstate(invalid="ignore"):
+        if REAL in columns and IMAGINARY in columns:
+            impedance = columns[REAL] + 1j * columns[IMAGINARY]
+        else:
+            impedance = columns[_MAGNITUDE] * np.exp(1j * np.deg2rad(columns[_PHASE]))
     frequency, time = columns[FREQUENCY], columns.get("test_time_second")
     once = slice(None, -1) if _ends_with_its_first(frequency) else slice(None)
-    try:
-        sweep = sweep_of(frequency[once], impedance[once], None if time is None else time[once])
-    except AnalysisError as error:
-        raise BadInput(where, f"{error} (sweep {count})") from None
+    sweep = sweep_of(frequency[once], impedance[once], None if time is None else time[once])
     findings = []
     rows = columns["row"]
     if sweep.order.size < impedance[once].size:
         left = np.setdiff1d(np.arange(impedance[once].size), sweep.order)
-        said = f"{left.size} points without an impedance were left out"
+        said = f"{left.size} point{'s' if left.size > 1 else ''} without an impedance left out"
         findings.append(Finding(LEFT_OUT, REAL, said, tuple(rows[left].astype(int).tolist())))
     turned = looks_turned(sweep)
     if turned:

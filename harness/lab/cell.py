@@ -20,6 +20,7 @@ from harness.analysis.endpoints import slippages
 from harness.analysis.estimate import Estimate
 from harness.analysis.fade import CapacitySeries, Knee, capacity_series, end_of_life, knee
 from harness.analysis.growth import GrowthReport, growth_laws
+from harness.analysis.impedance.fit import FLAG_OPEN_ARC
 from harness.analysis.impedance.relaxation import Relaxations
 from harness.analysis.inventory import build_inventory
 from harness.analysis.lithium import UNKNOWN, Ended, KneeReview, LithiumBooks, lithium_books, review_knee
@@ -213,10 +214,12 @@ class CellView:
 
     def relaxations(self, most: int = 6) -> list[tuple[Spectrum, Relaxations]]:
         """Distributions of relaxation times of at most so many spectra, evenly spread from the first to the last, with one
-        regularisation for all: a resistance without a circuit. Refused and cut-short spectra are left out.
+        regularisation for all: a resistance without a circuit. Refused and cut-short spectra are left out, and those with an arc
+        that reaches beyond its sweep, a part of which would be missing.
         """
-        refused = self.impedance().filter(pl.col("verdict") == "refused").select("run_id", "sweep_count")
-        return relaxations_of(self.spectra(), set(refused.iter_rows()), most)
+        beyond = pl.col("flags").str.split(" ").list.contains(FLAG_OPEN_ARC)
+        unusable = self.impedance().filter((pl.col("verdict") == "refused") | beyond).select("run_id", "sweep_count")
+        return relaxations_of(self.spectra(), set(unusable.iter_rows()), most)
 
     def growth_laws(self, quantity: Resistance | str = Resistance.INTERFACE) -> GrowthReport:
         """How a resistance grew with cycle (numbered through all runs), time since the first run began, and charge put through.

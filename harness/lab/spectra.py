@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,24 +42,26 @@ def spectra_of(points: pl.DataFrame, events: pl.DataFrame) -> list[Spectrum]:
 
 
 def relaxations_of(
-    spectra: Sequence[Spectrum], refused: Collection[tuple[str, int]], most: int
+    spectra: Sequence[Spectrum], left_out: Collection[tuple[str, int]], most: int
 ) -> list[tuple[Spectrum, Relaxations]]:
-    """The distributions of at most so many whole spectra, evenly spread from the first to the last, with one regularisation."""
-    known = [one for one in spectra if one.complete and (one.run_id, one.sweep_count) not in refused]
-    sweeps = []
-    for one in (known[place] for place in chosen(len(known), most)):
-        try:
-            impedance = one.real_impedance_ohm + 1j * one.imaginary_impedance_ohm
-            sweeps.append((one, sweep_of(one.frequency_hertz, impedance, fewest=FEWEST_POINTS)))
-        except AnalysisError:
+    """The distributions of at most so many whole spectra, evenly spread, with one regularisation; ``left_out`` names some by run
+    and sweep that are not to be among them.
+    """
+    known = []
+    for one in spectra:
+        if not one.complete or (one.run_id, one.sweep_count) in left_out:
             continue
-    found = relaxation_series([sweep for _, sweep in sweeps]) if sweeps else []
-    return [(one, relaxations) for (one, _), relaxations in zip(sweeps, found, strict=True)]
+        with suppress(AnalysisError):
+            impedance = one.real_impedance_ohm + 1j * one.imaginary_impedance_ohm
+            known.append((one, sweep_of(one.frequency_hertz, impedance, fewest=FEWEST_POINTS)))
+    picked = [known[place] for place in chosen(len(known), most)]
+    found = relaxation_series([sweep for _, sweep in picked]) if picked else []
+    return [(one, relaxations) for (one, _), relaxations in zip(picked, found, strict=True)]
 
 
 def chosen(count: int, most: int) -> list[int]:
     """At most ``most`` of ``count`` places, evenly spread, the first and the last among them."""
-    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, most))}) if count else []
+    return sorted({round(place) for place in np.linspace(0, count - 1, max(0, min(count, most)))})
 
 
 def _spectrum(sweep: pl.DataFrame, whole: set[tuple[str, int]]) -> Spectrum:

@@ -59,7 +59,7 @@ FLAGS = {
     "open_arc": "the arc is not closed within the sweep",
     "inductance_added": "the fast points are inductive: an inductance L0 was put in series",
     "on_a_bound": "a parameter rests on the bound of its range",
-    "begun_anew": "begun from the spectrum before it the fit was worse, so it was begun from nothing",
+    "begun_anew": "begun from nothing, as the spectrum before it was no good place to begin",
     "not_converged": "the search for the best parameters did not come to its end",
     "tail_left_out": "the low-frequency rise is counted in no resistance; an arc that has not closed looks alike",
 }
@@ -84,7 +84,7 @@ def imported_parts(one: Imported) -> Iterator[RenderableType]:
         yield from _pulse_parts(one)
     if one.spectra:
         yield from _spectrum_parts(one)
-        yield from _circuit_parts(one.spectra)
+        yield from _circuit_parts(one)
     yield from _finding_parts(one.findings)
 
 
@@ -245,25 +245,26 @@ def _spectrum_parts(one: Imported) -> Iterator[RenderableType]:
         yield _note("all", text)
 
 
-def _circuit_parts(spectra: Sequence[JudgedSpectrum]) -> Iterator[RenderableType]:
+def _circuit_parts(one: Imported) -> Iterator[RenderableType]:
     """The parameters of the circuit that was asked for, of each spectrum; where one says nothing by itself, why."""
-    for judged in spectra[:_CIRCUITS_SHOWN]:
+    asked = [judged for judged in one.spectra if judged.named is not None or judged.named_refusal not in {"", judged.refusal}]
+    for judged in asked[:_CIRCUITS_SHOWN]:
         sweep, fit = judged.spectrum.sweep_count, judged.named
-        if judged.named_refusal not in {"", judged.refusal}:
-            yield _note("•", f"sweep {sweep} has no such circuit: {judged.named_refusal}", "yellow")
         if fit is None:
+            yield _note("•", f"sweep {sweep} has no such circuit: {judged.named_refusal}", "yellow")
             continue
         yield Text(f"{fit.circuit.name} on sweep {sweep}, residuals {fit.rms * 100:.2g} % of |Z|")
         table = headed("", "parameter", "value #", "± σ #", "unit", "says nothing by itself, as", tight=True)
-        for parameter, one in zip(fit.circuit.parameters, fit.parameters.values(), strict=True):
-            std = "—" if one.std is None else f"{one.std:.2g}"
-            table.add_row(parameter.name, f"{one.value:.5g}", std, parameter.unit, one.unidentified)
+        for parameter, number in zip(fit.circuit.parameters, fit.parameters.values(), strict=True):
+            std = "—" if number.std is None else f"{number.std:.2g}"
+            table.add_row(parameter.name, f"{number.value:.5g}", std, parameter.unit, number.unidentified)
         yield table
         for flag in sorted(fit.flags):
             yield _note("•", FLAGS.get(flag, flag.replace("_", " ")), "yellow")
-    left = sum(judged.named is not None for judged in spectra[_CIRCUITS_SHOWN:])
-    if left:
-        yield _note("", f"the circuits of {left} more spectra are in what --json prints")
+    if asked and one.area_cm2 is not None:
+        yield _note("", "circuits are of the whole cell, not per area")
+    if len(asked) > _CIRCUITS_SHOWN:
+        yield _note("", f"the circuits of {len(asked) - _CIRCUITS_SHOWN} more spectra are in what --json prints")
 
 
 def _spectrum_row(judged: JudgedSpectrum, area_cm2: float | None) -> list[str]:

@@ -121,7 +121,8 @@ def fit_circuit(
     previous: CircuitFit | None = None,
     exponents: tuple[float, float] = EXPONENTS,
 ) -> CircuitFit:
-    """Fit ``circuit``; where the sweep has inductive points (Z″ > 0 at its fast end), an inductor L0 belongs to it.
+    """Fit ``circuit``; where the sweep has inductive points (Z″ > 0 at its fast end), an inductor L0 belongs to it. From a fit
+    that differs by that alone the search begins anew.
 
     Raises:
         AnalysisError: the sweep has too few points for the circuit, or ``previous`` is of another one.
@@ -135,7 +136,9 @@ def fit_circuit(
     grid = Grid(sweep.omega)
     function, box = residuals(circuit, sweep, weights, grid), starts.box(circuit, sweep, exponents)
     best = None
-    if previous is not None:
+    if previous is not None and previous.circuit != circuit and previous.circuit.with_inductance() == circuit.with_inductance():
+        flags.add(FLAG_BEGUN_ANEW)
+    elif previous is not None:
         if previous.circuit != circuit:
             raise AnalysisError(f"the previous fit is of {previous.circuit.name}, this one of {circuit.name}")
         best = minimum(function, previous.internal, *box)

@@ -23,6 +23,8 @@ from harness.analysis.impedance.minimum import Mask
 MOST_RELATIVE_STD = 0.2
 MOST_CORRELATION = 0.9
 LEAST_EXPONENT = 0.5
+ON_IT = 1e-9
+"""An exponent that rests on that bound would be lower if it might."""
 HELD = "it rests on the bound of its range"
 
 
@@ -86,7 +88,7 @@ def _flat_arc(circuit: Circuit, internal: Array) -> str:
         own = range(place.start, place.stop)
         if any(circuit.names.index(name) in own for name in circuit.interface):
             for number in own:
-                if circuit.parameters[number].kind is Kind.EXPONENT and internal[number] < LEAST_EXPONENT:
+                if circuit.parameters[number].kind is Kind.EXPONENT and internal[number] <= LEAST_EXPONENT + ON_IT:
                     return f"{circuit.names[number]} is {internal[number]:.2f}, which is no arc: the split is open"
     return ""
 

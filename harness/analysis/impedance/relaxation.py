@@ -174,6 +174,8 @@ def _distribution(sweep: Sweep, regularisation: float) -> Relaxations:
     covariance = (size * relative_noise(sweep)) ** 2 * follows @ follows.T
     left = matrix @ solution - wanted
     series = Estimate.normal(size * float(solution[0]), math.sqrt(max(float(covariance[0, 0]), 0.0)))
+    if not free[0]:
+        series = Estimate.refused("the relaxations took the high-frequency end: the series resistance is not in this sweep")
     return Relaxations(
         tau_second=_grid(sweep),
         gamma_ohm=size * solution[_OTHERS:],

@@ -155,7 +155,9 @@ def relaxation_figure(found: Sequence[tuple[Spectrum, Relaxations]], area_cm2: f
         for colour, (spectrum, one) in zip(_ramp(len(found)), found, strict=True):
             seen = (one.tau_second >= one.fastest_second) & (one.tau_second <= one.slowest_second)
             height = area_cm2 * one.gamma_ohm[seen]
-            axes.plot(one.tau_second[seen], height, color=colour, linewidth=1.2, label=f"cycle {spectrum.cycle_count}")
+            axes.step(
+                one.tau_second[seen], height, where="mid", color=colour, linewidth=1.2, label=f"cycle {spectrum.cycle_count}"
+            )
         axes.set_xscale("log")
         axes.set_ylim(bottom=0.0)
         axes.legend(loc="best")

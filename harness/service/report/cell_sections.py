@@ -39,8 +39,9 @@ CURVE_POINTS = 80
 _NYQUIST = "A few spectra of the whole cell from the first to the last, the last one darkest."
 _RELAXATIONS = (
     "Without any circuit, of the whole cell: the area under a stretch of a curve is the resistance of the processes with these "
-    "times. One smoothing holds for all curves; the heights of narrow peaks are its own."
+    "times, of diffusion, too, at the slow end. One smoothing holds for all curves; the heights of narrow peaks are its own."
 )
+_NOT_RELAXING = "No relaxation times are shown: every spectrum is refused, too short, or has an arc that reaches beyond it."
 _TRENDS = {"linear": "a + b n", "root": "a + b/√n"}
 ESTIMATES = ("quantity", "value", "95 %, or why it is no more")
 
@@ -129,6 +130,7 @@ def growth_section(view: CellView, fits: pl.DataFrame, area_cm2: float) -> Secti
     told = _growth_sentences(report, fits, area_cm2 / interfaces)
     beside = view.dc_beside_impedance()
     told += [] if beside.agrees is None else [f"In the last cycle with a spectrum, {beside.reason}."]
+    told += [_NOT_RELAXING] if pictures and not relaxations else []
     return Section("Impedance and its growth", told, pictures, _laws(report))
 
 

@@ -78,6 +78,28 @@ def test_randles_circuit_reaches_the_optimum_where_another_stalled() -> None:
     assert "not_converged" not in found.flags
 
 
+def test_an_exponent_on_its_bound_opens_the_split() -> None:
+    """An arc of n = 0.42 may not go below 0.5: its resistance, and the other's, say nothing by themselves; the sum may."""
+    frequency = np.logspace(5, -2, 71)
+    jomega = 2j * np.pi * frequency
+    arcs = 1 / (1 / 20 + 2e-3 * jomega**0.42) + 1 / (1 / 40 + 2e-2 * jomega**0.95)
+    found = fit_circuit(circuit("R0-p(R1,CPE1)-p(R2,CPE2)"), sweep_of(frequency, (3 + arcs).astype(np.complex128)))
+    for name in ("R1", "R2", "CPE1_n"):
+        assert "no arc: the split is open" in found.part(name).refusal
+
+
+def test_an_inductance_that_came_or_went_begins_anew() -> None:
+    """The previous fit had a cable in series, or this sweep has one: no other circuit, and as good a fit as from nothing."""
+    frequency, one_arc = np.logspace(5, -1, 43), circuit("R0-p(R1,CPE1)")
+    known = {"R0": 5.0, "R1": 30.0, "CPE1_Q": 1e-4, "CPE1_n": 0.9}
+    plain = sweep_of(frequency, one_arc.impedance(known, frequency))
+    cabled = sweep_of(frequency, one_arc.with_inductance().impedance({"L0": 1e-5, **known}, frequency))
+    for before, now in ((plain, cabled), (cabled, plain)):
+        found = fit_circuit(one_arc, now, previous=fit_circuit(one_arc, before))
+        assert found.values == pytest.approx(fit_circuit(one_arc, now).values)
+        assert "begun_anew" in found.flags
+
+
 @real
 def test_four_spectra_of_a_full_cell_give_the_sum_but_not_the_parts() -> None:
     """R₁ + R₂ within twice the listed σ; an exponent near 0.4 leaves R₁ and R₂ unidentified, with the reason."""

@@ -31,6 +31,13 @@ def test_bands_hold_the_arcs_that_lie_in_them() -> None:
     assert found.residual_rms < 3e-3
 
 
+def test_a_series_resistance_beyond_the_sweep_is_refused() -> None:
+    """An arc of 0.1 µs has its foot above 200 kHz: nothing is left for R∞, and 0 ± 0 Ω would be a claim."""
+    found = relaxations(noisy(np.asarray(30 / (1 + JOMEGA * 1e-7) + 50 / (1 + JOMEGA * 3e-2)), 1e-3, np.random.default_rng(1)))
+    assert found.series.value is None
+    assert "not in this sweep" in found.series.refusal
+
+
 def test_capacitive_end_is_no_resistance() -> None:
     """A blocking electrode's capacitance in series leaves the arcs where they are."""
     found = relaxations(noisy(EXACT + 1 / (JOMEGA * 0.5), 1e-3, np.random.default_rng(1)))
