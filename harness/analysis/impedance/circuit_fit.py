@@ -7,8 +7,8 @@ fit the search begins there, and goes no further when the fit is as good as that
 from fast to slow; from a previous fit they keep their numbers.
 
 σ is that of the linearised model, (JᵀJ)⁻¹ χ²_ν: the residual itself says how large errors are, and they are taken as
-independent. Where a model leaves a pattern in its residuals, that is too little; `bootstrap.block_bootstrap` keeps
-neighbours together and shows it.
+independent. Where a model leaves a pattern in its residuals, or neighbours share their noise, that is too little, and
+`correlated.correlated_errors` says how much it is.
 """
 
 from __future__ import annotations
