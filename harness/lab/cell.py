@@ -178,7 +178,7 @@ class CellView:
 
     def events(self) -> pl.DataFrame:
         """What happened, as `EVENTS`."""
-        return self._store.events(self._run_ids)
+        return self._once("events", self._store.events)
 
     def cycles(self) -> pl.DataFrame:
         """Its cycles, as `CYCLES`."""
@@ -210,7 +210,7 @@ class CellView:
 
     def spectra(self) -> list[Spectrum]:
         """Its spectra in the order they were measured."""
-        return spectra_of(self._store.impedance(self._run_ids), self._store.events(self._run_ids))
+        return spectra_of(self._once("points", self._store.impedance), self.events())
 
     def relaxations(self, most: int = 6) -> list[tuple[Spectrum, Relaxations]]:
         """Distributions of relaxation times of at most so many spectra, evenly spread from the first to the last, with one
