@@ -20,6 +20,7 @@ from harness.analysis.charge import Array
 from harness.analysis.counting import decimal_resolution
 from harness.analysis.estimate import Estimate
 from harness.analysis.jumps import resolution
+from harness.analysis.linear import linear_fit
 from harness.analysis.switches import Record, Switch, record_of, switches, voltage_noise
 from harness.errors import AnalysisError
 
@@ -201,10 +202,8 @@ def _slope(record: Record, switch: Switch, second: float) -> Estimate:
     """How the voltage moved over as much time before a switch as the pulse then took, in V/s."""
     here = _just_before(record, switch, FEWEST_FOR_A_SLOPE, second)
     time, voltage = record.time_second[here], record.voltage_volt[here]
-    centred = time - time.mean()
-    square = float(centred @ centred)
-    if time.size < 3 or not square > 0:
+    try:
+        line = linear_fit(np.column_stack((np.ones(time.size), time - time.mean())), voltage)
+    except AnalysisError:
         return Estimate.refused("fewer than three readings before the pulse show no slope")
-    slope = float(centred @ voltage) / square
-    left = voltage - voltage.mean() - slope * centred
-    return Estimate.student(slope, math.sqrt(float(left @ left) / (time.size - 2) / square), time.size - 2)
+    return Estimate.student(float(line.value[1]), float(line.std[1]), line.freedom)

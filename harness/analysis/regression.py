@@ -59,11 +59,6 @@ class Regression:
     autocorrelation: float
     noise_covariance: Array | None = None
 
-    def combined(self, factors: Array) -> Estimate:
-        """``factors`` · coefficients."""
-        std = math.sqrt(max(float(factors @ self.covariance @ factors), 0.0))
-        return Estimate.student(float(factors @ self.coefficients), std, self.freedom)
-
     def coefficient(self, place: int) -> Estimate:
         """One coefficient."""
         return Estimate.student(float(self.coefficients[place]), math.sqrt(self.covariance[place, place]), self.freedom)

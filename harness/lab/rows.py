@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,15 +12,21 @@ import polars as pl
 
 from harness.analysis.estimate import Estimate
 from harness.analysis.shape import HalfCycleShape, asymmetry, shape_from_row
-from harness.model.derived import CycleRow, HalfCycleRow
+from harness.model.derived import CycleRow, HalfCycleRow, ImpedanceFitRow
 from harness.model.run import Role
 
 Array = npt.NDArray[np.float64]
+Row = TypeVar("Row", CycleRow, HalfCycleRow, ImpedanceFitRow)
 
 
 def cycle_rows(frame: pl.DataFrame) -> list[CycleRow]:
     """The rows of a frame of cycles, as what the analysis takes."""
-    return [CycleRow(*row) for row in frame.select([field.name for field in fields(CycleRow)]).iter_rows()]
+    return rows_of(frame, CycleRow)
+
+
+def rows_of(frame: pl.DataFrame, kind: type[Row]) -> list[Row]:
+    """The rows of a frame of the store, each as what was derived."""
+    return [kind(*row) for row in frame.select([field.name for field in fields(kind)]).iter_rows()]
 
 
 def throughput(cycles: pl.DataFrame, stamps: npt.NDArray[np.int64]) -> Array:
@@ -58,12 +64,12 @@ def last_asymmetry(halves: pl.DataFrame) -> tuple[int, Estimate] | None:
     """The last cycle that says how much more overpotential its deposit takes than its removal, and how much
     (`harness.analysis.shape.asymmetry`); none where no cycle says it.
     """
-    names = [field.name for field in fields(HalfCycleRow)]
     shapes: dict[tuple[str, int], dict[bool, HalfCycleShape]] = {}
-    for row in (HalfCycleRow(*row) for row in halves.select(names).iter_rows()):
+    for row in rows_of(halves, HalfCycleRow):
         shapes.setdefault((row.run_id, row.cycle_count), {})[Role(row.role).removes] = shape_from_row(row)
-    found = [(count, asymmetry(pair[False], pair[True])) for (_, count), pair in shapes.items() if len(pair) == 2]
-    return next(((count, one) for count, one in reversed(found) if one.value is not None), None)
+    pairs = [(count, pair) for (_, count), pair in shapes.items() if len(pair) == 2]
+    found = ((count, asymmetry(pair[False], pair[True])) for count, pair in reversed(pairs))
+    return next(((count, one) for count, one in found if one.value is not None), None)
 
 
 def last_resistances(cycles: pl.DataFrame, fits: pl.DataFrame) -> tuple[Estimate, Estimate]:

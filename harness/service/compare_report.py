@@ -14,6 +14,7 @@ from harness.comparison.cycles import half_cycle_windows
 from harness.comparison.judging import Judgement
 from harness.comparison.run import Beside, CycleComparison, FaultComparison, MeasuredRun, Reaction, RecordCount, TruthComparison
 from harness.errors import BadInput
+from harness.lab.rows import rows_of
 from harness.model.derived import CycleRow, ImpedanceFitRow
 from harness.model.records import Incident, Record, RunEnded
 from harness.query import Lab
@@ -61,8 +62,8 @@ def _measured(
         found.context,
         found.facts,
         half_cycle_windows(found.context, found.facts.geometry, records),
-        [CycleRow(*row) for row in cycles.select([field.name for field in fields(CycleRow)]).iter_rows()],
-        [ImpedanceFitRow(*row) for row in fits.select([field.name for field in fields(ImpedanceFitRow)]).iter_rows()],
+        rows_of(cycles, CycleRow),
+        rows_of(fits, ImpedanceFitRow),
         [record for record in records if isinstance(record, Incident)],
         count_records(records, samples),
         ended[-1].completed if ended else None,
