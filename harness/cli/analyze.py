@@ -46,24 +46,30 @@ def analyze(  # noqa: PLR0917 - a command's options are its parameters
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compute cycles, efficiencies, pulses and impedances of measurements made elsewhere, and check what their columns claim."""
-    from harness.interop.imported import import_file, imported_json  # noqa: PLC0415 - help must not wait for frames
-    from harness.service.imported_tables import imported_parts  # noqa: PLC0415
+    from harness.interop.imported import import_file  # noqa: PLC0415 - help must not wait for frames
 
     area_cm2, accuracy = _area(area), _accuracy(accuracy_offset, accuracy_gain)
     how = partial(
         import_file, geometry=geometry, area_cm2=area_cm2, current=current, accuracy=accuracy, repair=repair, circuit=circuit
     )
     found = [one for file in files for one in how(file)]
-    if as_json:
-        print(json.dumps(imported_json(found), indent=2, allow_nan=False))
-    else:
-        console = Console(highlight=False)
-        for one in found:
-            for part in imported_parts(one):
-                console.print(part)
-            console.print()
+    _show(found, as_json=as_json)
     if out is not None:
         _write_cycles(found, area_cm2, out)
+
+
+def _show(found: Sequence[Imported], *, as_json: bool) -> None:
+    from harness.interop.imported import imported_json  # noqa: PLC0415
+    from harness.service.imported_tables import imported_parts  # noqa: PLC0415
+
+    if as_json:
+        print(json.dumps(imported_json(found), indent=2, allow_nan=False))
+        return
+    console = Console(highlight=False)
+    for one in found:
+        for part in imported_parts(one):
+            console.print(part)
+        console.print()
 
 
 def _write_cycles(found: Sequence[Imported], area_cm2: float | None, out: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from harness.analysis.charge import Array
-from harness.analysis.integrals import Mask
+from harness.analysis.integrals import Index, Mask
 from harness.analysis.pulses import LONGEST_SECOND, Pulse, pulse_resistances
 from harness.errors import AnalysisError
 from harness.interop.cycles import AnalyzedCell
@@ -32,27 +32,23 @@ def pulses_of(cell: AnalyzedCell) -> tuple[list[Pulse], list[Finding]]:
         found = pulse_resistances(cell.time_second, cell.columns["voltage_volt"], current, step_time_second=own)
     except AnalysisError:
         return [], []
-    begin, end = cell.time_second[[half.rows.start for half in cell.half_cycles]], _ends(cell)
+    first, stop = (np.array([getattr(half.rows, end) for half in cell.half_cycles], dtype=np.int64) for end in ("start", "stop"))
+    begin, end = cell.time_second[first], cell.time_second[stop - 1]
     short = end - begin <= LONGEST_SECOND
-    if not _are_the_cycles(cell, short):
+    if not _are_the_cycles(cell, first, short):
         return found, []
     kept = [pulse for pulse in found if not _within(pulse, begin[short], end[short])]
     text = f"{int(short.sum())} half cycles of at most {LONGEST_SECOND:g} s pass most of the charge: they are cycles, not pulses"
     return kept, [Finding(SHORT_HALF_CYCLES, "current_ampere", text)]
 
 
-def _ends(cell: AnalyzedCell) -> Array:
-    return cell.time_second[[half.rows.stop - 1 for half in cell.half_cycles]]
-
-
-def _are_the_cycles(cell: AnalyzedCell, short: Mask) -> bool:
-    """Whether the ``short`` half cycles pass most of the charge, and are more than a few."""
+def _are_the_cycles(cell: AnalyzedCell, first: Index, short: Mask) -> bool:
+    """Whether the ``short`` ones of the half cycles that begin at the rows ``first`` pass most of the charge, and are not few."""
     if int(short.sum()) < FEWEST_SHORT:
         return False
-    firsts = np.array([half.rows.start for half in cell.half_cycles])
     counted = [step for step in cell.steps if step.cycle_count is not None]
-    owner = np.searchsorted(firsts, [step.first for step in counted], side="right") - 1
-    charge = np.bincount(owner, [abs(step.charge_ah) for step in counted], firsts.size)
+    owner = np.searchsorted(first, [step.first for step in counted], side="right") - 1
+    charge = np.bincount(owner, [abs(step.charge_ah) for step in counted], first.size)
     return float(charge[short].sum()) > float(charge[~short].sum())
 
 

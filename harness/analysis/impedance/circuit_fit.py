@@ -136,11 +136,11 @@ def fit_circuit(
     grid = Grid(sweep.omega)
     function, box = residuals(circuit, sweep, weights, grid), starts.box(circuit, sweep, exponents)
     best = None
-    if previous is not None and previous.circuit != circuit and previous.circuit.with_inductance() == circuit.with_inductance():
+    if previous is not None and previous.circuit != circuit:
+        if previous.circuit.with_inductance() != circuit.with_inductance():
+            raise AnalysisError(f"the previous fit is of {previous.circuit.name}, this one of {circuit.name}")
         flags.add(FLAG_BEGUN_ANEW)
     elif previous is not None:
-        if previous.circuit != circuit:
-            raise AnalysisError(f"the previous fit is of {previous.circuit.name}, this one of {circuit.name}")
         best = minimum(function, previous.internal, *box)
         if _rms(best) > WORSE * previous.rms:
             flags.add(FLAG_BEGUN_ANEW)

@@ -114,15 +114,21 @@ def test_a_circuit_that_does_not_describe_a_spectrum_says_so(tmp_path: Path) -> 
     assert "circuits are of the whole cell, not per area" in text
 
 
-def test_each_spectrum_begins_where_the_one_before_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The second fit is handed the first one's."""
-    handed: list[CircuitFit | None] = []
+@pytest.fixture
+def handed(monkeypatch: pytest.MonkeyPatch) -> list[CircuitFit | None]:
+    """From which fit each one began."""
+    previous_ones: list[CircuitFit | None] = []
 
     def watched(*given: Any, previous: CircuitFit | None = None) -> CircuitFit:
-        handed.append(previous)
+        previous_ones.append(previous)
         return fit_circuit(*given, previous=previous)
 
     monkeypatch.setattr(judged, "fit_circuit", watched)
+    return previous_ones
+
+
+def test_each_spectrum_begins_where_the_one_before_ended(handed: list[CircuitFit | None], tmp_path: Path) -> None:
+    """The second fit is handed the first one's."""
     [one] = import_file(spectra(tmp_path / "two.parquet", 30.0, 31.0), geometry=Geometry.FULL, circuit=ONE_ARC)
     assert handed[0] is None
     assert handed[1] is not None
@@ -142,7 +148,7 @@ def test_an_infinite_reading_is_left_out_in_silence(tmp_path: Path) -> None:
     assert "1 point without an impedance left out" in [finding.text for finding in one.findings]
 
 
-def test_a_poor_fit_is_no_place_to_begin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_poor_fit_is_no_place_to_begin(handed: list[CircuitFit | None], tmp_path: Path) -> None:
     """Two arcs that one cannot describe, then one arc: its fit begins from nothing."""
     frequency = np.logspace(5, -1, 37)
     two = 5 + 30 / (1 + 2j * np.pi * frequency * 1e-4) + 50 / (1 + 2j * np.pi * frequency * 1e-1)
@@ -150,13 +156,6 @@ def test_a_poor_fit_is_no_place_to_begin(monkeypatch: pytest.MonkeyPatch, tmp_pa
     first = pl.DataFrame(dict(zip(names, (frequency, two.real, two.imag), strict=True))).with_columns(sweep_count=0)
     second = pl.read_parquet(spectra(tmp_path / "one.parquet", 30.0)).with_columns(sweep_count=1)
     pl.concat([first, second], how="diagonal_relaxed").write_parquet(tmp_path / "both.parquet")
-    handed: list[CircuitFit | None] = []
-
-    def watched(*given: Any, previous: CircuitFit | None = None) -> CircuitFit:
-        handed.append(previous)
-        return fit_circuit(*given, previous=previous)
-
-    monkeypatch.setattr(judged, "fit_circuit", watched)
     import_file(tmp_path / "both.parquet", geometry=Geometry.FULL, circuit=ONE_ARC)
     assert handed == [None, None]
 
