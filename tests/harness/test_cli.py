@@ -48,6 +48,16 @@ def test_analyze_refuses_what_is_no_area(measured: Path, area: str) -> None:
     assert isinstance(done.exception, BadInput)
 
 
+def test_analyze_takes_a_circuit_by_its_name(measured: Path) -> None:
+    """A name that is none lists all of them; a file without spectra has nothing to fit one to."""
+    done = RUNNER.invoke(app, ["analyze", str(measured), "--circuit", "R9"])
+    assert isinstance(done.exception, BadInput)
+    assert 'there is no circuit "R9"; there are R0-p(R1,CPE1)' in str(done.exception)
+    told = RUNNER.invoke(app, ["analyze", str(measured), "--circuit", "R0-p(R1,CPE1)"])
+    assert told.exit_code == 0
+    assert "there is no spectrum that R0-p(R1,CPE1) could be fitted to" in " ".join(told.output.split())
+
+
 def test_analyze_writes_the_cycle_table_by_its_ending(measured: Path, tmp_path: Path) -> None:
     """Beside what is shown, with deviations and areal charges."""
     for ending in ("csv", "parquet", "json"):

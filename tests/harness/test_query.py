@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -225,6 +225,29 @@ def test_spectra_are_whole_sweeps(lab: Lab) -> None:
     assert first.real_impedance_ohm.tolist() == [5.0, 6.0, 7.0, 8.0]
     assert first.imaginary_impedance_ohm.tolist() == [0.0, -1.0, -2.0, -3.0]
     assert first.unix_time_nanosecond == START + 2
+
+
+def test_what_a_page_asks_twice_is_read_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spectra are drawn, their relaxation times sought, and incidents listed: one view reads points and events once."""
+    cell = lab.cell("cu-01")
+    store, asked = type(cell._store), []
+
+    def counted(name: str) -> Callable[..., Any]:
+        ask = getattr(store, name)
+
+        def asking(*given: Any) -> Any:
+            asked.append(name)
+            return ask(*given)
+
+        return asking
+
+    for name in ("impedance", "events"):
+        monkeypatch.setattr(store, name, counted(name))
+    for _ in range(2):
+        assert len(cell.spectra()) == 4
+        assert cell.relaxations() == []
+        assert not cell.events().is_empty()
+    assert sorted(asked) == ["events", "impedance"]
 
 
 def test_growth_counts_from_the_first_fit(lab: Lab) -> None:

@@ -77,6 +77,18 @@ def test_a_resistance_that_falls_is_said_to_fall(size: float, said: str, tmp_pat
     assert falling.group(1).startswith(said)
 
 
+def test_a_page_says_how_unlike_its_directions_are(tmp_path: Path) -> None:
+    """60 mV to deposit and 50 mV to remove: 18 % of their mean more."""
+    halves = [
+        replace(half_cycle("foil-0", 1, role), current_ampere=ampere, plateau_overpotential_volt=volt)
+        for role, ampere, volt in (("plate", -1e-3, 0.06), ("strip", 1e-3, 0.05))
+    ]
+    halves = [replace(one, plateau_overpotential_volt_std=1e-4) for one in halves]
+    with Lab.open(write_station(tmp_path / "station", [MadeRun("foil-0", [cycle("foil-0", 1), *halves], FOIL)])) as lab:
+        [path] = write_cell_pages(lab, ["foil-0"], tmp_path / "pages")
+    assert "In cycle 1 the deposit takes 18.18 ± 0.26 % more overpotential than the removal" in path.read_text(encoding="utf-8")
+
+
 def test_a_page_counts_cycles_through_all_runs(tmp_path: Path) -> None:
     """The newest spectrum is of the cell's last cycle, not of its last run's; only the cell's first cycles are its transient."""
     days = (0, 5)
